@@ -1,0 +1,31 @@
+/** Paths of the REST API. `:id` parameters are UUIDs. */
+export const API = {
+  live: '/health/live',
+  login: '/api/login',
+  users: '/api/register_user',
+  registerClient: '/api/clients/register',
+  /** Trades a client's secret for a JWT of at most 15 minutes. */
+  agentToken: '/api/agent/token',
+  /** The calls below carry an agent's JWT and act for its own client. */
+  me: '/api/clients/me',
+  task: (name: string) => `/api/clients/me/tasks/${encodeURIComponent(name)}`,
+  snapshots: '/api/clients/me/snapshots',
+  /** JSON {@link HistoryRequest} in, {@link HistoryAnswer} out. */
+  history: '/api/clients/me/history',
+  ranks: '/api/clients/me/chunks/ranks',
+  readChunks: '/api/clients/me/chunks/read',
+  startRun: (taskId: string) => `/api/tasks/${taskId}/runs`,
+  /** Index stream (records) of the task's head. */
+  taskIndex: (taskId: string) => `/api/tasks/${taskId}/index`,
+  run: (runId: string) => `/api/runs/${runId}`,
+  missing: (runId: string) => `/api/runs/${runId}/chunks/missing`,
+  packs: (runId: string) => `/api/runs/${runId}/packs`,
+  batch: (runId: string, sequence: number) => `/api/runs/${runId}/batches/${sequence}`,
+  problems: (runId: string) => `/api/runs/${runId}/problems`,
+  commit: (runId: string) => `/api/runs/${runId}/commit`,
+  abort: (runId: string) => `/api/runs/${runId}/abort`,
+  /** Entry stream (records) of everything at and below `?path=` (base64url of the path's bytes), in walk order. */
+  entries: (runId: string) => `/api/snapshots/${runId}/entries`,
+  /** The entries directly in the directory `?path=` (base64url), or the one entry when it is no directory; records. */
+  listing: (runId: string) => `/api/snapshots/${runId}/listing`,
+} as const;

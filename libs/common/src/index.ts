@@ -1,0 +1,57 @@
+export { API } from './api-paths';
+export {
+  AgentTokenRequest,
+  LoginRequest,
+  RegisterClientRequest,
+  RegisterUserRequest,
+  ROLES,
+  type AgentTokenAnswer,
+  type ClientAnswer,
+  type LoginAnswer,
+  type RegisterClientAnswer,
+  type Role,
+  type UserAnswer,
+} from './identity.dto';
+export {
+  ALL_KILL_POINTS,
+  killPointsFrom,
+  NO_KILL_POINTS,
+  STATE_POINTS,
+  STORAGE_CLASSES,
+  WRITE_POINTS,
+  type KillPoint,
+  type KillPoints,
+  type StatePoint,
+  type StorageClass,
+  type WritePoint,
+} from './kill-points';
+export { PROBLEMS, STATUS_OF_KIND, type Problem, type ProblemCode, type ProblemKind } from './problems';
+export {
+  BLOCKS_TYPE,
+  KEYS_TYPE,
+  LIMITS,
+  PROTOCOL_HEADER,
+  PROTOCOL_VERSION,
+  RANKS_TYPE,
+  RECORDS_TYPE,
+  RUN_TOKEN_HEADER,
+} from './protocol';
+export {
+  AbortRequest,
+  CommitRequest,
+  HistoryRequest,
+  RunProblemItem,
+  RunProblemsRequest,
+  StartRunRequest,
+  type BatchAnswer,
+  type CommitAnswer,
+  type HistoryAnswer,
+  type HistoryVersion,
+  type PackAnswer,
+  type RunAnswer,
+  type RunState,
+  type SnapshotsAnswer,
+  type SnapshotSummary,
+  type StartRunAnswer,
+  type TaskAnswer,
+} from './run.dto';

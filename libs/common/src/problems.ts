@@ -1,0 +1,56 @@
+/** Kinds of failure, mapped to an HTTP status in one place. */
+export type ProblemKind =
+  'invalid' | 'unauthenticated' | 'forbidden' | 'not-found' | 'conflict' | 'too-large' | 'unavailable' | 'corrupt';
+
+export const STATUS_OF_KIND: Readonly<Record<ProblemKind, number>> = {
+  invalid: 422,
+  unauthenticated: 401,
+  forbidden: 403,
+  'not-found': 404,
+  conflict: 409,
+  'too-large': 413,
+  unavailable: 503,
+  corrupt: 500,
+};
+
+/** Every problem code that crosses the wire, with its kind. Codes are stable; messages are for people. */
+export const PROBLEMS = {
+  invalid: 'invalid',
+  'upgrade-required': 'invalid',
+  unauthenticated: 'unauthenticated',
+  'client-revoked': 'forbidden',
+  forbidden: 'forbidden',
+  'not-found': 'not-found',
+  'name-taken': 'conflict',
+  /** Another run of the task is active. */
+  'run-active': 'conflict',
+  /** The run is over, or its token is not the current one: nothing was changed. */
+  'run-over': 'conflict',
+  /** A batch came ahead of its turn; details.nextSequence tells which is next. */
+  'sequence-gap': 'conflict',
+  /** The run is being committed: no more batches. */
+  'run-committing': 'conflict',
+  /** Count or digest of the commit are not those of the batches that arrived. */
+  'commit-mismatch': 'conflict',
+  /** details.keysBase64 names the chunks that the domain does not have (encodeKeys). */
+  'missing-chunks': 'conflict',
+  /** The task's last run is still being undone; ask again after Retry-After. */
+  'undo-in-progress': 'unavailable',
+  'too-large': 'too-large',
+  unavailable: 'unavailable',
+  'storage-unavailable': 'unavailable',
+  'object-missing': 'corrupt',
+  corrupt: 'corrupt',
+} as const satisfies Record<string, ProblemKind>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** Body of every error answer (RFC 9457, `application/problem+json`). */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: ProblemCode;
+  detail: string;
+  details?: Record<string, unknown>;
+}

@@ -1,0 +1,33 @@
+/** Version of the agent protocol. A server serves this one; an agent of another one is told `upgrade-required`. */
+export const PROTOCOL_VERSION = 1;
+
+/** Request header that carries {@link PROTOCOL_VERSION} on every agent call. */
+export const PROTOCOL_HEADER = 'x-holdfast-protocol';
+
+/** Request header that carries a run's fencing token (hex) on every call that writes under that run. */
+export const RUN_TOKEN_HEADER = 'x-holdfast-run-token';
+
+/** Content types of binary bodies; everything else is JSON. */
+export const KEYS_TYPE = 'application/x-holdfast-keys';
+export const BLOCKS_TYPE = 'application/x-holdfast-blocks';
+export const RECORDS_TYPE = 'application/x-holdfast-records';
+export const RANKS_TYPE = 'application/x-holdfast-ranks';
+
+/** Bounds that both sides keep; the server refuses what is beyond them before it takes memory. */
+export const LIMITS = {
+  /** Chunk keys in one `missing` request. */
+  missingKeys: 65_536,
+  /** Chunk keys in one `ranks` request. */
+  rankKeys: 4_194_304,
+  /** Chunk keys, and plain bytes, in one `read` request. */
+  readKeys: 16_384,
+  readPlainBytes: 64 * 1024 * 1024,
+  /** Bytes of blocks in one pack upload: a pack of 64 MiB less its header and footer. */
+  packBodyBytes: 60 * 1024 * 1024,
+  /** One batch of changes. */
+  batchRecords: 1_000,
+  batchBytes: 16 * 1024 * 1024,
+  /** Problems (files not saved, notes) in one request, and kept per run. */
+  problemsPerRequest: 1_000,
+  problemsPerRun: 10_000,
+} as const;
