@@ -1,3 +1,6 @@
+// Decorators of the DTOs need it, also where no Nest is loaded (the agent, tests).
+import 'reflect-metadata';
+
 export { API } from './api-paths';
 export {
   AgentTokenRequest,

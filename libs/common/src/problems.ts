@@ -1,6 +1,6 @@
 /** Kinds of failure, mapped to an HTTP status in one place. */
 export type ProblemKind =
-  'invalid' | 'unauthenticated' | 'forbidden' | 'not-found' | 'conflict' | 'too-large' | 'unavailable' | 'corrupt';
+  'invalid' | 'unauthenticated' | 'forbidden' | 'not-found' | 'conflict' | 'too-large' | 'unavailable' | 'corrupt' | 'internal';
 
 export const STATUS_OF_KIND: Readonly<Record<ProblemKind, number>> = {
   invalid: 422,
@@ -11,6 +11,7 @@ export const STATUS_OF_KIND: Readonly<Record<ProblemKind, number>> = {
   'too-large': 413,
   unavailable: 503,
   corrupt: 500,
+  internal: 500,
 };
 
 /** Every problem code that crosses the wire, with its kind. Codes are stable; messages are for people. */
@@ -41,6 +42,8 @@ export const PROBLEMS = {
   'storage-unavailable': 'unavailable',
   'object-missing': 'corrupt',
   corrupt: 'corrupt',
+  /** A fault of the server; details.requestId finds it in the server's log. */
+  internal: 'internal',
 } as const satisfies Record<string, ProblemKind>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

@@ -51,6 +51,15 @@ export class StartRunRequest {
   @IsString()
   @Length(1, 32)
   agentVersion!: string;
+
+  /**
+   * Makes the start repeatable: the agent chooses the run's fencing token (256 random bits) and writes it down before it
+   * asks. When the task's active run has this very token, that run is answered instead of `run-active`, so an answer that
+   * was lost, or an agent killed before it read it, blocks nothing until the lease ends. Without it the server chooses.
+   */
+  @IsOptional()
+  @Matches(/^[0-9a-f]{64}$/)
+  token?: string;
 }
 
 export interface StartRunAnswer {

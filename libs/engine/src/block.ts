@@ -1,0 +1,172 @@
+import { promisify } from 'node:util';
+import {
+  constants,
+  zstdCompress,
+  zstdCompressSync,
+  zstdDecompress,
+  zstdDecompressSync,
+  type ZstdOptions,
+} from 'node:zlib';
+import { type BlockEncoding, type BlockHeader, encodeBlockHeader, parseBlockHeader } from './block-header';
+import { findTableFault } from './chunk-table';
+import { CorruptError, InvalidError } from './errors';
+import { chunkId, dataChunkId } from './ids';
+
+const compressInPool = promisify<Uint8Array, ZstdOptions, Buffer>(zstdCompress);
+const decompressInPool = promisify<Uint8Array, ZstdOptions, Buffer>(zstdDecompress);
+
+const MAX_LEVEL = 19;
+/** A block has at most 4 MiB plain, and we tell zstd so: frames that want a larger window are not ours. */
+const MAX_WINDOW_LOG = 22;
+
+/** A chunk with its plain bytes. */
+export interface PlainChunk {
+  id: Buffer;
+  height: number;
+  bytes: Buffer;
+}
+
+export interface DecodedBlock {
+  header: BlockHeader;
+  /** Their bytes share memory with the decoded block. */
+  chunks: PlainChunk[];
+}
+
+/**
+ * One block of these chunks. `level` 0 stores, 1 to 19 compress with zstd; stored as well when zstd does not shrink.
+ * The ids are taken as given. Throws InvalidError when the chunks may not share a block (see BlockBuilder).
+ */
+export function encodeBlock(chunks: readonly PlainChunk[], options: { level: number }): Buffer {
+  const plain = joinChunks(chunks);
+  const compressed = hasCompression(options.level) ? zstdCompressSync(plain, compression(options.level, plain)) : null;
+  return assembleBlock(chunks, plain, compressed);
+}
+
+/** As encodeBlock, with zstd in the thread pool. */
+export async function encodeBlockAsync(chunks: readonly PlainChunk[], options: { level: number }): Promise<Buffer> {
+  const plain = joinChunks(chunks);
+  const compressed = hasCompression(options.level)
+    ? await compressInPool(plain, compression(options.level, plain))
+    : null;
+  return assembleBlock(chunks, plain, compressed);
+}
+
+/**
+ * Checks everything about the one block that `bytes` is: limits, header, payload digest, decompressed length, and every
+ * chunk's id. Memory taken is bounded by the header's plain length (at most 4 MiB), whatever the payload expands to.
+ */
+export function decodeBlock(bytes: Buffer, place: string): DecodedBlock {
+  const { header, payload } = openBlock(bytes, place);
+  if (header.encoding === 'stored') return splitChunks(header, payload, place);
+  try {
+    return splitChunks(header, zstdDecompressSync(payload, decompression(header)), place);
+  } catch (error) {
+    throw asCorrupt(error, header, place);
+  }
+}
+
+/** As decodeBlock, with zstd in the thread pool. */
+export async function decodeBlockAsync(bytes: Buffer, place: string): Promise<DecodedBlock> {
+  const { header, payload } = openBlock(bytes, place);
+  if (header.encoding === 'stored') return splitChunks(header, payload, place);
+  try {
+    return splitChunks(header, await decompressInPool(payload, decompression(header)), place);
+  } catch (error) {
+    throw asCorrupt(error, header, place);
+  }
+}
+
+/** Compares the payload of the block `bytes` with the digest in its header; nothing is decompressed. */
+export function verifyPayload(bytes: Buffer, header: BlockHeader, place: string): void {
+  if (bytes.length < header.totalLength) {
+    throw new CorruptError(`${place}, byte ${bytes.length}`, 'a block is cut short');
+  }
+  const payload = bytes.subarray(header.headerLength, header.totalLength);
+  if (!dataChunkId(payload).equals(header.payloadSha256)) {
+    throw new CorruptError(payloadPlace(header, place), 'a payload does not match its SHA-256');
+  }
+}
+
+function joinChunks(chunks: readonly PlainChunk[]): Buffer {
+  const fault = findTableFault(chunks.map(toRow));
+  if (fault !== null) throw new InvalidError(fault);
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only.bytes : Buffer.concat(chunks.map((chunk) => chunk.bytes));
+}
+
+function assembleBlock(chunks: readonly PlainChunk[], plain: Buffer, compressed: Buffer | null): Buffer {
+  const isSmaller = compressed !== null && compressed.length < plain.length;
+  const encoding: BlockEncoding = isSmaller ? 'zstd' : 'stored';
+  const payload = isSmaller ? compressed : plain;
+  const header = encodeBlockHeader({
+    encoding,
+    chunks: chunks.map(toRow),
+    plainLength: plain.length,
+    payloadLength: payload.length,
+    payloadSha256: dataChunkId(payload),
+  });
+  return Buffer.concat([header, payload]);
+}
+
+function openBlock(bytes: Buffer, place: string): { header: BlockHeader; payload: Buffer } {
+  const header = parseBlockHeader(bytes, place);
+  verifyPayload(bytes, header, place);
+  if (bytes.length !== header.totalLength) {
+    throw new CorruptError(
+      `${place}, byte ${header.totalLength}`,
+      `${bytes.length - header.totalLength} bytes follow a block`,
+    );
+  }
+  return { header, payload: bytes.subarray(header.headerLength) };
+}
+
+function splitChunks(header: BlockHeader, plain: Buffer, place: string): DecodedBlock {
+  if (plain.length !== header.plainLength) {
+    throw new CorruptError(payloadPlace(header, place), `${plain.length} plain bytes instead of ${header.plainLength}`);
+  }
+  let offset = 0;
+  const chunks = header.chunks.map(({ id, height, length }, index) => {
+    const bytes = plain.subarray(offset, offset + length);
+    if (!chunkId(height, bytes).equals(id)) {
+      throw new CorruptError(`${place}, chunk ${index}, plain byte ${offset}`, 'a chunk does not match its id');
+    }
+    offset += length;
+    return { id, height, bytes };
+  });
+  return { header, chunks };
+}
+
+function hasCompression(level: number): boolean {
+  if (Number.isInteger(level) && level >= 0 && level <= MAX_LEVEL) return level > 0;
+  throw new InvalidError(`compression level ${level}, not 0 to ${MAX_LEVEL}`);
+}
+
+// One output buffer of the full size: with zlib's default of 16 KiB a block would be put together from 64 pieces.
+function compression(level: number, plain: Buffer): ZstdOptions {
+  return {
+    chunkSize: Math.max(64, plain.length),
+    pledgedSrcSize: plain.length,
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+  };
+}
+
+function decompression(header: BlockHeader): ZstdOptions {
+  return {
+    chunkSize: header.plainLength + 64,
+    maxOutputLength: header.plainLength,
+    params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
+  };
+}
+
+function asCorrupt(error: unknown, header: BlockHeader, place: string): CorruptError {
+  if (error instanceof CorruptError) return error;
+  return new CorruptError(payloadPlace(header, place), 'a payload does not decompress as claimed', { cause: error });
+}
+
+function payloadPlace(header: BlockHeader, place: string): string {
+  return `${place}, byte ${header.headerLength} to ${header.totalLength}`;
+}
+
+function toRow(chunk: PlainChunk): { id: Buffer; height: number; length: number } {
+  return { id: chunk.id, height: chunk.height, length: chunk.bytes.length };
+}

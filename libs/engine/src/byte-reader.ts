@@ -1,0 +1,39 @@
+/** Reads exact lengths from a stream of pieces of any length. Holds what was asked for plus one piece, no more. */
+export class ByteReader {
+  private readonly source: AsyncIterator<Uint8Array>;
+  private pieces: Buffer[] = [];
+  private held = 0;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.source = source[Symbol.asyncIterator]();
+  }
+
+  /** The next `length` bytes without moving on; fewer only when the stream ends before. May share the source's memory. */
+  async peek(length: number): Promise<Buffer> {
+    while (this.held < length) {
+      const next = await this.source.next();
+      if (next.done === true) break;
+      const piece = next.value;
+      this.pieces.push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
+      this.held += piece.byteLength;
+    }
+    const [first] = this.pieces;
+    const joined = this.pieces.length === 1 && first !== undefined ? first : Buffer.concat(this.pieces);
+    this.pieces = joined.length === 0 ? [] : [joined];
+    return joined.subarray(0, length);
+  }
+
+  /** As peek, and moves on. */
+  async take(length: number): Promise<Buffer> {
+    const bytes = await this.peek(length);
+    const rest = this.pieces[0]?.subarray(bytes.length);
+    this.held -= bytes.length;
+    this.pieces = rest === undefined || rest.length === 0 ? [] : [rest];
+    return bytes;
+  }
+
+  /** Tells the source that no more is wanted. Harmless after its end. */
+  async close(): Promise<void> {
+    await this.source.return?.();
+  }
+}

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { InvalidError } from './errors';
+
+/**
+ * Content-defined chunking: FastCDC (Xia et al., USENIX ATC 2016) with normalised chunking of level 2.
+ *
+ * hash(i) = (hash(i-1) << 1) + GEAR[byte i], modulo 2^32, so a hash depends on the 32 bytes before a place and on
+ * nothing else. A chunk ends after the first byte beyond the minimum whose hash has no bit of the mask: a mask of 22
+ * bits up to the average size (cuts are rare), then one of 18 bits (cuts are frequent), then always at the maximum.
+ * The masks take the highest bits because those depend on the most bytes. Unlike in the paper the hash is warmed up
+ * with the 32 bytes before the first tested place, so that after an insertion old cuts are found again.
+ *
+ * The id stands in manifests: any change of cuts needs another one, else deduplication silently ends. docs/format.md.
+ */
+export const CHUNKER_ID = 'fastcdc-v1';
+export const MIN_CHUNK_BYTES = 256 * 1024;
+export const AVG_CHUNK_BYTES = 1024 * 1024;
+export const MAX_CHUNK_BYTES = 4 * 1024 * 1024;
+
+const WINDOW_BYTES = 32;
+const RARE_MASK = 0xfffffc00 | 0;
+const FREQUENT_MASK = 0xffffc000 | 0;
+const GEAR_SEED = 'holdfast fastcdc-v1 gear\0';
+
+/** 256 signed 32-bit numbers: the first four bytes (little endian) of SHA-256(seed || byte). */
+export const GEAR: Int32Array = Int32Array.from({ length: 256 }, (_, byte) =>
+  createHash('sha256').update(GEAR_SEED, 'latin1').update(Uint8Array.of(byte)).digest().readInt32LE(0),
+);
+
+/**
+ * Length of the next chunk of `bytes[start, end)`. The caller has at least MAX_CHUNK_BYTES there, or `end` is the end
+ * of the file; else the cut would depend on how the file was read. What is at most MIN_CHUNK_BYTES long is one chunk.
+ */
+export function cutLength(bytes: Uint8Array, start: number, end: number): number {
+  if (start < 0 || start >= end || end > bytes.length) {
+    throw new InvalidError(`no bytes to cut from ${start} to ${end} of ${bytes.length}`);
+  }
+  const length = end - start;
+  if (length <= MIN_CHUNK_BYTES) return length;
+  const average = start + Math.min(length, AVG_CHUNK_BYTES);
+  const maximum = start + Math.min(length, MAX_CHUNK_BYTES);
+  const rare = findCut(bytes, start + MIN_CHUNK_BYTES, average, RARE_MASK);
+  if (rare !== -1) return rare - start;
+  const frequent = findCut(bytes, average, maximum, FREQUENT_MASK);
+  return (frequent === -1 ? maximum : frequent) - start;
+}
+
+/**
+ * The end of the first byte in [from, to) whose hash has no bit of the mask, or -1. Signed 32-bit arithmetic and
+ * four bytes a turn: measured half as fast again as one byte a turn, twice as fast as unsigned arithmetic.
+ */
+function findCut(bytes: Uint8Array, from: number, to: number, mask: number): number {
+  const gear = GEAR;
+  let hash = 0;
+  for (let i = from - WINDOW_BYTES; i < from; i++) hash = ((hash << 1) + (gear[bytes[i] as number] as number)) | 0;
+  let i = from;
+  for (const last = to - 3; i < last; i += 4) {
+    hash = ((hash << 1) + (gear[bytes[i] as number] as number)) | 0;
+    if ((hash & mask) === 0) return i + 1;
+    hash = ((hash << 1) + (gear[bytes[i + 1] as number] as number)) | 0;
+    if ((hash & mask) === 0) return i + 2;
+    hash = ((hash << 1) + (gear[bytes[i + 2] as number] as number)) | 0;
+    if ((hash & mask) === 0) return i + 3;
+    hash = ((hash << 1) + (gear[bytes[i + 3] as number] as number)) | 0;
+    if ((hash & mask) === 0) return i + 4;
+  }
+  for (; i < to; i++) {
+    hash = ((hash << 1) + (gear[bytes[i] as number] as number)) | 0;
+    if ((hash & mask) === 0) return i + 1;
+  }
+  return -1;
+}

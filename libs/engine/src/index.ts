@@ -1,0 +1,83 @@
+// The one door of libs/engine. Explicit exports only: what is not named here is private to the engine.
+export { CorruptError, InvalidError, UnsupportedError } from './errors';
+export {
+  type ChunkKey,
+  chunkId,
+  type ContentRef,
+  dataChunkId,
+  decodeKeys,
+  encodeKeys,
+  ID_BYTES,
+  keyString,
+  listChunkId,
+  MAX_HEIGHT,
+} from './ids';
+export { AVG_CHUNK_BYTES, CHUNKER_ID, cutLength, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES } from './chunker';
+export { ContentBuilder, decodeList, type ListChild, type ListChunk, MAX_LIST_BYTES } from './content';
+export { type BlockChunk, BLOCK_TARGET_BYTES, MAX_BLOCK_CHUNKS } from './chunk-table';
+export { type BlockHeader, parseBlockHeader } from './block-header';
+export {
+  decodeBlock,
+  decodeBlockAsync,
+  type DecodedBlock,
+  encodeBlock,
+  encodeBlockAsync,
+  type PlainChunk,
+  verifyPayload,
+} from './block';
+export { BlockBuilder } from './block-builder';
+export { type FramedBlock, readBlocks } from './read-blocks';
+export {
+  MAX_PACK_BYTES,
+  PACK_HEADER,
+  PACK_TAIL_BYTES,
+  type PackedBlock,
+  PackIndexBuilder,
+  parsePackFooter,
+  parsePackHeader,
+  parsePackTail,
+} from './pack';
+export { verifyPack } from './verify-pack';
+export {
+  assertName,
+  comparePaths,
+  isWithin,
+  joinPath,
+  MAX_NAME_BYTES,
+  MAX_PATH_BYTES,
+  parsePath,
+  ROOT_PATH,
+  splitPath,
+} from './path';
+export { type Entry, type EntryKind, MAX_ENTRY_BYTES } from './entry';
+export { decodeEntry, encodeEntry } from './entry-codec';
+export { decodeXattrs, encodeXattrs, MAX_INLINE_XATTR_BYTES, type Xattr } from './xattrs';
+export { decodeDetection, type Detection, encodeDetection } from './detection';
+export {
+  type Change,
+  type CloseReason,
+  decodeChange,
+  decodeEntryRecord,
+  decodeIndexRecord,
+  encodeChange,
+  encodeEntryRecord,
+  encodeIndexRecord,
+  type EntryRecord,
+  type IndexRecord,
+} from './records';
+export { MAX_RECORD_BYTES, type RecordStreamType } from './record-frame';
+export { decodeRecords, decodeRecordStream, RecordStreamEncoder } from './record-stream';
+export { EMPTY_CHAIN_DIGEST, nextChainDigest } from './change-chain';
+export { type OpenStream } from './open-stream';
+export { decodeIndexHeader, encodeIndexHeader, type IndexHeader, openIndex } from './index-file';
+export { type Merged, mergeByPath } from './merge';
+export { isUnchanged, type Sighting } from './detect';
+export {
+  decodeManifestHeader,
+  encodeManifestHeader,
+  type ManifestHeader,
+  manifestKey,
+  openManifest,
+  voidKey,
+} from './manifest';
+export { planPlacements } from './restore-plan';

@@ -1,0 +1,44 @@
+import { BLOCK_FIXED_BYTES, type BlockHeader, measureBlockHeader, parseBlockHeader } from './block-header';
+import { ByteReader } from './byte-reader';
+import { CorruptError, InvalidError } from './errors';
+
+export interface FramedBlock {
+  /** The whole block. May share memory with its neighbours in the stream: copy it before transferring it. */
+  bytes: Buffer;
+  header: BlockHeader;
+  /** Where the block begins in the stream. */
+  offset: number;
+}
+
+/**
+ * Frames a stream of concatenated blocks. Headers are checked, limits first; payloads are not (decodeBlock). Throws
+ * CorruptError or UnsupportedError naming the offset, and InvalidError as soon as a block claims to reach beyond
+ * `maxBytes`, before its payload is read.
+ */
+export async function* readBlocks(
+  source: AsyncIterable<Uint8Array>,
+  limits: { maxBytes: number },
+): AsyncGenerator<FramedBlock> {
+  const reader = new ByteReader(source);
+  try {
+    let offset = 0;
+    for (;;) {
+      const place = `block at byte ${offset} of the stream`;
+      const fixed = await reader.peek(BLOCK_FIXED_BYTES);
+      if (fixed.length === 0) return;
+      const headerBytes = await reader.peek(measureBlockHeader(fixed, place));
+      const header = parseBlockHeader(headerBytes, place);
+      if (offset + header.totalLength > limits.maxBytes) {
+        throw new InvalidError(`blocks of more than ${limits.maxBytes} bytes in one stream (${place})`);
+      }
+      const bytes = await reader.take(header.totalLength);
+      if (bytes.length < header.totalLength) {
+        throw new CorruptError(`${place}, byte ${bytes.length}`, 'a block is cut short');
+      }
+      yield { bytes, header, offset };
+      offset += header.totalLength;
+    }
+  } finally {
+    await reader.close();
+  }
+}

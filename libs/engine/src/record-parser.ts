@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+
+import { CorruptError, UnsupportedError } from './errors';
+import {
+  FRAME_HEAD_BYTES,
+  MAX_FRAME_BYTES,
+  RECORD_HEAD_BYTES,
+  type RecordStreamType,
+  STREAM_HEADER_BYTES,
+  STREAM_MAGIC,
+  STREAM_TYPES,
+  STREAM_VERSION,
+  TRAILER_BYTES,
+} from './record-frame';
+
+type Part = 'header' | 'frame head' | 'frame' | 'trailer' | 'done';
+
+/**
+ * Decides what the next bytes of a record stream must be. It does no I/O: ask `wanted`, hand that many bytes to
+ * accept(), until `isDone`. Claimed lengths are checked before they are asked for.
+ */
+export class RecordStreamParser {
+  private readonly hash = createHash('sha256');
+  private part: Part = 'header';
+  private wants = STREAM_HEADER_BYTES;
+  private checksum = 0;
+  private offset = 0;
+  private count = 0;
+  private verified: Buffer | null = null;
+
+  constructor(
+    private readonly type: RecordStreamType,
+    private readonly place: string,
+  ) {}
+
+  get isDone(): boolean {
+    return this.part === 'done';
+  }
+
+  /** How many bytes accept() needs next; at most 1 MiB. */
+  get wanted(): number {
+    return this.wants;
+  }
+
+  /** SHA-256 of all records as framed, verified. */
+  get digest(): Buffer {
+    return this.verified ?? this.fail('has no verified end');
+  }
+
+  fail(what: string): never {
+    throw new CorruptError(this.here, what);
+  }
+
+  /** Takes exactly `wanted` bytes; answers the records in them. */
+  accept(bytes: Buffer): Buffer[] {
+    const records = this.read(bytes);
+    this.offset += bytes.length;
+    return records;
+  }
+
+  private get here(): string {
+    return `${this.place}, byte ${this.offset} (${this.part} after record ${this.count})`;
+  }
+
+  private read(bytes: Buffer): Buffer[] {
+    switch (this.part) {
+      case 'header':
+        this.readHeader(bytes);
+        return [];
+      case 'frame head':
+        this.readFrameHead(bytes);
+        return [];
+      case 'frame':
+        return this.readFrame(bytes);
+      case 'trailer':
+        this.readTrailer(bytes);
+        return [];
+      case 'done':
+        return this.fail('something follows the end');
+    }
+  }
+
+  private readHeader(bytes: Buffer): void {
+    if (bytes.compare(STREAM_MAGIC, 0, 4, 0, 4) !== 0) this.fail('does not begin like a record stream');
+    // Version first: a later version may keep its checksum elsewhere.
+    if (bytes[4] !== STREAM_VERSION) throw new UnsupportedError(this.here, `record stream version ${String(bytes[4])}`);
+    if (bytes.readUInt32LE(8) !== crc32(bytes.subarray(0, 8))) this.fail('header checksum does not match');
+    if (bytes.readUInt16LE(6) !== 0) this.fail('reserved bytes are not 0');
+    if (bytes[5] !== STREAM_TYPES[this.type])
+      this.fail(`a record stream of type ${String(bytes[5])}, not ${this.type}`);
+    this.expect('frame head', FRAME_HEAD_BYTES);
+  }
+
+  private readFrameHead(bytes: Buffer): void {
+    const length = bytes.readUInt32LE(0);
+    if (length > MAX_FRAME_BYTES) this.fail(`a frame claims ${length} bytes, at most ${MAX_FRAME_BYTES} are allowed`);
+    this.checksum = bytes.readUInt32LE(4);
+    if (length === 0) this.expect('trailer', TRAILER_BYTES);
+    else this.expect('frame', length);
+  }
+
+  private readFrame(bytes: Buffer): Buffer[] {
+    if (crc32(bytes) !== this.checksum) this.fail('frame checksum does not match');
+    const records: Buffer[] = [];
+    let at = 0;
+    while (at < bytes.length) {
+      const start = at + RECORD_HEAD_BYTES;
+      const length = start <= bytes.length ? bytes.readUInt32LE(at) : 0;
+      if (length === 0 || length > bytes.length - start)
+        this.fail(`record ${this.count + records.length + 1} does not fit its frame`);
+      at = start + length;
+      records.push(bytes.subarray(start, at));
+    }
+    this.hash.update(bytes);
+    this.count += records.length;
+    this.expect('frame head', FRAME_HEAD_BYTES);
+    return records;
+  }
+
+  private readTrailer(bytes: Buffer): void {
+    if (crc32(bytes) !== this.checksum) this.fail('trailer checksum does not match');
+    const claimed = bytes.readBigUInt64LE(0);
+    if (claimed !== BigInt(this.count)) this.fail(`${this.count} records where the trailer claims ${claimed}`);
+    const digest = this.hash.digest();
+    if (bytes.compare(digest, 0, digest.length, 8) !== 0) this.fail('digest of the records does not match');
+    this.verified = digest;
+    this.expect('done', 0);
+  }
+
+  private expect(part: Part, bytes: number): void {
+    this.part = part;
+    this.wants = bytes;
+  }
+}

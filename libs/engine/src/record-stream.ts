@@ -1,0 +1,146 @@
+import { createHash, type Hash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+
+import { ByteReader } from './byte-reader';
+import { InvalidError } from './errors';
+import {
+  FRAME_HEAD_BYTES,
+  frameHead,
+  MAX_FRAME_BYTES,
+  MAX_RECORD_BYTES,
+  RECORD_HEAD_BYTES,
+  type RecordStreamType,
+  streamHeader,
+  TRAILER_BYTES,
+} from './record-frame';
+import { RecordStreamParser } from './record-parser';
+
+/** A frame is closed when it has reached this: a reader takes one frame at a time into memory. */
+const TARGET_FRAME_BYTES = 256 * 1024;
+
+/**
+ * Writes a record stream: one framing for the index file, the wire and the manifest. Every byte is covered by a
+ * checksum, the whole by count and SHA-256 in the trailer. Buffers that it hands out belong to the caller.
+ */
+export class RecordStreamEncoder {
+  private readonly hash: Hash = createHash('sha256');
+  private frame: Buffer | null = null;
+  private fill = 0;
+  private written = 0;
+  private final: Buffer | null = null;
+  private header: Buffer | null;
+
+  constructor(type: RecordStreamType) {
+    this.header = streamHeader(type);
+  }
+
+  /** Records added so far. */
+  get count(): number {
+    return this.written;
+  }
+
+  /** SHA-256 of all records as framed; known after finish(). */
+  get digest(): Buffer {
+    if (this.final === null) throw new InvalidError('a record stream has a digest once it is finished');
+    return this.final;
+  }
+
+  /** Bytes that are ready to be written, or null. Throws InvalidError for an empty record or one above 1 MiB. */
+  add(record: Uint8Array): Buffer | null {
+    const { length } = record;
+    if (length === 0 || length > MAX_RECORD_BYTES) {
+      throw new InvalidError(`a record of ${length} bytes; 1 to ${MAX_RECORD_BYTES} fit`);
+    }
+    if (this.final !== null) throw new InvalidError('the record stream is finished');
+    let ready: Buffer | null = null;
+    if (this.fill > 0 && this.fill + RECORD_HEAD_BYTES + length > MAX_FRAME_BYTES) ready = this.closeFrame();
+    this.append(record);
+    if (ready === null && this.fill >= TARGET_FRAME_BYTES) return this.closeFrame();
+    return ready;
+  }
+
+  /** The last frame and the trailer. */
+  finish(): Buffer {
+    if (this.final !== null) throw new InvalidError('the record stream is finished already');
+    const last = this.closeFrame();
+    this.final = this.hash.digest();
+    const trailer = Buffer.alloc(TRAILER_BYTES);
+    trailer.writeBigUInt64LE(BigInt(this.written), 0);
+    trailer.set(this.final, 8);
+    return Buffer.concat([last, frameHead(0, crc32(trailer)), trailer]);
+  }
+
+  private append(record: Uint8Array): void {
+    const at = FRAME_HEAD_BYTES + this.fill;
+    const end = at + RECORD_HEAD_BYTES + record.length;
+    if (this.frame === null || end > this.frame.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(end, 2 * (this.frame?.length ?? 2048)));
+      if (this.frame !== null) grown.set(this.frame.subarray(0, at));
+      this.frame = grown;
+    }
+    this.frame.writeUInt32LE(record.length, at);
+    this.frame.set(record, at + RECORD_HEAD_BYTES);
+    this.fill = end - FRAME_HEAD_BYTES;
+    this.written++;
+  }
+
+  /** The open frame, and before it the stream's header if nothing was handed out yet. Empty when there is neither. */
+  private closeFrame(): Buffer {
+    const parts: Buffer[] = [];
+    if (this.header !== null) parts.push(this.header);
+    this.header = null;
+    if (this.frame !== null && this.fill > 0) {
+      const payload = this.frame.subarray(FRAME_HEAD_BYTES, FRAME_HEAD_BYTES + this.fill);
+      this.hash.update(payload);
+      this.frame.set(frameHead(payload.length, crc32(payload)), 0);
+      parts.push(this.frame.subarray(0, FRAME_HEAD_BYTES + this.fill));
+      this.frame = null;
+      this.fill = 0;
+    }
+    return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+  }
+}
+
+/**
+ * Reads a record stream of any length with one frame in memory. Records are views into their frame: who keeps one for
+ * long copies it. Whatever differs from what was written (a flipped bit, a missing end, something after it) is a
+ * CorruptError with `place`, byte and record; it ends without error only when count and digest were verified, so a
+ * consumer must not trust the records before it ended.
+ */
+export async function* decodeRecordStream(
+  source: AsyncIterable<Uint8Array>,
+  type: RecordStreamType,
+  place: string,
+): AsyncGenerator<Buffer, void, undefined> {
+  const parser = new RecordStreamParser(type, place);
+  const reader = new ByteReader(source);
+  try {
+    while (!parser.isDone) {
+      const bytes = await reader.take(parser.wanted);
+      if (bytes.length < parser.wanted) parser.fail('ends too early');
+      yield* parser.accept(bytes);
+    }
+    if ((await reader.peek(1)).length > 0) parser.fail('something follows the end');
+  } finally {
+    await reader.close();
+  }
+}
+
+/** The same for a whole stream in memory, such as one batch. Records are views into `bytes`. */
+export function decodeRecords(
+  bytes: Buffer,
+  type: RecordStreamType,
+  place: string,
+): { records: Buffer[]; digest: Buffer } {
+  const parser = new RecordStreamParser(type, place);
+  const records: Buffer[] = [];
+  let offset = 0;
+  while (!parser.isDone) {
+    const end = offset + parser.wanted;
+    if (end > bytes.length) parser.fail('ends too early');
+    for (const record of parser.accept(bytes.subarray(offset, end))) records.push(record);
+    offset = end;
+  }
+  if (offset < bytes.length) parser.fail('something follows the end');
+  return { records, digest: parser.digest };
+}
