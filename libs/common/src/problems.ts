@@ -1,6 +1,14 @@
 /** Kinds of failure, mapped to an HTTP status in one place. */
 export type ProblemKind =
-  'invalid' | 'unauthenticated' | 'forbidden' | 'not-found' | 'conflict' | 'too-large' | 'unavailable' | 'corrupt' | 'internal';
+  | 'invalid'
+  | 'unauthenticated'
+  | 'forbidden'
+  | 'not-found'
+  | 'conflict'
+  | 'too-large'
+  | 'unavailable'
+  | 'corrupt'
+  | 'internal';
 
 export const STATUS_OF_KIND: Readonly<Record<ProblemKind, number>> = {
   invalid: 422,

@@ -24,6 +24,9 @@ export const LIMITS = {
   readPlainBytes: 64 * 1024 * 1024,
   /** Bytes of blocks in one pack upload: a pack of 64 MiB less its header and footer. */
   packBodyBytes: 60 * 1024 * 1024,
+  /** Chunks in one pack upload, and plain bytes of list chunks among them. */
+  packChunks: 65_536,
+  packListBytes: 16 * 1024 * 1024,
   /** One batch of changes. */
   batchRecords: 1_000,
   batchBytes: 16 * 1024 * 1024,

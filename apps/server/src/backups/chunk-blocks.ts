@@ -1,0 +1,63 @@
+import {
+  type BlockChunk,
+  decodeBlockAsync,
+  keyString,
+  parseBlockHeader,
+  type PlainChunk,
+  verifyPayload,
+} from '#engine';
+import type { StoredChunk } from './chunk-rows';
+
+/** Chunks that were asked for and that one stored block holds. */
+export interface BlockRequest {
+  readonly packNo: number;
+  /** Storage key of the pack; null when the pack has no object any more. */
+  readonly packKey: string | null;
+  readonly offset: number;
+  readonly length: number;
+  /** Rows of the requester's domain, all at this block. */
+  readonly chunks: readonly StoredChunk[];
+}
+
+export interface BlockAnswer {
+  /** The stored block as it is, or null when it must be cut. */
+  readonly whole: Buffer | null;
+  /** Chunks cut out of it, with memory of their own. */
+  readonly cut: readonly PlainChunk[];
+  /** Chunks whose rows do not fit to what the block holds. */
+  readonly astray: readonly StoredChunk[];
+}
+
+/**
+ * Decides what of a stored block may leave: the block itself only when every chunk that its header lists was asked for
+ * and is owned by the requester at that very place; what lies beside a chunk may be somebody else's (durability.md,
+ * invariant 9). Throws CorruptError when the bytes are not a sound block.
+ */
+export async function openBlock(bytes: Buffer, request: BlockRequest, place: string): Promise<BlockAnswer> {
+  const header = parseBlockHeader(bytes, place);
+  const rows = new Map(request.chunks.map((chunk) => [keyString(chunk), chunk]));
+  const wanted = new Set<number>();
+  let chunkOffset = 0;
+  for (const [position, chunk] of header.chunks.entries()) {
+    const row = rows.get(keyString(chunk));
+    if (row !== undefined && isPlaceOf(row, chunk, chunkOffset)) {
+      wanted.add(position);
+      rows.delete(keyString(chunk));
+    }
+    chunkOffset += chunk.length;
+  }
+  const astray = [...rows.values()];
+  if (wanted.size === header.chunks.length) {
+    if (bytes.length !== header.totalLength)
+      throw new CorruptError(place, 'a block has another length than its row says');
+    verifyPayload(bytes, header, place);
+    return { whole: bytes, cut: [], astray };
+  }
+  const { chunks } = await decodeBlockAsync(bytes, place);
+  const cut = chunks.filter((_, position) => wanted.has(position));
+  return { whole: null, cut: cut.map((chunk) => ({ ...chunk, bytes: Buffer.from(chunk.bytes) })), astray };
+}
+
+function isPlaceOf(row: StoredChunk, chunk: BlockChunk, chunkOffset: number): boolean {
+  return row.chunkOffset === chunkOffset && row.chunkLength === chunk.length;
+}

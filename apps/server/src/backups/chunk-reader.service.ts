@@ -1,0 +1,201 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { LIMITS } from '#common';
+import {
+  BlockBuilder,
+  type ChunkKey,
+  CorruptError,
+  decodeKeys,
+  encodeBlockAsync,
+  ID_BYTES,
+  keyString,
+  type PlainChunk,
+  UnsupportedError,
+} from '#engine';
+import { Database } from '../database/database';
+import { DomainError } from '../http/domain-error';
+import { type Storage, STORAGE } from '../storage/storage';
+import { type BlockAnswer, type BlockRequest, openBlock } from './chunk-blocks';
+import { type BrokenBlock, ChunkDamage } from './chunk-damage';
+import { ChunkRanks } from './chunk-ranks';
+import type { StoredChunk } from './chunk-rows';
+import { ChunksRepository } from './chunks.repository';
+import { PacksRepository } from './packs.repository';
+
+const KEY_BYTES = 1 + ID_BYTES;
+/** Keys looked up at a time while ranks are asked for. */
+const RANK_SLICE = 8_192;
+/** Fast: a block that is cut is compressed while somebody waits for it. */
+const CUT_LEVEL = 1;
+
+/** What became of one block. `block`: bytes to send; `broken`: bad or gone, as far as one look can tell. */
+type Outcome =
+  | { readonly kind: 'read'; readonly answer: BlockAnswer }
+  | { readonly kind: 'broken'; readonly bytes: Buffer | null }
+  | { readonly kind: 'unknown-format' };
+
+/** How chunks are read, by right to the domain: nothing of another domain leaves, not even beside one's own chunks. */
+@Injectable()
+export class ChunkReaderService {
+  constructor(
+    private readonly database: Database,
+    @Inject(STORAGE) private readonly storage: Storage,
+    private readonly chunks: ChunksRepository,
+    private readonly packs: PacksRepository,
+    private readonly damage: ChunkDamage,
+  ) {}
+
+  /**
+   * Storage order of chunks as dense ranks, one per key of the body (encodeKeys form, pieces of any length, at most
+   * LIMITS.rankKeys keys); {@link NO_RANK} for what the domain does not have, or has only damaged. Equal keys have equal ranks.
+   */
+  async ranks(domainNo: number, body: AsyncIterable<Uint8Array>): Promise<Uint32Array> {
+    const ranks = new ChunkRanks();
+    for await (const keys of keySlices(body)) {
+      const found = await this.database.read((sql) => this.chunks.findChunks(sql, domainNo, keys));
+      for (const key of keys) {
+        const chunk = found.get(keyString(key));
+        ranks.add(chunk === undefined || chunk.isDamaged ? null : chunk);
+      }
+    }
+    return ranks.finish();
+  }
+
+  /**
+   * The chunks as blocks, in storage order. Those that the domain does not have, or whose stored bytes are bad, are
+   * absent; the latter are marked damaged. Throws `too-large` beyond LIMITS.readKeys or readPlainBytes, and
+   * `storage-unavailable` when it could not be told whether the bytes are there, also after blocks were given.
+   */
+  async *readChunks(domainNo: number, keys: readonly ChunkKey[]): AsyncGenerator<Buffer, void, undefined> {
+    if (keys.length > LIMITS.readKeys) throw tooMuch(`more than ${LIMITS.readKeys} chunks`);
+    const requests = await this.locate(domainNo, keys);
+    const plainBytes = requests.flatMap(({ chunks }) => chunks).reduce((sum, { chunkLength }) => sum + chunkLength, 0);
+    if (plainBytes > LIMITS.readPlainBytes)
+      throw tooMuch(`chunks of ${plainBytes} bytes, more than ${LIMITS.readPlainBytes}`);
+    const cutter = new BlockBuilder();
+    const doubtful = yield* this.send(requests, cutter);
+    // A second look: meanwhile their pack may have been rewritten, or the first reading was at fault.
+    const again = await this.locate(
+      domainNo,
+      doubtful.flatMap(({ chunks }) => chunks),
+    );
+    const broken = yield* this.send(again, cutter);
+    if (!cutter.isEmpty) yield await encodeCut(cutter.take());
+    await this.damage.mark(broken);
+  }
+
+  /** Where the domain's undamaged chunks among these lie: block by block, in storage order. */
+  private async locate(domainNo: number, keys: readonly ChunkKey[]): Promise<BlockRequest[]> {
+    if (keys.length === 0) return [];
+    const { found, packs } = await this.database.read(async (sql) => {
+      const chunks = await this.chunks.findChunks(sql, domainNo, keys);
+      const packNos = [...chunks.values()].map(({ packNo }) => packNo);
+      return { found: chunks, packs: await this.packs.findPacks(sql, packNos) };
+    });
+    const blocks = new Map<string, StoredChunk[]>();
+    for (const chunk of found.values()) {
+      if (chunk.isDamaged) continue;
+      const name = `${chunk.packNo} ${chunk.blockOffset}`;
+      const block = blocks.get(name);
+      if (block === undefined) blocks.set(name, [chunk]);
+      else block.push(chunk);
+    }
+    const requests = [...blocks.values()].flatMap((chunks): BlockRequest[] => {
+      const [first] = chunks;
+      if (first === undefined) return [];
+      const pack = packs.get(first.packNo);
+      // A dead pack is still there for those who looked it up before it died.
+      const packKey = pack === undefined || pack.state === 'deleted' ? null : pack.key;
+      return [{ packNo: first.packNo, packKey, offset: first.blockOffset, length: first.blockLength, chunks }];
+    });
+    return requests.sort((a, b) => a.packNo - b.packNo || a.offset - b.offset);
+  }
+
+  /** Sends what can be read; returns what is broken. */
+  private async *send(
+    requests: readonly BlockRequest[],
+    cutter: BlockBuilder,
+  ): AsyncGenerator<Buffer, BrokenBlock[], undefined> {
+    const broken: BrokenBlock[] = [];
+    for (const request of requests) {
+      const { packNo, offset } = request;
+      const outcome = await this.readBlock(request);
+      if (outcome.kind === 'broken') broken.push({ packNo, offset, bytes: outcome.bytes, chunks: request.chunks });
+      if (outcome.kind !== 'read') continue;
+      const { whole, cut, astray } = outcome.answer;
+      if (whole !== null) yield whole;
+      for (const chunk of cut) {
+        if (cutter.tryAdd(chunk)) continue;
+        yield await encodeCut(cutter.take());
+        cutter.tryAdd(chunk);
+      }
+      if (astray.length > 0) broken.push({ packNo, offset, bytes: null, chunks: astray });
+    }
+    return broken;
+  }
+
+  private async readBlock(request: BlockRequest): Promise<Outcome> {
+    const { packKey, offset, length } = request;
+    if (packKey === null) return { kind: 'broken', bytes: null };
+    const bytes = await this.readBytes(packKey, { offset, length });
+    if (bytes === null) return { kind: 'broken', bytes: null };
+    try {
+      return { kind: 'read', answer: await openBlock(bytes, request, `${packKey}, block at byte ${offset}`) };
+    } catch (error) {
+      if (error instanceof CorruptError) return { kind: 'broken', bytes };
+      // Written by a newer server, or damaged in the very byte that says so: absent, but not to be given up.
+      if (error instanceof UnsupportedError) return { kind: 'unknown-format' };
+      throw error;
+    }
+  }
+
+  /** Null when storage proves that the bytes are not there. "Could not tell" is an error. */
+  private async readBytes(key: string, range: { offset: number; length: number }): Promise<Buffer | null> {
+    try {
+      return await this.storage.get(key, range);
+    } catch (error) {
+      if (error instanceof DomainError && (error.code === 'object-missing' || error.code === 'corrupt')) return null;
+      throw error;
+    }
+  }
+}
+
+/** Frames a body of keys into slices, whatever pieces it comes in. */
+async function* keySlices(body: AsyncIterable<Uint8Array>): AsyncGenerator<ChunkKey[], void, undefined> {
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  let count = 0;
+  const take = function* (isEnd: boolean): Generator<ChunkKey[], void, undefined> {
+    const bytes = Buffer.concat(held);
+    const whole = isEnd ? bytes.length : bytes.length - (bytes.length % KEY_BYTES);
+    for (let start = 0; start < whole; start += RANK_SLICE * KEY_BYTES) {
+      yield parseKeys(bytes.subarray(start, Math.min(whole, start + RANK_SLICE * KEY_BYTES)));
+    }
+    held = [bytes.subarray(whole)];
+    heldBytes = bytes.length - whole;
+  };
+  for await (const piece of body) {
+    count += piece.length;
+    if (count > LIMITS.rankKeys * KEY_BYTES) throw tooMuch(`more than ${LIMITS.rankKeys} keys`);
+    held.push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
+    heldBytes += piece.length;
+    if (heldBytes >= RANK_SLICE * KEY_BYTES) yield* take(false);
+  }
+  yield* take(true);
+}
+
+function parseKeys(bytes: Buffer): ChunkKey[] {
+  try {
+    return decodeKeys(bytes, RANK_SLICE);
+  } catch (error) {
+    if (error instanceof CorruptError) throw new DomainError('invalid', error.message, { cause: error });
+    throw error;
+  }
+}
+
+function encodeCut(chunks: readonly PlainChunk[]): Promise<Buffer> {
+  return encodeBlockAsync(chunks, { level: CUT_LEVEL });
+}
+
+function tooMuch(what: string): DomainError {
+  return new DomainError('too-large', `The request asks for ${what} at once: ask in several`);
+}

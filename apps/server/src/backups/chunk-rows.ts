@@ -1,0 +1,95 @@
+import type { ChunkKey } from '#engine';
+import type { Column, InputRows, Value } from '../database/sql';
+import type { ChunkRow } from '../database/entities/chunk.entities';
+
+/** Where a chunk's bytes lie: a block of a pack, and a part of that block's plain bytes. */
+export interface ChunkPlace {
+  readonly packNo: number;
+  readonly blockOffset: number;
+  readonly blockLength: number;
+  readonly chunkOffset: number;
+  readonly chunkLength: number;
+}
+
+/** A chunk to be stored; `size` is the bytes of content that it covers. */
+export interface NewChunk extends ChunkKey, ChunkPlace {
+  readonly size: number;
+}
+
+/** A chunk that a domain owns. */
+export interface StoredChunk extends NewChunk {
+  readonly no: number;
+  readonly domainNo: number;
+  readonly condemnedAt: number | null;
+  readonly isDamaged: boolean;
+}
+
+/** Columns for {@link storedChunk}, of the alias `c`. */
+export const CHUNK_COLUMNS =
+  'c.no, c.id, c.height, c.domain_no, c.size, c.pack_no, c.block_offset, c.block_length, c.chunk_offset, c.chunk_length, ' +
+  'c.condemned_at, c.damaged';
+
+export const PLACE_COLUMNS: readonly Column[] = [
+  { name: 'pack_no', type: 'int' },
+  { name: 'block_offset', type: 'int' },
+  { name: 'block_length', type: 'int' },
+  { name: 'chunk_offset', type: 'int' },
+  { name: 'chunk_length', type: 'int' },
+];
+
+export function placeValues(place: ChunkPlace): Value[] {
+  return [place.packNo, place.blockOffset, place.blockLength, place.chunkOffset, place.chunkLength];
+}
+
+export function storedChunk(row: ChunkRow): StoredChunk {
+  return {
+    no: row.no,
+    id: row.id,
+    height: row.height,
+    domainNo: row.domain_no,
+    size: row.size,
+    packNo: row.pack_no,
+    blockOffset: row.block_offset,
+    blockLength: row.block_length,
+    chunkOffset: row.chunk_offset,
+    chunkLength: row.chunk_length,
+    condemnedAt: row.condemned_at,
+    isDamaged: row.damaged !== 0,
+  };
+}
+
+const KEY_COLUMNS: readonly Column[] = [
+  { name: 'id', type: 'bytes' },
+  { name: 'height', type: 'int' },
+];
+const NO_COLUMNS: readonly Column[] = [{ name: 'no', type: 'int' }];
+
+/** `input(n, id, height)` */
+export function keysInput(keys: readonly ChunkKey[]): InputRows {
+  return { columns: KEY_COLUMNS, rows: keys.map((key) => [key.id, key.height]) };
+}
+
+/** `input(n, no)` */
+export function nosInput(nos: readonly number[]): InputRows {
+  return { columns: NO_COLUMNS, rows: nos.map((no) => [no]) };
+}
+
+/**
+ * Each key once (the first of equal ones), by id, then height: the order in which every bulk statement writes chunks, so
+ * that two transactions wait for each other and never deadlock. Compared as latin1 strings, which is the order of the
+ * bytes and several times faster than Buffer.compare.
+ */
+export function sortedByKey<T extends ChunkKey>(keys: Iterable<T>): T[] {
+  const unique = new Map<string, T>();
+  for (const key of keys) {
+    const name = key.id.toString('latin1') + String.fromCharCode(key.height);
+    if (!unique.has(name)) unique.set(name, key);
+  }
+  const entries = [...unique].sort(([a], [b]) => (a < b ? -1 : 1));
+  return entries.map(([, key]) => key);
+}
+
+/** Each number once, ascending: the order in which rows are locked. */
+export function sortedNos(nos: Iterable<number>): number[] {
+  return [...new Set(nos)].sort((a, b) => a - b);
+}

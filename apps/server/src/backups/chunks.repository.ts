@@ -1,0 +1,208 @@
+import { Injectable } from '@nestjs/common';
+import { keyString, type ChunkKey } from '#engine';
+import type { ChunkRow } from '../database/entities/chunk.entities';
+import { slices, type Column, type Sql } from '../database/sql';
+import { lockChunks, updateLocked } from './chunk-locks';
+import { findMissing, reviveChunks } from './chunk-presence';
+import {
+  CHUNK_COLUMNS,
+  keysInput,
+  nosInput,
+  PLACE_COLUMNS,
+  placeValues,
+  sortedByKey,
+  sortedNos,
+  storedChunk,
+  type ChunkPlace,
+  type NewChunk,
+  type StoredChunk,
+} from './chunk-rows';
+
+/** What became of a chunk that was to be inserted. */
+export interface InsertedChunk {
+  readonly no: number;
+  /** False: the domain had it already, and its row still points where it did. */
+  readonly isNew: boolean;
+  /** The row that was there points at bad bytes: {@link ChunksRepository.repointChunks} heals it. */
+  readonly isDamaged: boolean;
+}
+
+export interface ListRef {
+  readonly listNo: number;
+  readonly childNo: number;
+}
+
+const MAX_INSERT_ROUNDS = 3;
+
+const NEW_CHUNK_COLUMNS: readonly Column[] = [
+  { name: 'id', type: 'bytes' },
+  { name: 'height', type: 'int' },
+  { name: 'domain_no', type: 'int' },
+  { name: 'size', type: 'int' },
+  ...PLACE_COLUMNS,
+];
+const NEW_CHUNK_NAMES = NEW_CHUNK_COLUMNS.map((column) => column.name).join(', ');
+
+/** All SQL about chunks and the lists that name them. Maps are by `keyString`. */
+@Injectable()
+export class ChunksRepository {
+  /** Those of the keys that the domain has, condemned and damaged ones too. */
+  async findChunks(sql: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<Map<string, StoredChunk>> {
+    const found = new Map<string, StoredChunk>();
+    for await (const slice of slices(keys)) {
+      const rows = await sql.allWith<ChunkRow>(
+        keysInput(slice),
+        `select ${CHUNK_COLUMNS} from input
+         join chunks c on c.id = input.id and c.height = input.height and c.domain_no = ?`,
+        [domainNo],
+      );
+      for (const row of rows) found.set(keyString(row), storedChunk(row));
+    }
+    return found;
+  }
+
+  /** True when the domain has every key. Damaged ones count: the domain does own them. */
+  async ownsAll(sql: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<boolean> {
+    const found = await this.findChunks(sql, domainNo, keys);
+    return keys.every((key) => found.has(keyString(key)));
+  }
+
+  /** See {@link reviveChunks}: to be called before relying on chunks, and before reading them for that. */
+  reviveChunks(tx: Sql, chunkNos: Iterable<number>): Promise<void> {
+    return reviveChunks(tx, chunkNos);
+  }
+
+  /** See {@link findMissing}: revives what is there and tells what is not. */
+  findMissing(tx: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<ChunkKey[]> {
+    return findMissing(tx, domainNo, keys, (sql, domain, wanted) => this.findChunks(sql, domain, wanted));
+  }
+
+  /**
+   * Inserts what the domain does not have; the rest is revived and told. Rows go in by ascending key, over all slices, so
+   * that two transactions with the same ids wait for each other in one direction: call it once per transaction.
+   */
+  async insertChunks(tx: Sql, domainNo: number, chunks: readonly NewChunk[]): Promise<Map<string, InsertedChunk>> {
+    const result = new Map<string, InsertedChunk>();
+    let open = sortedByKey(chunks);
+    for (let round = 0; open.length > 0; round += 1) {
+      if (round === MAX_INSERT_ROUNDS) throw new Error('chunks neither could be inserted nor are there');
+      for (const row of await this.insertAbsent(tx, domainNo, open)) {
+        result.set(keyString(row), { no: row.no, isNew: true, isDamaged: false });
+      }
+      open = open.filter((chunk) => !result.has(keyString(chunk)));
+      const there = await this.findChunks(tx, domainNo, open);
+      await reviveChunks(
+        tx,
+        [...there.values()].map((chunk) => chunk.no),
+      );
+      // A condemned one may have been swept while we waited for its row: only what is there after the revival counts.
+      const condemned = [...there.values()].filter((chunk) => chunk.condemnedAt !== null);
+      const revived = await this.findChunks(tx, domainNo, condemned);
+      for (const [name, chunk] of there) {
+        if (chunk.condemnedAt !== null && !revived.has(name)) continue;
+        result.set(name, { no: chunk.no, isNew: false, isDamaged: chunk.isDamaged });
+      }
+      open = open.filter((chunk) => !result.has(keyString(chunk)));
+    }
+    return result;
+  }
+
+  /** Records what lists name. Idempotent. */
+  async insertListRefs(tx: Sql, refs: readonly ListRef[]): Promise<void> {
+    const rows = refs
+      .map((ref): [number, number] => [ref.listNo, ref.childNo])
+      .sort(([listA, childA], [listB, childB]) => listA - listB || childA - childB);
+    const columns: Column[] = [
+      { name: 'list_no', type: 'int' },
+      { name: 'child_no', type: 'int' },
+    ];
+    for await (const slice of slices(rows)) {
+      await tx.insertMany('list_refs', columns, slice, 'on conflict do nothing');
+    }
+  }
+
+  /**
+   * Points damaged chunks at new bytes (one that was healed meanwhile is left as it is), and forgets what a healed list
+   * named that is gone: its {@link insertListRefs} follows. Returns how many were healed.
+   */
+  async repointChunks(tx: Sql, moves: readonly (ChunkPlace & { readonly no: number })[]): Promise<number> {
+    const byNo = new Map(moves.map((move) => [move.no, move]));
+    const locked = await lockChunks(tx, byNo.keys(), 'c.damaged = 1');
+    const columns: Column[] = [{ name: 'no', type: 'int' }, ...PLACE_COLUMNS];
+    const rows = locked.flatMap((no) => {
+      const move = byNo.get(no);
+      return move === undefined ? [] : [[no, ...placeValues(move)]];
+    });
+    for await (const slice of slices(rows)) {
+      await tx.runWith(
+        { columns, rows: slice },
+        `update chunks set pack_no = input.pack_no, block_offset = input.block_offset, block_length = input.block_length,
+           chunk_offset = input.chunk_offset, chunk_length = input.chunk_length, damaged = 0, condemned_at = null
+         from input where chunks.no = input.no`,
+      );
+    }
+    for await (const slice of slices(locked)) {
+      await tx.runWith(
+        nosInput(slice),
+        `delete from list_refs where list_no in (select no from input)
+           and not exists (select 1 from chunks c where c.no = list_refs.child_no)`,
+      );
+    }
+    return locked.length;
+  }
+
+  /** A place of each key in any domain, its own included: in a live pack, and not damaged. */
+  async findElsewhere(sql: Sql, keys: readonly ChunkKey[]): Promise<Map<string, StoredChunk>> {
+    const places = new Map<string, StoredChunk>();
+    for await (const slice of slices(keys)) {
+      const rows = await sql.allWith<ChunkRow>(
+        keysInput(slice),
+        `select ${CHUNK_COLUMNS} from input
+         join chunks c on c.id = input.id and c.height = input.height
+         join packs p on p.no = c.pack_no
+         where c.damaged = 0 and p.state = 'live' order by c.no`,
+      );
+      for (const row of rows) {
+        // The oldest place: whoever asks at the same time gets the same.
+        if (!places.has(keyString(row))) places.set(keyString(row), storedChunk(row));
+      }
+    }
+    return places;
+  }
+
+  /** Marks the chunks, and the rows of other domains that point at the same bad bytes. Returns how many were not yet. */
+  async markDamaged(tx: Sql, chunkNos: Iterable<number>): Promise<number> {
+    const nos: number[] = [];
+    for await (const slice of slices(sortedNos(chunkNos))) {
+      const rows = await tx.allWith<{ no: number }>(
+        nosInput(slice),
+        `select d.no from input join chunks c on c.no = input.no
+         join chunks d on d.id = c.id and d.height = c.height and d.pack_no = c.pack_no
+           and d.block_offset = c.block_offset and d.chunk_offset = c.chunk_offset`,
+      );
+      for (const row of rows) nos.push(row.no);
+    }
+    const locked = await lockChunks(tx, nos, 'c.damaged = 0');
+    await updateLocked(tx, locked, 'damaged = 1');
+    return locked.length;
+  }
+
+  private async insertAbsent(
+    tx: Sql,
+    domainNo: number,
+    sorted: readonly NewChunk[],
+  ): Promise<(ChunkKey & { no: number })[]> {
+    const inserted: (ChunkKey & { no: number })[] = [];
+    for await (const slice of slices(sorted)) {
+      const rows = slice.map((chunk) => [chunk.id, chunk.height, domainNo, chunk.size, ...placeValues(chunk)]);
+      inserted.push(
+        ...(await tx.allWith<ChunkKey & { no: number }>(
+          { columns: NEW_CHUNK_COLUMNS, rows },
+          `insert into chunks (${NEW_CHUNK_NAMES}) select ${NEW_CHUNK_NAMES} from input where true order by n
+           on conflict (id, height, domain_no) do nothing returning no, id, height`,
+        )),
+      );
+    }
+    return inserted;
+  }
+}

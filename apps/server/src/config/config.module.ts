@@ -1,0 +1,32 @@
+import { Global, Module, type DynamicModule } from '@nestjs/common';
+import { killPointsFrom } from '#common';
+import { Clock, SystemClock } from './clock';
+import { KILL_POINTS } from './kill-points.token';
+import { ServerSettings } from './server-settings';
+import { StdoutTerminal, Terminal } from './terminal';
+
+export interface ConfigParts {
+  readonly settings: ServerSettings;
+  /** Tests set the time. */
+  readonly clock?: Clock;
+  /** Tests read what was printed. */
+  readonly terminal?: Terminal;
+}
+
+/** Settings, clock, kill points and terminal for every module. */
+@Global()
+@Module({})
+export class ConfigModule {
+  static with({ settings, clock, terminal }: ConfigParts): DynamicModule {
+    return {
+      module: ConfigModule,
+      providers: [
+        { provide: ServerSettings, useValue: settings },
+        { provide: Clock, useValue: clock ?? new SystemClock() },
+        { provide: Terminal, useValue: terminal ?? new StdoutTerminal() },
+        { provide: KILL_POINTS, useValue: killPointsFrom(settings.killAt) },
+      ],
+      exports: [ServerSettings, Clock, Terminal, KILL_POINTS],
+    };
+  }
+}

@@ -1,0 +1,78 @@
+import { loadServerSettings, SettingsError } from './server-settings';
+
+describe('loadServerSettings', () => {
+  it('has a default for everything', () => {
+    expect(loadServerSettings({})).toMatchObject({
+      port: 8_000,
+      databaseUrl: null,
+      databasePath: './data/holdfast.sqlite',
+      storagePath: './data',
+      adminUsername: null,
+      adminPassword: null,
+      secretKey: null,
+      dedupScope: 'user',
+      runLeaseMs: 300_000,
+      accessTokenMinutes: 60,
+    });
+  });
+
+  it('takes an empty variable for one that is not set', () => {
+    expect(loadServerSettings({ PORT: '', SECRET_KEY: '', DATABASE_URL: '' })).toEqual(loadServerSettings({}));
+  });
+
+  it('reads what is set', () => {
+    const settings = loadServerSettings({
+      PORT: '9000',
+      DATABASE_URL: 'postgresql://u:p@h/db',
+      DEDUP_SCOPE: 'client',
+      RUN_LEASE_SECONDS: '7',
+      SECRET_KEY: '3f9c1b7e5d2a8064f1e9b3c7d5a20846',
+    });
+    expect(settings).toMatchObject({
+      port: 9_000,
+      databaseUrl: 'postgresql://u:p@h/db',
+      dedupScope: 'client',
+      runLeaseMs: 7_000,
+      secretKey: '3f9c1b7e5d2a8064f1e9b3c7d5a20846',
+    });
+  });
+
+  it('reports all bad settings at once, by name and reason, never by value', () => {
+    const env = {
+      PORT: '8o00',
+      DATABASE_URL: 'mysql://me:hunter22@h/db',
+      ADMIN_PASSWORD: 'shorty',
+      SECRET_KEY: 'tooshort-s3cr3t',
+      DEDUP_SCOPE: 'world',
+      RUN_LEASE_SECONDS: '0',
+      ACCESS_TOKEN_EXPIRE_MINUTES: '-1',
+      HOLDFAST_KILL_AT: 'nowhere',
+    };
+    let error: unknown;
+    try {
+      loadServerSettings(env);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toBeInstanceOf(SettingsError);
+    const { problems, message } = error as SettingsError;
+    expect(problems.map((problem) => problem.split(':')[0]).sort()).toEqual(Object.keys(env).sort());
+    expect(message).not.toContain('8o00');
+    expect(message).not.toContain('hunter22');
+    expect(message).not.toContain('shorty');
+    expect(message).not.toContain('s3cr3t');
+  });
+
+  it.each(['70000', '-1', '1.5', ' 80', '0x50'])('refuses the port %s', (port) => {
+    expect(() => loadServerSettings({ PORT: port })).toThrow(/PORT: must be a whole number/);
+  });
+
+  it.each([
+    'changeme-changeme-changeme-changeme',
+    'your-secret-key-please-put-it-in-here',
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
+    '0123456789abcdef0123456789abcdef',
+  ])('refuses the well-known secret key %s', (key) => {
+    expect(() => loadServerSettings({ SECRET_KEY: key })).toThrow(/SECRET_KEY: is a well-known/);
+  });
+});

@@ -1,0 +1,130 @@
+import { Injectable } from '@nestjs/common';
+import { killPointsFrom } from '#common';
+import { isWellKnownSecret, MIN_SECRET_KEY_CHARACTERS } from './secret-rules';
+
+/** What the operator decided, read once at start by {@link loadServerSettings}. */
+@Injectable()
+export class ServerSettings {
+  /** 0 lets the system choose (tests). */
+  port = 8_000;
+  /** PostgreSQL when set, else SQLite at {@link databasePath}. */
+  databaseUrl: string | null = null;
+  databasePath = './data/holdfast.sqlite';
+  /** Root of the local disk backend; generated secrets and the upload spool live in it too. */
+  storagePath = './data';
+  /** Name of the admin made at the first start; null: `admin`. */
+  adminUsername: string | null = null;
+  /** null: generated at the first start. */
+  adminPassword: string | null = null;
+  /** Signs tokens. null: generated and kept in `<storagePath>/secret-key`. */
+  secretKey: string | null = null;
+  /** Within what a chunk may be named by its id; counts for clients that are created from now on. */
+  dedupScope: 'user' | 'client' = 'user';
+  /** A run without progress for so long is closed. */
+  runLeaseMs = 300_000;
+  /** Lifetime of the tokens that people sign in for. */
+  accessTokenMinutes = 60;
+  /** Tests only: kill point at which this process dies. */
+  killAt: string | undefined;
+}
+
+/** Every bad setting at once, by name and reason; never by value, which may be a secret. */
+export class SettingsError extends Error {
+  constructor(readonly problems: readonly string[]) {
+    super(`Settings are wrong:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.name = 'SettingsError';
+  }
+}
+
+/** Reads the settings from an environment; an empty variable counts as not set. Throws {@link SettingsError}. */
+export function loadServerSettings(env: Readonly<Record<string, string | undefined>>): ServerSettings {
+  const settings = new ServerSettings();
+  const problems: string[] = [];
+  const value = (name: string): string | null => {
+    const text = env[name];
+    return text === undefined || text === '' ? null : text;
+  };
+  const read = (name: string, apply: (text: string) => string | null): void => {
+    const text = value(name);
+    if (text === null) return;
+    const reason = apply(text);
+    if (reason !== null) problems.push(`${name}: ${reason}`);
+  };
+  const readInteger = (name: string, [min, max]: [number, number], apply: (number: number) => void): void => {
+    read(name, (text) => {
+      const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+      if (!(number >= min && number <= max)) return `must be a whole number from ${min} to ${max}`;
+      apply(number);
+      return null;
+    });
+  };
+
+  readInteger('PORT', [0, 65_535], (port) => {
+    settings.port = port;
+  });
+  readInteger('RUN_LEASE_SECONDS', [1, 86_400], (seconds) => {
+    settings.runLeaseMs = seconds * 1_000;
+  });
+  readInteger('ACCESS_TOKEN_EXPIRE_MINUTES', [1, 525_600], (minutes) => {
+    settings.accessTokenMinutes = minutes;
+  });
+  read('DATABASE_URL', (text) => {
+    if (!isPostgresUrl(text)) return 'must be a PostgreSQL address such as postgresql://user:password@host:5432/name';
+    settings.databaseUrl = text;
+    return null;
+  });
+  read('DATABASE_PATH', (text) => {
+    if (text.includes('\0')) return 'must be a path of a file';
+    settings.databasePath = text;
+    return null;
+  });
+  read('BACKUP_STORAGE_PATH', (text) => {
+    if (text.includes('\0')) return 'must be a path of a directory';
+    settings.storagePath = text;
+    return null;
+  });
+  read('ADMIN_USERNAME', (text) => {
+    if (!/^[^\p{Cc}]{1,128}$/u.test(text)) return 'must have 1 to 128 characters and no control characters';
+    settings.adminUsername = text;
+    return null;
+  });
+  read('ADMIN_PASSWORD', (text) => {
+    if (text.length < 8 || text.length > 1_024) return 'must have 8 to 1024 characters';
+    settings.adminPassword = text;
+    return null;
+  });
+  read('SECRET_KEY', (text) => {
+    if (text.length < MIN_SECRET_KEY_CHARACTERS) {
+      return `must have at least ${MIN_SECRET_KEY_CHARACTERS} characters (openssl rand -hex 32), or be left out: one is generated then`;
+    }
+    if (isWellKnownSecret(text)) return 'is a well-known or guessable value; use openssl rand -hex 32, or leave it out';
+    settings.secretKey = text;
+    return null;
+  });
+  read('DEDUP_SCOPE', (text) => {
+    if (text !== 'user' && text !== 'client') return "must be 'user' or 'client'";
+    settings.dedupScope = text;
+    return null;
+  });
+  read('HOLDFAST_KILL_AT', (text) => {
+    if (!isKillPoint(text)) return 'names no kill point';
+    settings.killAt = text;
+    return null;
+  });
+
+  if (problems.length > 0) throw new SettingsError(problems);
+  return settings;
+}
+
+function isPostgresUrl(text: string): boolean {
+  return URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol);
+}
+
+function isKillPoint(text: string): boolean {
+  try {
+    killPointsFrom(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

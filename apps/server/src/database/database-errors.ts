@@ -1,0 +1,48 @@
+/** deadlock_detected, serialization_failure */
+const RETRYABLE = new Set(['40P01', '40001']);
+
+/** Shutdown, starting up, too many connections, timeouts of statement and lock; a busy or locked SQLite file. */
+const UNAVAILABLE = new Set([
+  '57P01',
+  '57P02',
+  '57P03',
+  '53300',
+  '57014',
+  '55P03',
+  '25P03',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'SQLITE_BUSY',
+  'SQLITE_LOCKED',
+  'SQLITE_FULL',
+]);
+
+/** What node-postgres says without a code. */
+const LOST_CONNECTION = /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered)/;
+
+/** True when the transaction had no effect and running it again may succeed. Looks through `cause`. */
+export function isRetryable(error: unknown): boolean {
+  return chain(error).some((link) => RETRYABLE.has(codeOf(link)));
+}
+
+/** True when the database could not be reached or was too busy: the caller may come again. */
+export function isUnavailable(error: unknown): boolean {
+  return chain(error).some((link) => {
+    const code = codeOf(link);
+    return UNAVAILABLE.has(code) || code.startsWith('08') || LOST_CONNECTION.test(link.message);
+  });
+}
+
+function chain(error: unknown): Error[] {
+  const links: Error[] = [];
+  for (let link = error; link instanceof Error && links.length < 10; link = link.cause) links.push(link);
+  return links;
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : '';
+}

@@ -1,0 +1,102 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { NO_KILL_POINTS, type KillPoints, type WritePoint } from '#common';
+import type { Clock } from '../config/clock';
+import { DomainError } from '../http/domain-error';
+import type { Backend } from './backend';
+import { isUnavailable } from './database-errors';
+import { PostgresBackend } from './postgres.backend';
+import type { Dialect, Sql } from './sql';
+import { SqliteBackend } from './sqlite.backend';
+
+export interface DatabaseOptions {
+  /** PostgreSQL when set, else SQLite at `databasePath`. */
+  databaseUrl: string | null;
+  databasePath: string;
+  /** The server's clock; on PostgreSQL the database's clock is used instead. */
+  clock: Clock;
+  killPoints?: KillPoints;
+  /** Tests only: replaces PostgreSQL's clock, so that time can be set there too. */
+  postgresClock?: Clock;
+}
+
+/** The database's one door: every read and every write of the server goes through it. */
+@Injectable()
+export class Database implements OnApplicationShutdown {
+  private readonly inside = new AsyncLocalStorage<{ isOpen: boolean }>();
+
+  constructor(
+    private readonly backend: Backend,
+    private readonly killPoints: KillPoints,
+  ) {}
+
+  /** Opens and migrates. Throws when the database cannot keep what it acknowledges. */
+  static async open(options: DatabaseOptions): Promise<Database> {
+    const backend =
+      options.databaseUrl === null
+        ? await SqliteBackend.open(options.databasePath, options.clock)
+        : await PostgresBackend.open(options.databaseUrl, options.postgresClock);
+    return new Database(backend, options.killPoints ?? NO_KILL_POINTS);
+  }
+
+  get dialect(): Dialect {
+    return this.backend.dialect;
+  }
+
+  /**
+   * Runs `work` in one transaction, durable when this resolves, without effect when it rejects (but for a connection
+   * that is lost during COMMIT, where nobody can know: writes are made to be repeated).
+   *
+   * On SQLite writes run one after the other; on PostgreSQL at READ COMMITTED, and again from the start after a deadlock,
+   * so `work` must have no effect but through `tx`. Nothing but SQL is awaited inside; it cannot be nested.
+   */
+  write<T>(point: WritePoint, work: (tx: Sql) => Promise<T>): Promise<T> {
+    return this.enter(() =>
+      this.backend.write(work, {
+        beforeCommit: () => {
+          this.killPoints.hit(`${point}:before-commit`);
+        },
+        afterCommit: () => {
+          this.killPoints.hit(`${point}:after-commit`);
+        },
+      }),
+    );
+  }
+
+  /** Each statement sees what was committed when it began; two statements may see different states. Writing is refused. */
+  read<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.enter(() => this.backend.read(work));
+  }
+
+  /** Server time in ms since 1970: the one clock for stamps and leases. Inside a write: `tx.now()`. */
+  now(): Promise<number> {
+    return this.enter(() => this.backend.now());
+  }
+
+  /** Waits for SQLite's running write; further calls fail. */
+  close(): Promise<void> {
+    return this.backend.close();
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.close();
+  }
+
+  private async enter<T>(work: () => Promise<T>): Promise<T> {
+    // A write that waits for a write never ends on SQLite; on PostgreSQL the pool runs dry under load.
+    if (this.inside.getStore()?.isOpen === true) {
+      throw new Error('Database.read, write and now cannot be used inside one another: pass the Sql on');
+    }
+    const door = { isOpen: true };
+    try {
+      return await this.inside.run(door, work);
+    } catch (error) {
+      if (error instanceof DomainError || !isUnavailable(error)) throw error;
+      throw new DomainError('unavailable', 'The database cannot be reached or is too busy; try again.', {
+        cause: error,
+      });
+    } finally {
+      door.isOpen = false;
+    }
+  }
+}

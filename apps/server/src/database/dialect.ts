@@ -1,0 +1,97 @@
+import type { Column, ColumnType, Dialect, InputRows, Value } from './sql';
+
+/** Every difference between the dialects that is not about connections stands in this file. */
+
+/** Kinds of columns that the tables use. `key`: generated, never reused. */
+export type ColumnKind = 'small-key' | 'key' | 'flag' | 'int' | 'bigint' | 'text' | 'bytes';
+
+type DatabaseType = 'integer' | 'smallint' | 'bigint' | 'text' | 'blob' | 'bytea';
+
+const COLUMN_TYPES: Readonly<Record<Dialect, Readonly<Record<ColumnKind, DatabaseType>>>> = {
+  // SQLite's AUTOINCREMENT wants the very word `integer`; it stores every integer in as few bytes as it needs.
+  sqlite: {
+    'small-key': 'integer',
+    key: 'integer',
+    flag: 'integer',
+    int: 'integer',
+    bigint: 'integer',
+    text: 'text',
+    bytes: 'blob',
+  },
+  postgres: {
+    'small-key': 'integer',
+    key: 'bigint',
+    flag: 'smallint',
+    int: 'integer',
+    bigint: 'bigint',
+    text: 'text',
+    bytes: 'bytea',
+  },
+};
+
+export function columnType(dialect: Dialect, kind: ColumnKind): DatabaseType {
+  return COLUMN_TYPES[dialect][kind];
+}
+
+export function isGenerated(kind: ColumnKind): boolean {
+  return kind === 'key' || kind === 'small-key';
+}
+
+/** The dialect of a TypeORM data source of ours. */
+export function dialectOf(type: string): Dialect {
+  return type === 'postgres' ? 'postgres' : 'sqlite';
+}
+
+/** `?` to `$1`, `$2`...; question marks in quotes stay. */
+export function numberPlaceholders(sql: string): string {
+  let count = 0;
+  return sql.replace(/'(?:[^']|'')*'|"[^"]*"|\?/g, (match) => (match === '?' ? `$${String(++count)}` : match));
+}
+
+const ARRAY_TYPES: Readonly<Record<ColumnType, string>> = { int: 'bigint[]', text: 'text[]', bytes: 'bytea[]' };
+
+/** `unnest(?::bigint[], ?::bytea[])`: one array parameter a column. */
+export function unnest(columns: readonly Column[]): string {
+  return `unnest(${columns.map((column) => `?::${ARRAY_TYPES[column.type]}`).join(', ')})`;
+}
+
+/** Rows to one array per column. */
+export function columnArrays(columns: readonly Column[], rows: readonly (readonly Value[])[]): Value[][] {
+  return columns.map((_, position) => rows.map((row) => row[position] ?? null));
+}
+
+/** Head of a statement that sees `input`, on PostgreSQL: parameters are {@link columnArrays}. */
+export function inputHeadPostgres(columns: readonly Column[]): string {
+  const names = columns.map((column) => column.name).join(', ');
+  const source = `${unnest(columns)} with ordinality as input_rows(${names}, ord)`;
+  return `with recursive input(n, ${names}) as (select ord - 1, ${names} from ${source}) `;
+}
+
+/**
+ * The same on SQLite: the one parameter is {@link inputJson}. Materialized, or a plan that puts `input` into the inner
+ * loop would parse the JSON again for every outer row.
+ */
+export function inputHeadSqlite(columns: readonly Column[]): string {
+  const names = columns.map((column) => column.name).join(', ');
+  const values = columns.map((column, position) =>
+    column.type === 'bytes' ? `unhex(value ->> ${String(position)})` : `value ->> ${String(position)}`,
+  );
+  return `with recursive input(n, ${names}) as materialized (select key, ${values.join(', ')} from json_each(?)) `;
+}
+
+export function inputJson(input: InputRows): string {
+  const lines = input.rows.map((row) => `[${input.columns.map((_, at) => jsonValue(row[at] ?? null)).join(',')}]`);
+  return `[${lines.join(',')}]`;
+}
+
+function jsonValue(value: Value): string {
+  if (Buffer.isBuffer(value)) return `"${value.toString('hex')}"`;
+  return typeof value === 'bigint' ? value.toString() : JSON.stringify(value);
+}
+
+/** Refuses what would come back rounded: both drivers hand out integers as doubles. */
+export function assertExact(value: unknown, column: string): void {
+  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    throw new RangeError(`column ${column} holds an integer beyond 2^53-1`);
+  }
+}

@@ -1,0 +1,99 @@
+import { smallKey, int, bigint, text, bytes, nullable, primary, type TableSpec } from './table';
+
+/** A named value of the installation (repository id, ...). */
+export class SettingRow {
+  name!: string;
+  value!: string;
+}
+
+export const settingsTable: TableSpec<SettingRow> = {
+  target: SettingRow,
+  name: 'settings',
+  columns: { name: primary(text), value: text },
+  isClustered: true,
+};
+
+/** The set of clients within which a chunk may be named by its id. */
+export class DomainRow {
+  no!: number;
+  created_at!: number;
+}
+
+export const domainsTable: TableSpec<DomainRow> = {
+  target: DomainRow,
+  name: 'domains',
+  columns: { no: smallKey, created_at: bigint },
+};
+
+export class UserRow {
+  no!: number;
+  /** UUID */
+  id!: string;
+  /** Unique by its lower-case form: compare `lower(username)`. */
+  username!: string;
+  password_hash!: string;
+  role!: 'admin' | 'user' | 'viewer';
+  domain_no!: number;
+  state!: 'active' | 'disabled';
+  created_at!: number;
+}
+
+export const usersTable: TableSpec<UserRow> = {
+  target: UserRow,
+  name: 'users',
+  columns: {
+    no: smallKey,
+    id: text,
+    username: text,
+    password_hash: text,
+    role: text,
+    domain_no: int,
+    state: text,
+    created_at: bigint,
+  },
+  indices: [
+    { name: 'users_id', columns: ['id'], isUnique: true },
+    { name: 'users_username', columns: ['username'], isUnique: true, isExpression: true },
+  ],
+};
+
+export class ClientRow {
+  no!: number;
+  /** UUID */
+  id!: string;
+  owner_no!: number;
+  /** Fixed when the client is created. */
+  domain_no!: number;
+  name!: string;
+  /** SHA-256 of the client's secret. */
+  secret_hash!: Buffer;
+  state!: 'active' | 'revoked';
+  host_name!: string | null;
+  platform!: string | null;
+  agent_version!: string | null;
+  last_seen_at!: number | null;
+  created_at!: number;
+}
+
+export const clientsTable: TableSpec<ClientRow> = {
+  target: ClientRow,
+  name: 'clients',
+  columns: {
+    no: smallKey,
+    id: text,
+    owner_no: int,
+    domain_no: int,
+    name: text,
+    secret_hash: bytes,
+    state: text,
+    host_name: nullable(text),
+    platform: nullable(text),
+    agent_version: nullable(text),
+    last_seen_at: nullable(bigint),
+    created_at: bigint,
+  },
+  indices: [
+    { name: 'clients_id', columns: ['id'], isUnique: true },
+    { name: 'clients_owner_name', columns: ['owner_no', 'name'], isUnique: true },
+  ],
+};

@@ -1,0 +1,25 @@
+import type { EntitySchema } from 'typeorm';
+import type { Dialect } from '../sql';
+import { fileVersionsTable, pathsTable } from './catalog.entities';
+import { chunksTable, listRefsTable, packsTable } from './chunk.entities';
+import { clientsTable, domainsTable, settingsTable, usersTable } from './identity.entities';
+import { runProblemsTable, runsTable, tasksTable } from './run.entities';
+import { entityOf } from './table';
+
+/** Every table, for TypeORM. */
+export function entitiesFor(dialect: Dialect): EntitySchema[] {
+  return [
+    entityOf(settingsTable, dialect),
+    entityOf(domainsTable, dialect),
+    entityOf(usersTable, dialect),
+    entityOf(clientsTable, dialect),
+    entityOf(tasksTable, dialect),
+    entityOf(runsTable, dialect),
+    entityOf(runProblemsTable, dialect),
+    entityOf(pathsTable, dialect),
+    entityOf(fileVersionsTable, dialect),
+    entityOf(chunksTable, dialect),
+    entityOf(listRefsTable, dialect),
+    entityOf(packsTable, dialect),
+  ];
+}

@@ -1,0 +1,146 @@
+import { smallKey, int, bigint, text, bytes, nullable, primary, withDefault, type TableSpec } from './table';
+
+/** What a client backs up: one line of runs. */
+export class TaskRow {
+  no!: number;
+  /** UUID */
+  id!: string;
+  client_no!: number;
+  name!: string;
+  /** Number of the newest committed run. */
+  head_run!: number | null;
+  last_run_number!: number;
+  /** Raised when history changed behind the agent's back (forget, adoption, a restored catalog). */
+  generation!: number;
+  /** Newest stamp that the task issued, ms. */
+  last_stamp!: number;
+  created_at!: number;
+}
+
+export const tasksTable: TableSpec<TaskRow> = {
+  target: TaskRow,
+  name: 'tasks',
+  columns: {
+    no: smallKey,
+    id: text,
+    client_no: int,
+    name: text,
+    head_run: nullable(int),
+    last_run_number: withDefault(int, 0),
+    generation: withDefault(int, 0),
+    last_stamp: withDefault(bigint, 0),
+    created_at: bigint,
+  },
+  indices: [
+    { name: 'tasks_id', columns: ['id'], isUnique: true },
+    { name: 'tasks_client_name', columns: ['client_no', 'name'], isUnique: true },
+  ],
+};
+
+export class RunRow {
+  task_no!: number;
+  /** Per task, from 1, never reused. */
+  number!: number;
+  /** UUID */
+  id!: string;
+  state!: 'running' | 'committing' | 'undoing' | 'succeeded' | 'partial' | 'failed' | 'cancelled';
+  /** What the run becomes when its commit goes through (or, undone, what it ended as); stored when that starts. */
+  outcome!: 'succeeded' | 'partial' | 'failed' | 'cancelled' | null;
+  /** SHA-256 of the fencing token. */
+  token_hash!: Buffer;
+  next_seq!: number;
+  /** nextChainDigest of the batches so far. */
+  chain_digest!: Buffer;
+  change_count!: number;
+  /** The head when the run started. */
+  parent_run!: number | null;
+  lease_until!: number;
+  started_at!: number;
+  ended_at!: number | null;
+  /** Server time of the commit, ms. */
+  stamp!: number | null;
+  platform!: string;
+  chunker!: string;
+  /** Root paths, in an encoding of the runs feature. */
+  roots!: Buffer;
+  /** JSON array of patterns. */
+  excludes!: string;
+  error!: string | null;
+  files!: number;
+  directories!: number;
+  logical_bytes!: number;
+  read_bytes!: number;
+  new_chunks!: number;
+  new_bytes!: number;
+  stored_bytes!: number;
+  unsaved_count!: number;
+}
+
+export const runsTable: TableSpec<RunRow> = {
+  target: RunRow,
+  name: 'runs',
+  columns: {
+    task_no: primary(int),
+    number: primary(int),
+    id: text,
+    state: text,
+    outcome: nullable(text),
+    token_hash: bytes,
+    next_seq: withDefault(bigint, 1),
+    chain_digest: bytes,
+    change_count: withDefault(bigint, 0),
+    parent_run: nullable(int),
+    lease_until: bigint,
+    started_at: bigint,
+    ended_at: nullable(bigint),
+    stamp: nullable(bigint),
+    platform: text,
+    chunker: text,
+    roots: bytes,
+    excludes: text,
+    error: nullable(text),
+    files: withDefault(bigint, 0),
+    directories: withDefault(bigint, 0),
+    logical_bytes: withDefault(bigint, 0),
+    read_bytes: withDefault(bigint, 0),
+    new_chunks: withDefault(bigint, 0),
+    new_bytes: withDefault(bigint, 0),
+    stored_bytes: withDefault(bigint, 0),
+    unsaved_count: withDefault(bigint, 0),
+  },
+  indices: [
+    { name: 'runs_id', columns: ['id'], isUnique: true },
+    // One active run per task; also how expired runs are found.
+    {
+      name: 'runs_active',
+      columns: ['task_no'],
+      isUnique: true,
+      where: "state = ANY (ARRAY['running'::text, 'committing'::text, 'undoing'::text])",
+    },
+  ],
+};
+
+/** A file that a run could not save, or a note. At most LIMITS.problemsPerRun per run. */
+export class RunProblemRow {
+  task_no!: number;
+  run_number!: number;
+  /** From 1 within the run. */
+  seq!: number;
+  path!: Buffer;
+  kind!: 'unsaved' | 'note';
+  reason!: string;
+}
+
+export const runProblemsTable: TableSpec<RunProblemRow> = {
+  target: RunProblemRow,
+  name: 'run_problems',
+  columns: {
+    task_no: primary(int),
+    run_number: primary(int),
+    seq: primary(int),
+    path: bytes,
+    kind: text,
+    reason: text,
+  },
+  isClustered: true,
+};

@@ -1,0 +1,92 @@
+import type { PoolClient, QueryResult } from 'pg';
+import type { EntityManager } from 'typeorm';
+import type { Scope } from './backend';
+import { columnArrays, inputHeadPostgres, numberPlaceholders, unnest } from './dialect';
+import { POSTGRES_TYPES } from './postgres-types';
+import type { Column, InputRows, Sql, Value } from './sql';
+
+const MAX_CACHED_TEXTS = 1_000;
+const numbered = new Map<string, string>();
+
+/** {@link Sql} on one pooled connection, past TypeORM, which would copy every row. */
+export class PostgresSql implements Sql {
+  readonly dialect = 'postgres';
+
+  constructor(
+    private readonly client: PoolClient,
+    private readonly scope: Scope,
+    private readonly entityManager: EntityManager,
+    private readonly clock: (sql: Sql) => Promise<number>,
+  ) {}
+
+  get manager(): EntityManager {
+    this.scope.assertOpen();
+    return this.entityManager;
+  }
+
+  async all<T>(sql: string, params: readonly Value[] = []): Promise<T[]> {
+    return (await this.query(sql, params)).rows as T[];
+  }
+
+  async get<T>(sql: string, params: readonly Value[] = []): Promise<T | undefined> {
+    return (await this.query(sql, params)).rows[0] as T | undefined;
+  }
+
+  async run(sql: string, params: readonly Value[] = []): Promise<{ changes: number }> {
+    return { changes: (await this.query(sql, params)).rowCount ?? 0 };
+  }
+
+  async allWith<T>(input: InputRows, sql: string, params: readonly Value[] = []): Promise<T[]> {
+    return (await this.queryWith(input, sql, params)).rows as T[];
+  }
+
+  async runWith(input: InputRows, sql: string, params: readonly Value[] = []): Promise<{ changes: number }> {
+    return { changes: (await this.queryWith(input, sql, params)).rowCount ?? 0 };
+  }
+
+  async insertMany(
+    table: string,
+    columns: readonly Column[],
+    rows: readonly (readonly Value[])[],
+    suffix = '',
+  ): Promise<{ changes: number }> {
+    const names = columns.map((column) => column.name).join(', ');
+    // `with ordinality` and the order: sorted rows are locked in that order, which is what keeps deadlocks away.
+    const source = `${unnest(columns)} with ordinality as input_rows(${names}, ord) order by ord`;
+    const result = await this.query(
+      `insert into ${table} (${names}) select ${names} from ${source} ${suffix}`,
+      columnArrays(columns, rows),
+    );
+    return { changes: result.rowCount ?? 0 };
+  }
+
+  forUpdate(alias?: string): string {
+    return alias === undefined ? 'for update' : `for update of ${alias}`;
+  }
+
+  forShare(alias?: string): string {
+    return alias === undefined ? 'for share' : `for share of ${alias}`;
+  }
+
+  now(): Promise<number> {
+    return this.clock(this);
+  }
+
+  private queryWith(input: InputRows, sql: string, params: readonly Value[]): Promise<QueryResult> {
+    return this.query(inputHeadPostgres(input.columns) + sql, [...columnArrays(input.columns, input.rows), ...params]);
+  }
+
+  private query(sql: string, params: readonly (Value | Value[])[]): Promise<QueryResult> {
+    this.scope.assertOpen();
+    return this.client.query({ text: numberedText(sql), values: [...params], types: POSTGRES_TYPES });
+  }
+}
+
+function numberedText(sql: string): string {
+  const known = numbered.get(sql);
+  if (known !== undefined) return known;
+  if (numbered.size >= MAX_CACHED_TEXTS) numbered.clear();
+  const text = numberPlaceholders(sql);
+  numbered.set(sql, text);
+  return text;
+}

@@ -1,0 +1,90 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import BetterSqlite3 from 'better-sqlite3';
+import { Database } from './database';
+import { TestClock } from './testing';
+
+describe('SqliteBackend', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'holdfast-sqlite-'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const open = (path = join(folder, 'new', 'test.sqlite')): Promise<Database> =>
+    Database.open({ databaseUrl: null, databasePath: path, clock: new TestClock() });
+
+  const pragma = (database: Database, name: string): Promise<unknown> =>
+    database.write(
+      'settings.set',
+      async (tx) => Object.values((await tx.get<Record<string, unknown>>(`pragma ${name}`)) ?? {})[0],
+    );
+
+  it('syncs every commit, also after the file was reopened', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      const database = await open();
+      expect(await pragma(database, 'synchronous')).toBe(2);
+      expect(await pragma(database, 'journal_mode')).toBe('wal');
+      await database.close();
+    }
+  });
+
+  it('would fall back to less without saying so at every open', async () => {
+    await (await open()).close();
+    const plain = new BetterSqlite3(join(folder, 'new', 'test.sqlite'));
+    expect(plain.pragma('journal_mode', { simple: true })).toBe('wal');
+    expect(plain.pragma('synchronous', { simple: true })).toBe(1);
+    plain.close();
+  });
+
+  it('waits for another process that holds the file', async () => {
+    const database = await open();
+    expect(await pragma(database, 'busy_timeout')).toBe(5_000);
+    await database.close();
+  });
+
+  it('refuses a file that cannot be WAL', async () => {
+    await expect(open(':memory:')).rejects.toThrow('synchronous=FULL');
+  });
+
+  it('passes its kill points on the two sides of COMMIT', async () => {
+    await (await open()).close();
+    const path = join(folder, 'new', 'test.sqlite');
+    const stranger = new BetterSqlite3(path, { readonly: true });
+    const counted = stranger.prepare('select count(*) from settings').pluck();
+    const seen: unknown[] = [];
+    const database = await Database.open({
+      databaseUrl: null,
+      databasePath: path,
+      clock: new TestClock(),
+      killPoints: { hit: (point) => seen.push([point, counted.get()]) },
+    });
+    await database.write('settings.set', (tx) => tx.run(`insert into settings (name, value) values ('a', 'b')`));
+    expect(seen).toEqual([
+      ['settings.set:before-commit', 0],
+      ['settings.set:after-commit', 1],
+    ]);
+    stranger.close();
+    await database.close();
+  });
+
+  it('runs writes one after the other, in the order of the calls', async () => {
+    const database = await open();
+    const order: string[] = [];
+    await Promise.all(
+      ['a', 'b', 'c'].map((name) =>
+        database.write('settings.set', async (tx) => {
+          order.push(`${name} begins`);
+          await tx.run('insert into settings (name, value) values (?, ?)', [name, '']);
+          await new Promise<void>((resolve) => setImmediate(resolve));
+          order.push(`${name} ends`);
+        }),
+      ),
+    );
+    expect(order).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
+    await database.close();
+  });
+});

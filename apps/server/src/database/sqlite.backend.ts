@@ -1,0 +1,126 @@
+import type BetterSqlite3 from 'better-sqlite3';
+import { DataSource } from 'typeorm';
+import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlite3/BetterSqlite3DataSourceOptions';
+import type { Clock } from '../config/clock';
+import { Scope, type Backend, type CommitHooks } from './backend';
+import { entitiesFor } from './entities';
+import { MIGRATIONS } from './migrations';
+import { Mutex } from './mutex';
+import { SqliteSql, StatementCache } from './sqlite-statements';
+import type { Sql } from './sql';
+
+/** How long a statement waits for another process (a backup tool, a shell) that holds the file. */
+const BUSY_TIMEOUT_MS = 5_000;
+const CACHE_KIB = 64 * 1_024;
+
+/**
+ * One file, one writer connection behind a mutex, one read-only connection for reads: those never see an open
+ * transaction, and no request's statement joins another's.
+ */
+export class SqliteBackend implements Backend {
+  readonly dialect = 'sqlite';
+  private readonly mutex = new Mutex();
+  private readonly writes: StatementCache;
+  private readonly reads: StatementCache;
+
+  private constructor(
+    private readonly writer: DataSource,
+    private readonly reader: DataSource,
+    private readonly clock: Clock,
+  ) {
+    this.writes = new StatementCache(connectionOf(writer));
+    this.reads = new StatementCache(connectionOf(reader));
+  }
+
+  /** Opens the file (made with its folder when missing), and brings it to the newest migration. */
+  static async open(path: string, clock: Clock): Promise<SqliteBackend> {
+    const writer = new DataSource({ ...commonOptions(path), prepareDatabase: prepareWriter, migrations: MIGRATIONS });
+    await writer.initialize();
+    try {
+      await writer.runMigrations({ transaction: 'all' });
+      const reader = new DataSource({
+        ...commonOptions(path),
+        prepareDatabase: prepareReader,
+        readonly: true,
+        fileMustExist: true,
+      });
+      await reader.initialize();
+      return new SqliteBackend(writer, reader, clock);
+    } catch (error) {
+      await writer.destroy();
+      throw error;
+    }
+  }
+
+  write<T>(work: (tx: Sql) => Promise<T>, hooks: CommitHooks): Promise<T> {
+    return this.mutex.run(async () => {
+      // Immediate: the write lock is taken here, not at the first changing statement, where waiting could fail.
+      this.writes.prepare('begin immediate').run();
+      const scope = new Scope();
+      try {
+        const result = await work(new SqliteSql(this.writes, scope, this.writer.manager, this.clock));
+        scope.end();
+        hooks.beforeCommit();
+        this.writes.prepare('commit').run();
+        hooks.afterCommit();
+        return result;
+      } catch (error) {
+        scope.end();
+        // A full disk or an I/O error may have rolled back already.
+        if (connectionOf(this.writer).inTransaction) this.writes.prepare('rollback').run();
+        throw error;
+      }
+    });
+  }
+
+  async read<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    const scope = new Scope();
+    try {
+      return await work(new SqliteSql(this.reads, scope, this.reader.manager, this.clock));
+    } finally {
+      scope.end();
+    }
+  }
+
+  now(): Promise<number> {
+    return Promise.resolve(this.clock.now());
+  }
+
+  /** Waits for the write that is running, then closes both connections. */
+  async close(): Promise<void> {
+    await this.mutex.run(async () => {
+      await this.reader.destroy();
+      await this.writer.destroy();
+    });
+  }
+}
+
+function commonOptions(path: string): BetterSqlite3DataSourceOptions {
+  return { type: 'better-sqlite3', database: path, entities: entitiesFor('sqlite'), timeout: BUSY_TIMEOUT_MS };
+}
+
+/**
+ * Set at every open: better-sqlite3 is compiled with NORMAL as the default of a WAL file, which loses acknowledged
+ * commits when the power fails. Read back, since SQLite ignores what it does not understand.
+ */
+function prepareWriter(connection: BetterSqlite3.Database): void {
+  connection.pragma('journal_mode = WAL');
+  connection.pragma('synchronous = FULL');
+  connection.pragma(`cache_size = -${String(CACHE_KIB)}`);
+  connection.pragma('temp_store = MEMORY');
+  const mode = connection.pragma('journal_mode', { simple: true });
+  const synchronous = connection.pragma('synchronous', { simple: true });
+  if (mode !== 'wal' || synchronous !== 2) {
+    throw new Error('SQLite refused WAL with synchronous=FULL: put DATABASE_PATH on a local file system');
+  }
+}
+
+function prepareReader(connection: BetterSqlite3.Database): void {
+  connection.pragma(`cache_size = -${String(CACHE_KIB)}`);
+  connection.pragma('temp_store = MEMORY');
+}
+
+/** The driver's own handle. TypeORM types it `any`. */
+function connectionOf(source: DataSource): BetterSqlite3.Database {
+  return (source.driver as unknown as { databaseConnection: BetterSqlite3.Database }).databaseConnection;
+}
