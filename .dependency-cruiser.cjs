@@ -17,7 +17,8 @@ module.exports = {
     { name: 'libs-do-not-import-apps', severity: 'error', from: { path: '^libs/' }, to: { path: '^apps/' } },
     {
       name: 'engine-imports-nothing-above-it',
-      comment: 'libs/engine is pure: no Nest, no ORM, no network, no file system; time, randomness and I/O are arguments.',
+      comment:
+        'libs/engine is pure: no Nest, no ORM, no network, no file system; time, randomness and I/O are arguments.',
       severity: 'error',
       from: { path: '^libs/engine/src', pathNot: '\\.spec\\.ts$' },
       to: { pathNot: '^libs/engine/src|^(node:)?(crypto|zlib|buffer|util)$' },
@@ -38,7 +39,7 @@ module.exports = {
     {
       name: 'no-test-code-in-production',
       severity: 'error',
-      from: { path: '^(apps|libs)/', pathNot: '(\\.spec|\\.contract|testing[^/]*)\\.ts$|/testing/' },
+      from: { path: '^(apps|libs)/', pathNot: '(\\.spec|\\.contract|[./]testing)\\.ts$|/testing/' },
       to: { path: '(\\.spec|\\.contract|testing)\\.ts$|/testing/' },
     },
   ],

@@ -67,6 +67,8 @@ export default tseslint.config(
         globalThis: 'readonly',
         URL: 'readonly',
         console: 'readonly',
+        fetch: 'readonly',
+        performance: 'readonly',
         setTimeout: 'readonly',
         Buffer: 'readonly',
         __dirname: 'readonly',

@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const NEXT = join(ROOT, `dist.${process.pid}`);
 const COPIED = /\.(hbs|css|js|svg|json)$/;
 /** Specs and what only they use: contract suites, test databases, golden files and their makers. */
-const TESTS_ONLY = /(\.spec|\.contract|\/testing)\.ts$|\.d\.ts$|\/golden\//;
+const TESTS_ONLY = /(\.spec|\.contract|[./]testing)\.ts$|\.d\.ts$|\/golden\//;
 
 mkdirSync(NEXT);
 let count = 0;

@@ -11,13 +11,15 @@ const join = (folder, name) => Buffer.concat([folder, Buffer.from('/'), name]);
 /**
  * @param {string} source the original
  * @param {string} copy the restored one
- * @param {{ isExcluded: (path: string) => boolean }} options paths that were not meant to be saved
- * @returns {{ compared: number, differences: string[] }} without root, owners and devices are not compared
+ * @param {{ isExcluded: (path: string) => boolean, savedAtMs: number }} options paths that were not meant to be saved, and when
+ *   the backup began: what changed since then cannot be judged
+ * @returns {{ compared: number, differences: string[], changedSince: string[] }} without root, owners and devices are not compared
  */
-export function compareTrees(source, copy, { isExcluded }) {
+export function compareTrees(source, copy, { isExcluded, savedAtMs }) {
   const isRoot = process.getuid?.() === 0;
-  const { readXattrs } = require('../dist/apps/client/src/system/xattrs.js');
+  const attributes = attributeReader();
   const differences = [];
+  const changedSince = [];
   const linksOfCopy = new Map();
   const pending = [[Buffer.from(source), Buffer.from(copy)]];
   let compared = 0;
@@ -26,16 +28,25 @@ export function compareTrees(source, copy, { isExcluded }) {
     if (isExcluded(left.toString())) continue;
     const a = lstatSync(left, { bigint: true });
     if (a.isSocket() || (!isRoot && (a.isBlockDevice() || a.isCharacterDevice()))) continue;
+    const isChanged = a.ctimeNs >= BigInt(savedAtMs) * 1_000_000n;
+    if (isChanged) changedSince.push(describe(left));
     let b;
     try {
       b = lstatSync(right, { bigint: true });
     } catch {
-      differences.push(`${describe(left)} was not restored`);
+      if (!isChanged) differences.push(`${describe(left)} was not restored`);
+      continue;
+    }
+    if (isChanged) {
+      if (a.isDirectory()) {
+        for (const name of readdirSync(left, { encoding: 'buffer' }))
+          pending.push([join(left, name), join(right, name)]);
+      }
       continue;
     }
     compared += 1;
     for (const what of differing(a, b, isRoot)) differences.push(`${describe(left)}: ${what}`);
-    if (JSON.stringify(readXattrs(left)) !== JSON.stringify(readXattrs(right))) {
+    if (attributes(left) !== attributes(right)) {
       differences.push(`${describe(left)}: extended attributes`);
     }
     if (a.isDirectory() && b.isDirectory()) {
@@ -59,7 +70,17 @@ export function compareTrees(source, copy, { isExcluded }) {
       }
     }
   }
-  return { compared, differences };
+  return { compared, differences, changedSince };
+}
+
+/** Extended attributes and ACLs as comparable text, through the agent's own system calls; '' where there are none. */
+function attributeReader() {
+  const { nativeCalls } = require('../dist/apps/client/src/system/native-calls.js');
+  const { readXattrs } = require('../dist/apps/client/src/backup/read-xattrs.js');
+  return (path) =>
+    readXattrs(path, nativeCalls())
+      .xattrs.map(({ name, value }) => `${name.toString('latin1')}=${value.toString('hex')}`)
+      .join('\n');
 }
 
 function* differing(a, b, isRoot) {

@@ -178,6 +178,7 @@ async function journey({ environment, url, folder, work, data }) {
 
   changeDemo(demo);
   console.log('Backing up again, after a change in the demo folder ...');
+  const savedAtMs = Date.now();
   const startedSecond = performance.now();
   const second = await agent(environment, backup, { accept: [0, 3] });
   const secondSeconds = (performance.now() - startedSecond) / 1000;
@@ -191,14 +192,17 @@ async function journey({ environment, url, folder, work, data }) {
   console.log('Comparing every byte and attribute ...');
   const unsaved = new Set(second.unsaved.map((item) => item.path));
   const differences = [];
+  const changedSince = [];
   let compared = 0;
   for (const source of [folder, demo]) {
     const excluded = new Set([join(ROOT, 'node_modules'), data]);
     const result = compareTrees(source, join(target, source), {
       isExcluded: (path) => excluded.has(path) || unsaved.has(path),
+      savedAtMs,
     });
     compared += result.compared;
     differences.push(...result.differences);
+    changedSince.push(...result.changedSince);
   }
 
   const { snapshots } = await agent(environment, ['snapshots']);
@@ -223,6 +227,7 @@ async function journey({ environment, url, folder, work, data }) {
   for (const outcome of [first, second]) {
     for (const item of outcome.unsaved) console.log(`  not saved: ${item.path}: ${item.reason}`);
   }
+  for (const path of changedSince.slice(0, 20)) console.log(`  changed since the backup, not compared: ${path}`);
   for (const difference of differences.slice(0, 20)) console.log(`  DIFFERENT: ${difference}`);
   console.log(
     differences.length === 0

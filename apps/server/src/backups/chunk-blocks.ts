@@ -1,5 +1,6 @@
 import {
   type BlockChunk,
+  CorruptError,
   decodeBlockAsync,
   keyString,
   parseBlockHeader,

@@ -24,7 +24,7 @@ export class TestClock extends Clock {
 }
 
 /** Kill points that remember what was passed. */
-export class RecordedKillPoints implements KillPoints {
+class RecordedKillPoints implements KillPoints {
   readonly passed: KillPoint[] = [];
 
   hit(point: KillPoint): void {

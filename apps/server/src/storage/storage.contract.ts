@@ -11,7 +11,7 @@ export interface TestStorage {
   close(): Promise<void>;
 }
 
-export const RUN_ID = '3f0a2f9e-7f0c-4a36-9c6e-0f4f8e1d2b11';
+const RUN_ID = '3f0a2f9e-7f0c-4a36-9c6e-0f4f8e1d2b11';
 export const packKey = (n: number) =>
   `packs/${(n % 256).toString(16).padStart(2, '0')}/00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
 const manifestKey = `tasks/${RUN_ID}/run-1-${RUN_ID}`;

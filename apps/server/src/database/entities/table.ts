@@ -9,7 +9,7 @@ export interface ColumnSpec {
   readonly default?: number;
 }
 
-export interface IndexSpec<Row> {
+interface IndexSpec<Row> {
   readonly name: string;
   readonly columns: readonly (keyof Row & string)[];
   readonly isUnique?: true;

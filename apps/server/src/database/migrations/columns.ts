@@ -3,7 +3,7 @@ import { columnType, isGenerated, type ColumnKind } from '../dialect';
 import type { Dialect } from '../sql';
 
 /** A column as a migration writes it: `name kind [null] [default n]`. */
-export type ColumnText =
+type ColumnText =
   `${string} ${ColumnKind}` | `${string} ${ColumnKind} null` | `${string} ${ColumnKind} default ${number}`;
 
 export interface NewTable {

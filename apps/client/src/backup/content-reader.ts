@@ -1,0 +1,82 @@
+import { readSync } from 'node:fs';
+import { type ContentRef, cutLength, dataChunkId, MAX_CHUNK_BYTES } from '#engine';
+import type { NativeCalls } from '../system/native-calls';
+import { type ChunkSink, ContentStream } from './chunk-sink';
+import { Extents } from './extents';
+
+const BUFFER_BYTES = 2 * MAX_CHUNK_BYTES;
+const READ_BYTES = 1024 * 1024;
+
+export interface ReadFile {
+  /** Null for a file of 0 bytes. */
+  readonly content: ContentRef | null;
+  readonly hasHoles: boolean;
+  /** False: the file ended before `size`. Its chunks were handed on, which does no harm. */
+  readonly isComplete: boolean;
+}
+
+export interface ReadOptions {
+  readonly fd: number;
+  /** As fstat said: nothing beyond is read. */
+  readonly size: number;
+  readonly mayHaveHoles: boolean;
+  readonly sink: ChunkSink;
+  readonly onBytes: (count: number) => void;
+}
+
+/** Reads files one after the other through one buffer of 8 MiB: memory does not depend on their size. */
+export class ContentReader {
+  private readonly buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  private zero: { bytes: Buffer; id: Buffer } | null = null;
+
+  constructor(private readonly native: NativeCalls | null) {}
+
+  /** Throws what the file system throws. Holes are fed as zeros without being read. */
+  async read({ fd, size, mayHaveHoles, sink, onBytes }: ReadOptions): Promise<ReadFile> {
+    const extents = new Extents(fd, size, mayHaveHoles ? this.native : null);
+    const stream = new ContentStream(sink);
+    const { buffer } = this;
+    let start = 0;
+    let end = 0;
+    let position = 0;
+    for (;;) {
+      while (end - start < MAX_CHUNK_BYTES && position < size) {
+        const extent = extents.at(position);
+        if (start === end && extent.isHole && extent.end - position >= MAX_CHUNK_BYTES) {
+          // A chunk of zeros is the same wherever it stands: neither filled nor hashed again.
+          const { bytes, id } = this.zeroChunk();
+          await stream.add(bytes, id);
+          position += bytes.length;
+          continue;
+        }
+        if (end === buffer.length) {
+          buffer.copyWithin(0, start, end);
+          end -= start;
+          start = 0;
+        }
+        const wanted = Math.min(READ_BYTES, buffer.length - end, extent.end - position);
+        const count = extent.isHole ? wanted : readSync(fd, buffer, end, wanted, position);
+        if (count === 0) return { content: await stream.finish(), hasHoles: extents.hasHoles, isComplete: false };
+        if (extent.isHole) buffer.fill(0, end, end + count);
+        else onBytes(count);
+        end += count;
+        position += count;
+      }
+      if (start === end) break;
+      const length = cutLength(buffer, start, end);
+      await stream.add(buffer.subarray(start, start + length));
+      start += length;
+      if (start === end) start = end = 0;
+    }
+    return { content: await stream.finish(), hasHoles: extents.hasHoles, isComplete: true };
+  }
+
+  private zeroChunk(): { bytes: Buffer; id: Buffer } {
+    if (this.zero === null) {
+      const zeros = Buffer.alloc(MAX_CHUNK_BYTES);
+      const bytes = zeros.subarray(0, cutLength(zeros, 0, zeros.length));
+      this.zero = { bytes, id: dataChunkId(bytes) };
+    }
+    return this.zero;
+  }
+}

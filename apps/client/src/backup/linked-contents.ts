@@ -1,0 +1,36 @@
+import type { BigIntStats } from 'node:fs';
+import type { ReadFile } from './content-reader';
+
+/** Enough for the links of one tree that lie near each other; those beyond are read again, which costs time only. */
+const MAX_REMEMBERED = 4_096;
+
+interface Remembered {
+  readonly ctimeNs: bigint;
+  readonly size: bigint;
+  readonly read: ReadFile;
+}
+
+/** What was read of files with several names, so that the next name need not be read: the oldest are forgotten. */
+export class LinkedContents {
+  private readonly contents = new Map<string, Remembered>();
+
+  /** Null when it was not read in this run, or changed since. */
+  find(stat: BigIntStats): ReadFile | null {
+    const found = this.contents.get(keyOf(stat));
+    return found?.ctimeNs === stat.ctimeNs && found.size === stat.size ? found.read : null;
+  }
+
+  /** After the stat behind the reading proved that it is what `stat` says. */
+  remember(stat: BigIntStats, read: ReadFile): void {
+    if (stat.nlink <= 1n) return;
+    const key = keyOf(stat);
+    this.contents.delete(key);
+    this.contents.set(key, { ctimeNs: stat.ctimeNs, size: stat.size, read });
+    const oldest = this.contents.size > MAX_REMEMBERED ? this.contents.keys().next() : null;
+    if (oldest?.done === false) this.contents.delete(oldest.value);
+  }
+}
+
+function keyOf(stat: BigIntStats): string {
+  return `${stat.dev}:${stat.ino}`;
+}

@@ -1,0 +1,53 @@
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { normaliseRoots } from './roots';
+import { Workspace } from './workspace.testing';
+
+let work: Workspace;
+beforeEach(() => {
+  work = new Workspace();
+  mkdirSync(work.path('a/b'), { recursive: true });
+  symlinkSync('a', work.path('link'));
+});
+afterEach(() => {
+  work.remove();
+});
+
+const roots = (...paths: string[]) =>
+  normaliseRoots(
+    paths.map((path) => Buffer.from(path, 'latin1')),
+    Buffer.from(work.source),
+  ).map((path) => path.toString('latin1').replace(`${work.source}/`, ''));
+
+describe('roots', () => {
+  it('lose duplicates and what is nested in another', () => {
+    expect(roots('a', 'a/', './a', 'a/b', 'link/b', 'a//b')).toEqual(['a']);
+  });
+
+  it('have parents without symlinks, and keep their own last name', () => {
+    expect(roots('link')).toEqual(['link']);
+    expect(roots('link/')).toEqual(['link']);
+    expect(roots('link/.')).toEqual(['a']);
+    expect(roots('link/b/..')).toEqual(['a']);
+    expect(roots('link/b')).toEqual(['a/b']);
+  });
+
+  it('may be missing, with or without their parents', () => {
+    expect(roots('link/new', 'x/y/../z')).toEqual(['a/new', 'x/z']);
+  });
+
+  it('are bytes', () => {
+    expect(roots('\xff\xfe\n')).toEqual(['\xff\xfe\n']);
+  });
+
+  it('may be everything', () => {
+    expect(roots('/', 'a')).toEqual(['/']);
+  });
+
+  it('are in walk order', () => {
+    expect(roots('a b', 'a/b', 'a.')).toEqual(['a/b', 'a b', 'a.']);
+  });
+
+  it('cannot be empty', () => {
+    expect(() => roots('')).toThrow(/empty path/);
+  });
+});

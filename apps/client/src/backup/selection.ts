@@ -1,0 +1,51 @@
+import { isWithin } from '#engine';
+import { ExcludeRules } from './exclude-rules';
+
+/** How a path stands to the roots: one of them or below, a directory on the way to one, or neither. */
+export type Place = 'inside' | 'above' | 'outside';
+
+/** Which paths a run saves: pure, after the roots are known. */
+export class Selection {
+  private readonly rules: ExcludeRules;
+
+  /** `roots` as normaliseRoots gives them. `stateDir` (real path) and what is in it is never saved. */
+  constructor(
+    readonly roots: readonly Buffer[],
+    excludes: readonly string[],
+    private readonly stateDir: Buffer,
+  ) {
+    this.rules = new ExcludeRules(excludes, roots);
+  }
+
+  placeOf(path: Buffer): Place {
+    if (this.roots.some((root) => isWithin(path, root))) return 'inside';
+    return this.roots.some((root) => isWithin(root, path)) ? 'above' : 'outside';
+  }
+
+  /** The directories above are taken as selected. */
+  isSelected(path: Buffer, isDirectory: boolean): boolean {
+    const place = this.placeOf(path);
+    if (place === 'above') return true;
+    return place === 'inside' && !isWithin(path, this.stateDir) && !this.rules.isExcluded(path, isDirectory);
+  }
+
+  /** Names in a directory above the roots that lead to one, ascending. */
+  namesTowardsRoots(directory: Buffer): Buffer[] {
+    const start = directory.length === 1 ? 1 : directory.length + 1;
+    const names = this.roots
+      .filter((root) => isWithin(root, directory) && root.length > directory.length)
+      .map((root) => {
+        const slash = root.indexOf(0x2f, start);
+        return root.subarray(start, slash === -1 ? root.length : slash);
+      })
+      .sort((a, b) => a.compare(b));
+    return names.filter((name, index) => index === 0 || name.compare(names[index - 1] ?? name) !== 0);
+  }
+
+  /** Throws when a root cannot be saved at all. */
+  assertUsable(): void {
+    const forbidden = this.roots.find((root) => isWithin(root, this.stateDir));
+    if (forbidden === undefined) return;
+    throw new Error(`${forbidden.toString()} is the agent's own state directory, or in it: it is never backed up`);
+  }
+}

@@ -1,0 +1,194 @@
+import { type IndexRecord, InvalidError, isUnchanged, isWithin, mergeByPath, splitPath } from '#engine';
+import { Breather } from './breathe';
+import { capture, type CaptureTools } from './capture';
+import { decide, type DirectoryState, type NowFacts } from './decide';
+import type { ProblemLog } from './problem-log';
+import type { Seen, Sighting } from './scanner';
+import type { Selection } from './selection';
+import type { Sender } from './sender';
+import { carryStep, closeStep, type OldVersion, openVersion, putStep } from './steps';
+import type { Step } from './window';
+
+export interface TreeMergeParts {
+  readonly selection: Selection;
+  readonly tools: CaptureTools;
+  readonly sender: Sender;
+  readonly problems: ProblemLog;
+  /** Paths (latin1) to read although they look unchanged. */
+  readonly readAgain: ReadonlySet<string>;
+  /** Called for every path. Throws to end the run. */
+  readonly onPath: (path: Buffer) => void;
+}
+
+/** A directory that the merge is in. */
+interface Frame {
+  readonly path: Buffer;
+  readonly state: DirectoryState;
+  /** What is sent when everything in it was: its own closing, or the file that took its place. */
+  readonly leaving: Step | null;
+}
+
+/**
+ * Merges what the last run saw with what is there, both in walk order, and sends what follows from it. Closings of a
+ * directory's content are sent before its own closing or replacement (the stack of open directories holds those back),
+ * so the server never has to look for what is below.
+ */
+export class TreeMerge {
+  private readonly frames: Frame[] = [];
+  private readonly breather = new Breather();
+
+  constructor(private readonly parts: TreeMergeParts) {}
+
+  async run(old: AsyncIterable<IndexRecord>, now: AsyncIterable<Sighting>): Promise<void> {
+    for await (const merged of mergeByPath(old, now)) {
+      const path = merged.now?.path ?? merged.old?.path;
+      if (path === undefined) continue;
+      this.parts.onPath(path);
+      await this.leaveAllBut(path);
+      await this.visit(path, merged.old === undefined ? null : openVersion(merged.old), merged.now ?? null);
+      await this.breather.breathe();
+    }
+    await this.leaveAllBut(null);
+  }
+
+  /** Leaves the directories that `path` is not in. */
+  private async leaveAllBut(path: Buffer | null): Promise<void> {
+    for (let top = this.frames.at(-1); top !== undefined; top = this.frames.at(-1)) {
+      if (path !== null && isWithin(path, top.path)) return;
+      this.frames.pop();
+      if (top.leaving !== null) await this.parts.sender.step(top.leaving);
+    }
+  }
+
+  private async visit(path: Buffer, old: OldVersion | null, now: Sighting | null): Promise<void> {
+    const { selection, sender, problems } = this.parts;
+    const seen = now?.type === 'seen' ? now : null;
+    if (seen?.kind === 'directory') this.parts.tools.hardLinks.seeDirectory(seen.stat.dev, path);
+    const isOldDirectory = old?.entry.kind === 'directory';
+    const decision = decide({
+      old: old === null ? null : { isDirectory: isOldDirectory, isMount: old.detection.isMount },
+      now: now === null ? null : this.factsOf(now, old),
+      isSelected: now !== null || selection.isSelected(path, isOldDirectory),
+      parent: this.parentState(path),
+    });
+    switch (decision.do) {
+      case 'save':
+        if (seen !== null) await this.save(seen, old);
+        return;
+      case 'carry':
+        if (old !== null) await sender.step(carryStep(old.line));
+        if (seen?.kind === 'directory') this.enter(seen);
+        return;
+      case 'keep':
+        if (decision.why === 'lost-mount') {
+          problems.addUnsaved(path, 'a file system was mounted here and is not now: what was saved of it is kept');
+        } else if (now?.type === 'unavailable') {
+          problems.addUnsaved(path, now.reason);
+        } else if (this.parentState(path) !== 'kept') {
+          problems.addUnsaved(path, 'whether it still exists cannot be told: what was saved of it is kept');
+        }
+        if (old !== null) await sender.step(carryStep(old.line));
+        if (isOldDirectory || seen?.kind === 'directory') this.shut(path, seen);
+        return;
+      case 'close': {
+        const step = closeStep(path, decision.reason);
+        if (isOldDirectory) this.push(path, decision.reason === 'deleted' ? 'gone' : 'deselected', step);
+        else await sender.step(step);
+        return;
+      }
+      case 'ignore':
+        if (now?.type === 'unavailable') problems.addUnsaved(path, now.reason);
+        if (seen?.kind === 'directory') this.shut(path, seen);
+    }
+  }
+
+  private async save(seen: Seen, old: OldVersion | null): Promise<void> {
+    const { path } = seen;
+    const { sender } = this.parts;
+    const step = await this.read(seen, old);
+    const isOldDirectory = old?.entry.kind === 'directory';
+    if (step === null) {
+      // Never a closing: the old version stays, and so does what is below it.
+      if (old !== null) await sender.step(carryStep(old.line));
+      if (isOldDirectory || seen.kind === 'directory') this.shut(path, seen);
+      return;
+    }
+    if (isOldDirectory && seen.kind !== 'directory') {
+      this.push(path, 'gone', step);
+      return;
+    }
+    await sender.step(step);
+    if (seen.kind === 'directory') this.enter(seen);
+  }
+
+  /** Null when it could not be saved; the reason is in the log. */
+  private async read(seen: Seen, old: OldVersion | null): Promise<Step | null> {
+    const { problems, tools } = this.parts;
+    const captured = await capture(seen, tools);
+    if (captured.type === 'unsaved') {
+      problems.addUnsaved(seen.path, captured.reason);
+      return null;
+    }
+    if (captured.problem !== null) problems.addUnsaved(seen.path, captured.problem);
+    try {
+      return putStep(seen.path, captured, old?.line ?? null);
+    } catch (error) {
+      if (!(error instanceof InvalidError)) throw error;
+      problems.addUnsaved(seen.path, error.message);
+      return null;
+    }
+  }
+
+  private factsOf(now: Sighting, old: OldVersion | null): NowFacts {
+    if (now.type === 'unavailable')
+      return { isAvailable: false, isDirectory: false, isMount: false, isUnchanged: false };
+    return {
+      isAvailable: true,
+      isDirectory: now.kind === 'directory',
+      isMount: now.isMount,
+      isUnchanged: old !== null && this.looksUnchanged(now, old),
+    };
+  }
+
+  private looksUnchanged({ path, stat, kind, isMount }: Seen, old: OldVersion): boolean {
+    const sighting = {
+      kind,
+      size: Number(stat.size),
+      mtimeNs: stat.mtimeNs,
+      ctimeNs: stat.ctimeNs,
+      inode: BigInt.asUintN(64, stat.ino),
+    };
+    if (!isUnchanged(old, sighting) || old.detection.isMount !== isMount) return false;
+    // Groups are named after what this run sees: with other roots, all names of one file must get the new number.
+    if (old.entry.hardLinkGroup !== this.parts.tools.hardLinks.groupOf(stat, path)) return false;
+    return this.parts.readAgain.size === 0 || !this.parts.readAgain.has(path.toString('latin1'));
+  }
+
+  /** Of the directory that `path` stands in; null when that is not the one that was visited last. */
+  private parentState(path: Buffer): DirectoryState | null {
+    const top = this.frames.at(-1);
+    if (top === undefined || path.length <= 1) return null;
+    return top.path.equals(splitPath(path).parent) ? top.state : null;
+  }
+
+  private enter(directory: Seen): void {
+    const { listing, path } = directory;
+    if (listing === 'towards-roots') this.push(path, 'towards-roots', null);
+    else if (listing === 'whole') this.push(path, 'listed', null);
+    else {
+      this.parts.problems.addUnsaved(path, listing?.failed ?? 'the directory was not listed');
+      this.push(path, 'kept', null);
+    }
+  }
+
+  /** Nothing is known, or wanted, of what is in it now: what was saved of it stays. */
+  private shut(path: Buffer, seen: Seen | null): void {
+    seen?.skipContent();
+    this.push(path, 'kept', null);
+  }
+
+  private push(path: Buffer, state: DirectoryState, leaving: Step | null): void {
+    // A copy: paths of the old index are views that would hold a whole frame of the file in memory.
+    this.frames.push({ path: Buffer.from(path), state, leaving });
+  }
+}

@@ -1,0 +1,36 @@
+import { hostname } from 'node:os';
+import { HttpServerApi } from '../server-api/http-server-api';
+import { errorCode } from '../system/error-code';
+import { processArguments } from './argument-bytes';
+import { ExitCode } from './failure';
+import { runCli } from './run-cli';
+
+/** The process's command line: runs it, sets the exit code, and lets the process end by itself. */
+export async function main(): Promise<void> {
+  const { stdin, stdout, stderr, env } = process;
+  // Whoever reads our answer may stop reading (`| head`): not done, but nothing to shout about.
+  for (const stream of [stdout, stderr]) {
+    stream.on('error', (error) => {
+      if (errorCode(error) !== 'EPIPE') throw error;
+      process.exit(ExitCode.failed);
+    });
+  }
+  const cancel = new AbortController();
+  const onSignal = (): void => {
+    if (cancel.signal.aborted) process.exit(130);
+    cancel.abort();
+    if (stderr.isTTY) stderr.write('\nholdfast: cancelling, once more to stop at once\n');
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  process.exitCode = await runCli(processArguments(), {
+    env,
+    stdin,
+    stdout,
+    stderr,
+    workingDirectory: process.cwd(),
+    hostName: hostname(),
+    connect: (options) => new HttpServerApi(options),
+    signal: cancel.signal,
+  });
+  process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+}

@@ -1,0 +1,135 @@
+import { lstatSync, readFileSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
+import { type BackupOutcome, type PathProblem } from '../../backup/backup';
+import { runBackup } from '../../backup/run-backup';
+import { errorCode } from '../../system/error-code';
+import { encodeArgument } from '../argument-bytes';
+import { CliError, ExitCode } from '../failure';
+import { jsonPath, type Output } from '../output';
+import { printableBytes } from '../printable';
+import { ProgressBar } from '../progress-bar';
+import { killPointsOf, withSession } from '../session';
+import { formatBytes, formatCount, formatTimeMs } from '../units';
+import { AGENT_VERSION } from '../version';
+import { type World } from '../world';
+
+export interface BackupArguments {
+  paths: string[];
+  exclude: string[];
+  excludeFile: string[];
+  task: string;
+}
+
+const MAX_SHOWN = 50;
+const MAX_TASK_NAME = 128;
+
+export async function backup(world: World, output: Output, args: BackupArguments): Promise<ExitCode> {
+  if (args.task === '' || args.task.length > MAX_TASK_NAME || /\p{Cc}/u.test(args.task)) {
+    throw new CliError('usage', `--task takes 1 to ${MAX_TASK_NAME} characters, no control characters`, ExitCode.usage);
+  }
+  const excludes = [...args.exclude, ...args.excludeFile.flatMap((file) => readPatterns(world, file))];
+  // One missing path among others keeps what it held and makes the run partial; with none there, nothing can be meant.
+  if (!args.paths.some((path) => isThere(world, path))) {
+    throw new CliError(
+      'not-found',
+      `Nothing to back up: ${args.paths.map((path) => printableBytes(encodeArgument(path))).join(', ')} does not exist.`,
+    );
+  }
+  const bar = new ProgressBar(world.stderr);
+  const outcome = await withSession(world, async ({ api, settings, identity }) => {
+    try {
+      return await runBackup(
+        {
+          roots: args.paths.map(encodeArgument),
+          excludes,
+          taskName: args.task,
+          workingDirectory: Buffer.from(world.workingDirectory),
+          signal: world.signal,
+          ...(output.isJson
+            ? {}
+            : {
+                onProgress: (progress) => {
+                  bar.backup(progress);
+                },
+              }),
+        },
+        {
+          api,
+          stateDir: settings.stateDir,
+          clientId: identity.clientId,
+          killPoints: killPointsOf(settings),
+          compressionLevel: settings.compressionLevel,
+          agentVersion: AGENT_VERSION,
+          hostName: world.hostName,
+        },
+      );
+    } finally {
+      bar.stop();
+    }
+  });
+  if (outcome.state === 'cancelled') throw new CliError('cancelled', 'The backup was cancelled; no snapshot was made.');
+  report(output, 'Not saved', outcome.unsaved, outcome.unsavedCount);
+  report(output, 'Note', outcome.notes, outcome.noteCount);
+  await output.answer(documentOf(args.task, outcome), textOf(outcome));
+  return outcome.state === 'succeeded' ? ExitCode.done : ExitCode.partial;
+}
+
+/** False only with proof: what cannot be looked at may well be there. */
+function isThere(world: World, path: string): boolean {
+  const bytes = encodeArgument(path);
+  const absolute = isAbsolute(path) ? bytes : joinBytes(world.workingDirectory, bytes);
+  try {
+    lstatSync(absolute);
+    return true;
+  } catch (error) {
+    return errorCode(error) !== 'ENOENT';
+  }
+}
+
+function joinBytes(folder: string, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${folder}/`), name]);
+}
+
+function readPatterns(world: World, file: string): string[] {
+  try {
+    const text = readFileSync(resolve(world.workingDirectory, file), 'utf8');
+    return text.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('#'));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CliError('usage', `--exclude-file cannot be read: ${reason}`, ExitCode.usage);
+  }
+}
+
+function report(output: Output, what: string, problems: readonly PathProblem[], count: number): void {
+  for (const { path, reason } of problems.slice(0, MAX_SHOWN)) {
+    output.notice(`${what}: ${printableBytes(path)}: ${reason}`);
+  }
+  if (count > MAX_SHOWN) output.notice(`${what}: ${count - MAX_SHOWN} more; --json names up to a thousand.`);
+}
+
+function documentOf(task: string, outcome: BackupOutcome): object {
+  const problem = ({ path, reason }: PathProblem): object => ({ ...jsonPath(path), reason });
+  return {
+    snapshot: outcome.runId,
+    task,
+    state: outcome.state,
+    stampMs: outcome.stampMs,
+    ...(outcome.stampMs === null ? {} : { time: new Date(outcome.stampMs).toISOString() }),
+    ...outcome.stats,
+    unsaved: outcome.unsaved.map(problem),
+    unsavedCount: outcome.unsavedCount,
+    notes: outcome.notes.map(problem),
+    noteCount: outcome.noteCount,
+  };
+}
+
+function textOf({ runId, state, stampMs, stats, unsavedCount }: BackupOutcome): string[] {
+  const time = stampMs === null ? '' : ` of ${formatTimeMs(stampMs)}`;
+  const sizes = `${formatCount(stats.files, 'file')}, ${formatCount(stats.directories, 'directory', 'directories')}, ${formatBytes(stats.logicalBytes)}`;
+  const lines = [
+    `Snapshot ${runId}${time}: ${sizes}.`,
+    `${formatCount(stats.changes, 'change')}, ${formatBytes(stats.readBytes)} read, ${formatBytes(stats.storedBytes)} stored anew.`,
+  ];
+  if (state === 'partial') lines.push(`Partial: ${formatCount(unsavedCount, 'path')} could not be saved.`);
+  return lines;
+}

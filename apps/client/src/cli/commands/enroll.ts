@@ -1,0 +1,68 @@
+import { RegisterClientRequest } from '#common';
+import { loadIdentity, saveIdentity } from '../../state/identity';
+import { makeStateDirectory } from '../../state/durable-write';
+import { CliError, ExitCode } from '../failure';
+import { type Output } from '../output';
+import { readPassword } from '../password';
+import { printableBytes } from '../printable';
+import { killPointsOf, settingsOf } from '../session';
+import { AGENT_VERSION } from '../version';
+import { type World } from '../world';
+
+export interface EnrollArguments {
+  server: string;
+  username: string;
+  passwordStdin: boolean;
+  name?: string;
+}
+
+/** Makes this machine a client of the server and keeps its secret, readable by this user only. */
+export async function enroll(world: World, output: Output, args: EnrollArguments): Promise<ExitCode> {
+  const settings = settingsOf(world);
+  const serverUrl = parseServerUrl(args.server);
+  // Before the password is asked for, and before the server makes a client that could not be kept.
+  const clientName = args.name ?? world.hostName;
+  const existing = loadIdentity(settings.stateDir);
+  // The same name at the same server is attached again, with a new secret: an enrolment that was cut off can be repeated.
+  if (existing !== null && (existing.serverUrl !== serverUrl || existing.clientName !== clientName)) {
+    throw new CliError(
+      'already-enrolled',
+      `This machine is enrolled as "${existing.clientName}" at ${existing.serverUrl}. To make it another client, remove ${settings.stateDir}/identity.json or set HOLDFAST_STATE_DIR to another directory.`,
+    );
+  }
+  makeStateDirectory(settings.stateDir);
+  const password = await readPassword(world, args.passwordStdin);
+  const api = world.connect({ serverUrl });
+  try {
+    const { access_token } = await api.login(args.username, password);
+    const { clientId, secret } = await api.registerClient(
+      access_token,
+      Object.assign(new RegisterClientRequest(), {
+        name: clientName,
+        hostName: world.hostName,
+        platform: process.platform,
+        agentVersion: AGENT_VERSION,
+      }),
+    );
+    saveIdentity(settings.stateDir, { serverUrl, clientId, clientName, secret }, killPointsOf(settings));
+    await output.answer({ clientId, name: clientName, server: serverUrl }, [
+      `Enrolled as "${printableBytes(Buffer.from(clientName))}" at ${serverUrl}. Back up a folder: holdfast backup PATH`,
+    ]);
+    return ExitCode.done;
+  } finally {
+    await api.close();
+  }
+}
+
+/** http or https, without user, query or fragment; no slash at the end. */
+function parseServerUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isUsable =
+    url !== null &&
+    ['http:', 'https:'].includes(url.protocol) &&
+    [url.username, url.password, url.search, url.hash].every((part) => part === '');
+  if (!isUsable) {
+    throw new CliError('usage', '--server must be a URL such as https://backup.example.org', ExitCode.usage);
+  }
+  return url.href.replace(/\/+$/, '');
+}

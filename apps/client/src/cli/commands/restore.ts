@@ -1,0 +1,91 @@
+import { resolve } from 'node:path';
+import { type ConflictPolicy } from '../../restore/ports';
+import { type RestoreOutcome, runRestore } from '../../restore/run-restore';
+import { makeStateDirectory } from '../../state/durable-write';
+import { nativeCalls } from '../../system/native-calls';
+import { ExitCode } from '../failure';
+import { jsonPath, type Output } from '../output';
+import { printableBytes } from '../printable';
+import { ProgressBar } from '../progress-bar';
+import { withReadingSession } from '../session';
+import { findSnapshot, snapshotPath } from '../snapshot-reference';
+import { formatBytes, formatCount } from '../units';
+import { type World } from '../world';
+
+export interface RestoreArguments {
+  snapshot: string;
+  target: string;
+  path?: string;
+  conflicts: ConflictPolicy;
+}
+
+const MAX_SHOWN = 50;
+
+export async function restore(world: World, output: Output, args: RestoreArguments): Promise<ExitCode> {
+  const path = snapshotPath(args.path ?? '/', world.workingDirectory);
+  const target = resolve(world.workingDirectory, args.target);
+  return withReadingSession(world, async ({ api, settings }) => {
+    const { id: snapshotId } = await findSnapshot(api, args.snapshot);
+    makeStateDirectory(settings.stateDir);
+    const bar = new ProgressBar(world.stderr);
+    let outcome: RestoreOutcome;
+    try {
+      outcome = await runRestore(
+        {
+          snapshotId,
+          target,
+          path,
+          conflicts: args.conflicts,
+          signal: world.signal,
+          ...(output.isJson
+            ? {}
+            : {
+                onProgress: (progress) => {
+                  bar.restore(progress);
+                },
+              }),
+        },
+        { server: api, system: nativeCalls(), spoolDirectory: settings.stateDir },
+      );
+    } finally {
+      bar.stop();
+    }
+    report(output, outcome);
+    await output.answer(documentOf(target, outcome), textOf(target, outcome));
+    return outcome.failedCount === 0 ? ExitCode.done : ExitCode.failed;
+  });
+}
+
+function report(output: Output, { failed, failedCount, notes }: RestoreOutcome): void {
+  for (const { path, reason } of failed.slice(0, MAX_SHOWN)) {
+    output.notice(`Not restored: ${printableBytes(path)}: ${reason}`);
+  }
+  if (failedCount > MAX_SHOWN) {
+    output.notice(`Not restored: ${failedCount - MAX_SHOWN} more; --json names up to a thousand.`);
+  }
+  for (const note of notes) output.notice(`Note: ${note}`);
+}
+
+function documentOf(target: string, outcome: RestoreOutcome): object {
+  const { snapshotId, failed, ...rest } = outcome;
+  return {
+    snapshot: snapshotId,
+    state: outcome.failedCount === 0 ? 'succeeded' : 'failed',
+    target,
+    ...rest,
+    failed: failed.map(({ path, reason }) => ({ ...jsonPath(path), reason })),
+  };
+}
+
+function textOf(target: string, outcome: RestoreOutcome): string[] {
+  const { files, directories, others, skipped, bytes, failedCount } = outcome;
+  const parts = [
+    formatCount(files, 'file'),
+    formatCount(directories, 'directory', 'directories'),
+    ...(others > 0 ? [formatCount(others, 'link, FIFO or device', 'links, FIFOs and devices')] : []),
+  ];
+  const lines = [`Restored ${parts.join(', ')} (${formatBytes(bytes)}) to ${printableBytes(Buffer.from(target))}.`];
+  if (skipped > 0) lines.push(`Kept ${formatCount(skipped, 'path')} that existed.`);
+  if (failedCount > 0) lines.push(`Failed: ${formatCount(failedCount, 'path')} could not be restored.`);
+  return lines;
+}

@@ -1,0 +1,37 @@
+import { type SnapshotSummary } from '#common';
+import { ExitCode } from '../failure';
+import { jsonPath, type Output } from '../output';
+import { printableBytes } from '../printable';
+import { withReadingSession } from '../session';
+import { formatBytes, formatCount, formatTimeMs } from '../units';
+import { type World } from '../world';
+
+export async function snapshots(world: World, output: Output): Promise<ExitCode> {
+  return withReadingSession(world, async ({ api }) => {
+    const answer = await api.snapshots();
+    const lines = answer.snapshots.map(lineOf);
+    await output.answer(
+      { snapshots: answer.snapshots.map(documentOf) },
+      lines.length > 0 ? lines : ['No snapshot yet. Make one: holdfast backup PATH'],
+    );
+    return ExitCode.done;
+  });
+}
+
+function rootsOf({ rootsBase64 }: SnapshotSummary): Buffer[] {
+  return rootsBase64.map((root) => Buffer.from(root, 'base64'));
+}
+
+function documentOf(snapshot: SnapshotSummary): object {
+  const document: Partial<SnapshotSummary> = { ...snapshot };
+  delete document.rootsBase64;
+  return { ...document, time: new Date(snapshot.stampMs).toISOString(), roots: rootsOf(snapshot).map(jsonPath) };
+}
+
+function lineOf(snapshot: SnapshotSummary): string {
+  const roots = rootsOf(snapshot).map(printableBytes).join(' ');
+  const size = formatBytes(snapshot.logicalBytes).padStart(10);
+  const task = printableBytes(Buffer.from(snapshot.task));
+  const state = snapshot.state === 'partial' ? ` (partial: ${snapshot.unsavedCount} not saved)` : '';
+  return `${snapshot.id} ${formatTimeMs(snapshot.stampMs)} ${task} ${size} ${formatCount(snapshot.files, 'file')} ${roots}${state}`;
+}

@@ -1,0 +1,297 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { type HistoryAnswer, type RegisterClientRequest, type SnapshotSummary } from '#common';
+import { dataChunkId, encodeEntry, keyString } from '#engine';
+import { FakeServer } from '../restore/testing';
+import { type ServerApi } from '../server-api/server-api';
+import { ServerProblem } from '../server-api/server-problem';
+import { runCli } from './run-cli';
+
+const SNAPSHOTS = ['11111111-aaaa-4aaa-8aaa-aaaaaaaaaaaa', '11111122-bbbb-4bbb-8bbb-bbbbbbbbbbbb'].map(
+  (id, index): SnapshotSummary => ({
+    id,
+    taskId: id,
+    task: `task\u001b${index}`,
+    number: index + 1,
+    state: index === 0 ? 'succeeded' : 'partial',
+    stampMs: 1_700_000_000_000 + index * 1_000,
+    platform: 'linux',
+    rootsBase64: [Buffer.from([0x2f, 0xff, 0x0a]).toString('base64')],
+    files: 1,
+    directories: 1,
+    logicalBytes: 2_048,
+    readBytes: 0,
+    newBytes: 0,
+    storedBytes: 0,
+    unsavedCount: index,
+  }),
+);
+
+interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+describe('runCli', () => {
+  let root: string;
+  let server: FakeServer;
+  let registered: RegisterClientRequest | null;
+  let versions: HistoryAnswer['versions'];
+  let asked: string[];
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
+    server = new FakeServer().directory('/').file(Buffer.from([0x2f, 0x1b, 0xff]), 'hello');
+    registered = null;
+    versions = [];
+    asked = [];
+  });
+  afterEach(() => {
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  function fakeApi(): ServerApi {
+    const known: Partial<ServerApi> = {
+      login: async (username, password) => {
+        if (username === 'ada' && password === 'pass word') return { access_token: 'token', token_type: 'bearer' };
+        throw new ServerProblem({ code: 'unauthenticated', status: 401, detail: 'wrong name or password' }, 'login');
+      },
+      registerClient: async (_token, request) => {
+        registered = request;
+        return { clientId: SNAPSHOTS[0]!.id, secret: 'ab'.repeat(32) };
+      },
+      snapshots: async () => ({ snapshots: [...SNAPSHOTS].reverse() }),
+      history: async (path) => {
+        asked.push(path.toString('latin1'));
+        return { versions };
+      },
+      listing: (id, path) => {
+        asked.push(`${id} ${path.toString('latin1')}`);
+        return server.entries();
+      },
+      entries: (id) => {
+        asked.push(id);
+        return server.entries();
+      },
+      ranks: (keys) => server.ranks(keys),
+      readChunks: (keys) => server.readChunks(keys),
+      close: async () => undefined,
+    };
+    return known as ServerApi;
+  }
+
+  async function run(args: string[], options: { stdin?: string; env?: Record<string, string> } = {}): Promise<Ran> {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const code = await runCli(args, {
+      env: { HOLDFAST_STATE_DIR: join(root, 'state'), ...options.env },
+      stdin: Readable.from([Buffer.from(options.stdin ?? '')]),
+      stdout,
+      stderr,
+      workingDirectory: root,
+      hostName: 'machine',
+      connect: () => fakeApi(),
+      signal: new AbortController().signal,
+    });
+    const text = (stream: PassThrough): string => ((stream.read() as Buffer | null) ?? '').toString();
+    return { code, stdout: text(stdout), stderr: text(stderr) };
+  }
+
+  const enrolArguments = ['enroll', '--server', 'http://127.0.0.1:1/', '--username', 'ada', '--password-stdin'];
+  const enrol = (): Promise<Ran> => run(enrolArguments, { stdin: 'pass word\n' });
+
+  describe('usage', () => {
+    it.each([
+      [[], 2],
+      [['--help'], 0],
+      [['restore', '--help'], 0],
+      [['--version'], 0],
+      [['nonsense'], 2],
+      [['restore', 'latest'], 2],
+      [['restore', 'latest', '--target', 'x', '--overwrite', '--skip-existing'], 2],
+      [['backup'], 2],
+      [['snapshots', '--nonsense'], 2],
+      [['enroll', '--server', 'ftp://x', '--username', 'ada', '--password-stdin'], 2],
+      [['enroll', '--server', 'http://x', '--username', 'ada'], 2],
+      [['snapshots'], 1],
+    ])('%j ends with %d', async (args, code) => {
+      expect((await run(args)).code).toBe(code);
+    });
+
+    it('tells bad settings by name and never by value', async () => {
+      const ran = await run(['snapshots', '--json'], { env: { HOLDFAST_STATE_DIR: 'relative-secret' } });
+      expect(ran.code).toBe(2);
+      expect(ran.stdout).toMatch(/"code":"bad-settings".*HOLDFAST_STATE_DIR/);
+      expect(ran.stdout).not.toContain('relative-secret');
+    });
+
+    it.each([
+      [['snapshots', '--json'], 'not-enrolled', 1],
+      [['restore', 'latest', '--json'], 'usage', 2],
+      [['nonsense', '--json'], 'usage', 2],
+      [['--json'], 'usage', 2],
+      [[...enrolArguments, '--json'], 'usage', 2],
+    ])('%j prints exactly one document with the error', async (args, code, exitCode) => {
+      const ran = await run(args);
+      expect(ran.code).toBe(exitCode);
+      const document = JSON.parse(ran.stdout) as { error: { code: string; message: string } };
+      expect(document.error.code).toBe(code);
+      expect(document.error.message).not.toBe('');
+      expect(ran.stderr).toBe('');
+    });
+  });
+
+  describe('enroll', () => {
+    it('keeps the secret for this user only and prints it nowhere', async () => {
+      const ran = await run([...enrolArguments, '--name', 'box', '--json'], { stdin: 'pass word\n' });
+      expect(ran.code).toBe(0);
+      expect(JSON.parse(ran.stdout)).toEqual({ clientId: SNAPSHOTS[0]!.id, name: 'box', server: 'http://127.0.0.1:1' });
+      expect(registered).toMatchObject({ name: 'box', hostName: 'machine', platform: process.platform });
+      expect(statSync(join(root, 'state', 'identity.json')).mode & 0o777).toBe(0o600);
+      expect(ran.stdout + ran.stderr).not.toContain('abab');
+    });
+
+    it('is refused when the password is wrong', async () => {
+      expect((await run(enrolArguments, { stdin: 'guess' })).code).toBe(1);
+      expect(existsSync(join(root, 'state', 'identity.json'))).toBe(false);
+    });
+
+    it('can be repeated, but not to become another client', async () => {
+      expect((await enrol()).code).toBe(0);
+      expect((await enrol()).code).toBe(0);
+      registered = null;
+      for (const other of [
+        [...enrolArguments, '--name', 'other'],
+        enrolArguments.map((argument) => argument.replace('127.0.0.1', '127.0.0.2')),
+      ]) {
+        const ran = await run([...other, '--json'], { stdin: 'pass word' });
+        expect(ran.code).toBe(1);
+        expect(ran.stdout).toContain('already-enrolled');
+      }
+      expect(registered).toBeNull();
+    });
+  });
+
+  describe('reading', () => {
+    beforeEach(enrol);
+
+    it('lists snapshots with escaped names', async () => {
+      const ran = await run(['snapshots']);
+      expect(ran.code).toBe(0);
+      expect(ran.stdout.split('\n')[0]).toMatch(
+        /^11111122.*task\\x1b1.*2\.0 KiB 1 file \/\\xff\\n \(partial: 1 not saved\)$/,
+      );
+      const { snapshots } = JSON.parse((await run(['snapshots', '--json'])).stdout) as {
+        snapshots: { roots: unknown[] }[];
+      };
+      expect(snapshots[0]!.roots).toEqual([{ path: '/\ufffd\n', pathBase64: 'L/8K' }]);
+    });
+
+    it('lists a directory, escaped or as one document', async () => {
+      const ran = await run(['ls', 'latest:/some/dir']);
+      expect(ran.code).toBe(0);
+      expect(ran.stdout).toMatch(/\\x1b\\xff\n$/);
+      expect(asked).toEqual([`${SNAPSHOTS[1]!.id} /some/dir`]);
+      const document = JSON.parse((await run(['ls', '--json', '111111-'.replace('-', '22')])).stdout) as {
+        entries: object[];
+      };
+      expect(document.entries[1]).toMatchObject({
+        kind: 'file',
+        size: 5,
+        mode: '0644',
+        mtimeNs: '1000000123',
+        pathBase64: 'Lxv/',
+      });
+    });
+
+    it.each([
+      ['11111', 'usage', 2],
+      ['111111', 'ambiguous', 1],
+      ['222222', 'not-found', 1],
+      ['../..', 'usage', 2],
+    ])('refuses snapshot %s as %s', async (reference, code, exitCode) => {
+      const ran = await run(['ls', reference, '--json']);
+      expect(ran.code).toBe(exitCode);
+      expect(JSON.parse(ran.stdout)).toMatchObject({ error: { code } });
+    });
+
+    it('shows no half list of a stream that is cut', async () => {
+      server.stream = Buffer.from('HFRS');
+      const ran = await run(['ls', 'latest', '--json']);
+      expect(ran.code).toBe(1);
+      expect(JSON.parse(ran.stdout)).toMatchObject({ error: { code: 'corrupt' } });
+    });
+
+    it('tells the versions of a path', async () => {
+      const entry = encodeEntry({ kind: 'file', size: 0, mtimeNs: -1n, mode: 0o600, uid: 1, gid: 1, content: null });
+      versions = [
+        {
+          task: 'cli',
+          snapshotId: SNAPSHOTS[0]!.id,
+          firstSeenMs: 5,
+          endedMs: 9,
+          endReason: 'deleted',
+          entryBase64: entry.toString('base64'),
+        },
+      ];
+      const ran = await run(['history', 'gone\udcff', '--json']);
+      expect(ran.code).toBe(0);
+      const document = JSON.parse(ran.stdout) as { versions: object[] };
+      expect(document.versions).toMatchObject([
+        { task: 'cli', snapshot: SNAPSHOTS[0]!.id, endReason: 'deleted', mtimeNs: '-1' },
+      ]);
+      expect(asked[0]).toMatch(/\/gone\xff$/);
+      expect((await run(['history', 'gone'])).stdout).toMatch(/-rw------- .* deleted 1970-01-01T00:00:00Z\n$/);
+    });
+  });
+
+  describe('restore', () => {
+    beforeEach(enrol);
+    const target = (): string => join(root, 'target');
+
+    it('restores latest and says so', async () => {
+      const ran = await run(['restore', 'latest', '--target', 'target', '--json']);
+      expect(ran.code).toBe(0);
+      expect(asked).toEqual([SNAPSHOTS[1]!.id]);
+      expect(JSON.parse(ran.stdout)).toMatchObject({
+        state: 'succeeded',
+        files: 1,
+        bytes: 5,
+        target: target(),
+        failed: [],
+      });
+      expect(readFileSync(Buffer.concat([Buffer.from(target()), Buffer.from([0x2f, 0x1b, 0xff])]), 'utf8')).toBe(
+        'hello',
+      );
+    });
+
+    it('ends with 1, names what exists, and escapes the names', async () => {
+      await run(['restore', 'latest', '--target', 'target']);
+      const ran = await run(['restore', 'latest', '--target', 'target']);
+      expect(ran).toMatchObject({ code: 1, stdout: '' });
+      expect(ran.stderr).toMatch(/--overwrite/);
+      expect(ran.stderr).toMatch(/\n {2}\/\\x1b\\xff\n/);
+      expect((await run(['restore', 'latest', '--target', 'target', '--skip-existing'])).code).toBe(0);
+      expect((await run(['restore', 'latest', '--target', 'target', '--overwrite'])).code).toBe(0);
+    });
+
+    it('ends with 1 when a file could not be restored, and names it in the one document', async () => {
+      server.chunks.delete(keyString({ id: dataChunkId(Buffer.from('hello')), height: 0 }));
+      const ran = await run(['restore', 'latest', '--target', 'target', '--json']);
+      expect(ran.code).toBe(1);
+      expect(JSON.parse(ran.stdout)).toMatchObject({
+        state: 'failed',
+        failedCount: 1,
+        failed: [{ pathBase64: 'Lxv/' }],
+      });
+    });
+
+    it('ends with 1 when the target is a file', async () => {
+      writeFileSync(target(), 'x');
+      const ran = await run(['restore', 'latest', '--target', 'target', '--json']);
+      expect(ran.code).toBe(1);
+      expect(JSON.parse(ran.stdout)).toMatchObject({ error: { code: 'target' } });
+    });
+  });
+});

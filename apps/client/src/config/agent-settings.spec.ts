@@ -1,0 +1,19 @@
+import { loadAgentSettings } from './agent-settings';
+
+describe('agent settings', () => {
+  it('takes what the environment says', () => {
+    const settings = loadAgentSettings({
+      HOLDFAST_STATE_DIR: '/srv/state',
+      HOLDFAST_RETRY_SECONDS: '7',
+      HOLDFAST_COMPRESSION_LEVEL: '',
+    });
+    expect(settings).toEqual({ stateDir: '/srv/state', retryForMs: 7000, compressionLevel: 3, killAt: undefined });
+  });
+
+  it('names every bad setting at once, and never its value', () => {
+    const load = () =>
+      loadAgentSettings({ HOLDFAST_STATE_DIR: 'secret', HOLDFAST_RETRY_SECONDS: 'soon', HOLDFAST_KILL_AT: 'nowhere' });
+    expect(load).toThrow(/HOLDFAST_STATE_DIR.*HOLDFAST_RETRY_SECONDS.*HOLDFAST_KILL_AT/);
+    expect(load).not.toThrow(/secret|soon|nowhere/);
+  });
+});

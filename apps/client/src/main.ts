@@ -1,0 +1,13 @@
+import type * as Cli from './cli/cli';
+
+// Nothing else may be loaded before this check: native modules crash an older Node instead of saying what is wrong.
+const MIN_NODE = 24;
+if (Number.parseInt(process.versions.node, 10) < MIN_NODE) {
+  process.stderr.write(
+    `holdfast: needs Node ${MIN_NODE} or newer, this is ${process.versions.node}. Run it as bin/holdfast, which finds the right one.\n`,
+  );
+  process.exitCode = 1;
+} else {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- an import would be loaded before the check
+  void (require('./cli/cli') as typeof Cli).main();
+}

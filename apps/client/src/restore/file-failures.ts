@@ -1,0 +1,44 @@
+import { type EntrySpool } from './entry-spool';
+import { NodeState } from './node-table';
+import { type RestoreReport } from './restore-report';
+import { type TemporaryFiles } from './temporary-files';
+
+/** A file that is not whole must not look whole: failing one names it and removes what was written. */
+export class FileFailures {
+  constructor(
+    private readonly spool: EntrySpool,
+    private readonly files: TemporaryFiles,
+    private readonly report: RestoreReport,
+  ) {}
+
+  fail(number: number, reason: string): void {
+    if (this.mark(number)) this.report.fail(this.spool.path(this.spool.nodes.get(number)), reason);
+  }
+
+  /** The same by what was thrown; a full disk ends the restore instead. */
+  failWith(number: number, error: unknown): void {
+    const path = this.spool.path(this.spool.nodes.get(number));
+    if (this.spool.nodes.get(number).state === NodeState.failed) return;
+    this.report.failWith(path, error);
+    this.mark(number);
+  }
+
+  /** After a restore that ended early: removes every file that did not get to its place. */
+  discardUnfinished(): void {
+    const { nodes } = this.spool;
+    for (let number = 0; number < nodes.count; number++) {
+      const node = nodes.get(number);
+      if (node.state !== NodeState.created || node.kind === 'directory') continue;
+      this.files.discard(this.spool.path(node), number);
+    }
+  }
+
+  private mark(number: number): boolean {
+    const node = this.spool.nodes.get(number);
+    if (node.state === NodeState.failed) return false;
+    this.spool.nodes.update(number, { state: NodeState.failed });
+    if (node.state === NodeState.created && node.kind !== 'directory')
+      this.files.discard(this.spool.path(node), number);
+    return true;
+  }
+}

@@ -1,0 +1,126 @@
+import { chmodSync, chownSync, lutimesSync } from 'node:fs';
+import { decodeXattrs, type Entry, type Xattr } from '#engine';
+import { type SystemCalls } from './ports';
+import { isDiskFull } from './restore-error';
+import { type RestoreReport } from './restore-report';
+
+const SET_ID_BITS = 0o6000;
+/** Of directories too, where a default ACL of a parent may have been inherited. */
+const ACL_NAMES = new Set(['system.posix_acl_access', 'system.posix_acl_default']);
+
+export interface Owner {
+  uid: number;
+  gid: number;
+  isRoot: boolean;
+}
+
+/** One thing to be given its metadata: by handle where a call follows links, by name where the call does not. */
+export interface Subject {
+  /** O_PATH handle on it. */
+  fd: number;
+  /** Its place in an open directory. */
+  location: Buffer;
+  entry: Entry;
+  /** Attributes that are content of their own, put together; null for others. */
+  xattrContent: Buffer | null;
+}
+
+/**
+ * Owner, then attributes (a change of owner drops capabilities), then mode (an ACL changes it), then times. What this
+ * user or this file system cannot do is noted once, with a count; only a full disk and what nobody expects is thrown.
+ */
+export class Metadata {
+  constructor(
+    private readonly system: SystemCalls | null,
+    private readonly owner: Owner,
+    private readonly report: RestoreReport,
+  ) {}
+
+  apply(subject: Subject): void {
+    const { entry } = subject;
+    const hasOwner = this.applyOwner(subject);
+    this.applyXattrs(subject);
+    if (entry.kind !== 'symlink') this.applyMode(subject, hasOwner);
+    this.applyTimes(subject);
+  }
+
+  private applyOwner({ fd, entry }: Subject): boolean {
+    const { owner } = this;
+    if (!owner.isRoot && entry.uid === owner.uid && entry.gid === owner.gid) return true;
+    try {
+      chownSync(handlePath(fd), entry.uid, entry.gid);
+      return true;
+    } catch (error) {
+      if (isDiskFull(error)) throw error;
+      this.report.note(
+        owner.isRoot
+          ? 'Owners that the target file system did not take were left as they are'
+          : 'Owners were not restored: that needs root',
+      );
+      return false;
+    }
+  }
+
+  private applyMode({ fd, entry }: Subject, hasOwner: boolean): void {
+    // Set-id bits give away the rights of whoever owns the file now: without the right owner they are dropped.
+    const drops = !hasOwner && (entry.mode & SET_ID_BITS) !== 0;
+    if (drops) this.report.note('Set-user-id and set-group-id bits were dropped with the owner');
+    chmodSync(handlePath(fd), drops ? entry.mode & ~SET_ID_BITS : entry.mode);
+  }
+
+  private applyXattrs({ location, entry, xattrContent }: Subject): void {
+    const xattrs = xattrContent === null ? (entry.xattrs ?? []) : decodeXattrs(xattrContent, 'extended attributes');
+    if (this.system === null) {
+      if (xattrs.length > 0) this.report.note('Extended attributes and ACLs were not restored: no native library');
+      return;
+    }
+    this.removeOthers(this.system, location, xattrs);
+    for (const { name, value } of xattrs) {
+      try {
+        this.system.setXattr(location, name, value);
+      } catch {
+        // ENOSPC too: file systems say so when one file's attributes are too long, with the disk far from full.
+        this.report.note(`Extended attribute ${shownName(name)} was not restored: not permitted or not possible here`);
+      }
+    }
+  }
+
+  /** ACLs inherited from a directory, and what a merged directory had before. Security labels stay the system's. */
+  private removeOthers(system: SystemCalls, location: Buffer, xattrs: readonly Xattr[]): void {
+    const wanted = new Set(xattrs.map(({ name }) => name.toString('latin1')));
+    try {
+      for (const name of system.listXattrs(location)) {
+        const text = name.toString('latin1');
+        if (wanted.has(text) || !(ACL_NAMES.has(text) || text.startsWith('user.'))) continue;
+        system.removeXattr(location, name);
+      }
+    } catch (error) {
+      if (isDiskFull(error)) throw error;
+      // A file system without attributes has none to remove; setting says so where it matters.
+    }
+  }
+
+  private applyTimes({ location, entry }: Subject): void {
+    if (this.system !== null) {
+      this.system.setTimes(location, entry.mtimeNs, entry.mtimeNs);
+      return;
+    }
+    this.report.note('Times were restored to the microsecond only: no native library');
+    const seconds = Number(entry.mtimeNs / 1_000n) / 1e6;
+    lutimesSync(location, seconds, seconds);
+  }
+}
+
+/** A path that means what `fd` is open on, symlinks included: the kernel does not follow further. */
+function handlePath(fd: number): string {
+  return `/proc/self/fd/${fd}`;
+}
+
+function shownName(name: Buffer): string {
+  return JSON.stringify(
+    name
+      .subarray(0, 64)
+      .toString('latin1')
+      .replace(/[^\x20-\x7e]/g, '?'),
+  );
+}

@@ -1,0 +1,61 @@
+import { encodeKeys, ID_BYTES } from '#engine';
+import { type SpoolFile, SpoolReader } from './spool-file';
+
+/**
+ * What has to be written where, on disk, one row of 48 bytes each:
+ *   0 u32 entry number · 4 u32 length, top bit: into the spool of extended attributes · 8 u64 offset · 16 32 chunk id
+ */
+const ROW_BYTES = 16 + ID_BYTES;
+const XATTR_FLAG = 0x8000_0000;
+const KEYS_PER_PIECE = 2_048;
+
+export interface Placement {
+  number: number;
+  into: 'file' | 'xattrs';
+  offset: number;
+  length: number;
+  /** Of a data chunk. */
+  id: Buffer;
+}
+
+export class PlacementSpool {
+  count = 0;
+  private readonly row = Buffer.alloc(ROW_BYTES);
+
+  constructor(private readonly file: SpoolFile) {}
+
+  add(placement: Placement): void {
+    const { row } = this;
+    row.writeUInt32LE(placement.number, 0);
+    row.writeUInt32LE(placement.into === 'xattrs' ? placement.length + XATTR_FLAG : placement.length, 4);
+    row.writeBigUInt64LE(BigInt(placement.offset), 8);
+    row.set(placement.id, 16);
+    this.file.append(row);
+    this.count += 1;
+  }
+
+  get(index: number): Placement {
+    const row = this.file.read(index * ROW_BYTES, ROW_BYTES);
+    const length = row.readUInt32LE(4);
+    return {
+      number: row.readUInt32LE(0),
+      into: length >= XATTR_FLAG ? 'xattrs' : 'file',
+      length: length >= XATTR_FLAG ? length - XATTR_FLAG : length,
+      offset: Number(row.readBigUInt64LE(8)),
+      id: row.subarray(16),
+    };
+  }
+
+  /** Wire form of the keys of placements [start, end), in pieces. */
+  async *keys(start: number, end: number): AsyncGenerator<Buffer> {
+    const reader = new SpoolReader(this.file);
+    for (let from = start; from < end; from += KEYS_PER_PIECE) {
+      const count = Math.min(KEYS_PER_PIECE, end - from);
+      const ids = Array.from({ length: count }, (_, i) => ({
+        height: 0,
+        id: Buffer.from(reader.read((from + i) * ROW_BYTES, ROW_BYTES).subarray(16)),
+      }));
+      yield await Promise.resolve(encodeKeys(ids));
+    }
+  }
+}

@@ -1,0 +1,203 @@
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { comparePaths, splitPath } from '#engine';
+import { ChunkFetcher } from './chunk-fetcher';
+import { refuseConflicts } from './conflicts';
+import { ContentPlanner } from './content-planner';
+import { createAncestors, createTree } from './create-tree';
+import { DirectoryTree } from './directory-tree';
+import { EntrySpool, receiveEntries } from './entry-spool';
+import { FileFailures } from './file-failures';
+import { FileWriter } from './file-writer';
+import { finishDirectories, finishEntries } from './finish-entries';
+import { LinkGroups } from './link-groups';
+import { Metadata, type Owner } from './metadata';
+import { NodeState, NodeTable } from './node-table';
+import { PlacementSpool } from './placement-spool';
+import { type ConflictPolicy, type RestoreProgress, type RestoreServer, type SystemCalls } from './ports';
+import { type RestoreContext } from './restore-context';
+import { errorCode } from '../system/error-code';
+import { isDiskFull, reasonOf, RestoreError, throwIfCancelled } from './restore-error';
+import { diskFull, type FailedPath, RestoreReport } from './restore-report';
+import { SpoolFile } from './spool-file';
+import { TemporaryFiles } from './temporary-files';
+import { writeContents } from './write-contents';
+
+export interface RestoreOptions {
+  snapshotId: string;
+  /** Created when missing. The full source paths are recreated below it. */
+  target: string;
+  /** Only this path and what is below it; '/' for everything. */
+  path: Buffer;
+  conflicts: ConflictPolicy;
+  onProgress?: (progress: RestoreProgress) => void;
+  signal?: AbortSignal;
+}
+
+export interface RestoreDeps {
+  server: RestoreServer;
+  /** Null where the native calls could not be loaded: said in the notes. */
+  system: SystemCalls | null;
+  /** Existing directory for the plan, which takes about 150 bytes and the path for each entry. */
+  spoolDirectory: string;
+  /** Who restores; the process's own user unless a test says otherwise. */
+  owner?: Owner;
+}
+
+export interface RestoreOutcome {
+  snapshotId: string;
+  /** In place, hard links and empty ones included. */
+  files: number;
+  directories: number;
+  /** Symlinks, FIFOs and devices. */
+  others: number;
+  /** Kept as found because of --skip-existing. */
+  skipped: number;
+  /** Content bytes written. */
+  bytes: number;
+  /** The first thousand of those that could not be restored; `failedCount` counts all. */
+  failed: readonly FailedPath[];
+  failedCount: number;
+  /** What this user or file system could not take, in sentences. */
+  notes: readonly string[];
+}
+
+/**
+ * Restores one snapshot, or a part of it, in memory that does not grow with it (architecture: Life of a restore).
+ * Throws RestoreError for what ends a restore as a whole, ServerProblem and CorruptError from the server; in every
+ * case files that were not whole are gone. A path that alone could not be restored is in the outcome.
+ */
+export async function runRestore(options: RestoreOptions, deps: RestoreDeps): Promise<RestoreOutcome> {
+  const signal = options.signal ?? new AbortController().signal;
+  const spools = openSpools(deps.spoolDirectory);
+  try {
+    const spool = new EntrySpool(spools.entries, new NodeTable(spools.nodes));
+    const progress: RestoreProgress = { phase: 'listing', files: 0, filesTotal: 0, bytes: 0, bytesTotal: 0 };
+    const onProgress = options.onProgress ?? (() => undefined);
+    const source = deps.server.entries(options.snapshotId, options.path);
+    await receiveEntries(source, options.path, spool, () => {
+      throwIfCancelled(signal);
+      progress.filesTotal = spool.fileCount;
+      progress.bytesTotal = spool.contentBytes;
+      if (spool.nodes.count % 1_000 === 0) onProgress(progress);
+    });
+    const tree = new DirectoryTree(openTarget(options.target));
+    try {
+      const report = new RestoreReport();
+      const { system } = deps;
+      const context = { spool, tree, report, policy: options.conflicts, system, signal, onProgress, progress };
+      await restoreInto(context, options, deps, spools);
+      return outcomeOf(options.snapshotId, context);
+    } finally {
+      tree.close();
+    }
+  } catch (error) {
+    throwIfCancelled(signal);
+    throw isDiskFull(error) ? diskFull(error) : error;
+  } finally {
+    for (const file of Object.values(spools)) file.close();
+  }
+}
+
+async function restoreInto(
+  context: RestoreContext,
+  options: RestoreOptions,
+  deps: RestoreDeps,
+  spools: ReturnType<typeof openSpools>,
+): Promise<void> {
+  const { spool, tree, report, policy, system, signal, progress } = context;
+  const ancestors = ancestorsOf(options.path);
+  refuseConflicts(ancestors, spool, tree, policy);
+  const files = new TemporaryFiles(tree, spool, policy);
+  const failures = new FileFailures(spool, files, report);
+  const fetcher = new ChunkFetcher(deps.server, signal);
+  const placements = new PlacementSpool(spools.placements);
+  const planner = new ContentPlanner(placements, spool.nodes, fetcher, failures);
+  const writer = new FileWriter(spool, files, failures, spools.xattrs);
+  const links = new LinkGroups();
+  try {
+    progress.phase = 'creating';
+    createAncestors(ancestors, context);
+    await createTree(context, files, failures, links, planner);
+    await planner.finish();
+    progress.phase = 'contents';
+    await writeContents(context, placements, deps.server, fetcher, writer);
+    progress.phase = 'finishing';
+    const metadata = new Metadata(system, deps.owner ?? ownUser(), report);
+    const steps = { context, files, failures, metadata, xattrs: spools.xattrs };
+    await finishEntries(steps);
+    await finishDirectories(steps);
+  } catch (error) {
+    writer.close();
+    failures.discardUnfinished();
+    throw error;
+  } finally {
+    links.close();
+  }
+}
+
+/** Files without names in a private directory that is gone again: a killed restore leaves nothing. */
+function openSpools(parent: string): Record<'entries' | 'nodes' | 'placements' | 'xattrs', SpoolFile> {
+  const directory = mkdtempSync(join(parent, 'restore-'));
+  try {
+    return {
+      entries: SpoolFile.create(directory, 'entries'),
+      nodes: SpoolFile.create(directory, 'nodes'),
+      placements: SpoolFile.create(directory, 'placements'),
+      xattrs: SpoolFile.create(directory, 'xattrs'),
+    };
+  } finally {
+    rmdirSync(directory);
+  }
+}
+
+/** Links in the target's own path are the user's choice and are followed; nothing below it is. */
+function openTarget(target: string): number {
+  let fd: number;
+  try {
+    mkdirSync(target, { recursive: true });
+    fd = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    throw new RestoreError('target', `The target cannot be used: ${reasonOf(error)}.`, {
+      cause: error,
+      paths: [Buffer.from(target)],
+    });
+  }
+  try {
+    closeSync(openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY | constants.O_DIRECTORY));
+  } catch (error) {
+    closeSync(fd);
+    if (errorCode(error) !== 'ENOENT') throw error;
+    throw new RestoreError('unsupported-platform', 'A restore needs Linux with /proc mounted.', { cause: error });
+  }
+  return fd;
+}
+
+/** Outermost first, without '/' and the path itself. */
+function ancestorsOf(path: Buffer): Buffer[] {
+  const ancestors: Buffer[] = [];
+  for (let { parent } = splitPath(path); parent.length > 1; { parent } = splitPath(parent)) ancestors.push(parent);
+  return ancestors.sort(comparePaths);
+}
+
+function ownUser(): Owner {
+  const uid = process.geteuid?.() ?? 0;
+  return { uid, gid: process.getegid?.() ?? 0, isRoot: uid === 0 };
+}
+
+function outcomeOf(snapshotId: string, { spool, report, progress }: RestoreContext): RestoreOutcome {
+  const outcome = { files: 0, directories: 0, others: 0, skipped: 0 };
+  for (let number = 0; number < spool.nodes.count; number++) {
+    const { kind, state } = spool.nodes.get(number);
+    if (kind === 'directory') {
+      if (state === NodeState.done || state === NodeState.kept) outcome.directories += 1;
+    } else if (state === NodeState.kept) {
+      outcome.skipped += 1;
+    } else if (state === NodeState.done) {
+      if (kind === 'file') outcome.files += 1;
+      else outcome.others += 1;
+    }
+  }
+  const { failed, failedCount, notes } = report;
+  return { snapshotId, ...outcome, bytes: progress.bytes, failed, failedCount, notes };
+}

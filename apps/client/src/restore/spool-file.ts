@@ -1,0 +1,101 @@
+import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+
+const BUFFER_BYTES = 256 * 1024;
+
+/**
+ * A private file on disk for what does not fit memory. It has no name from the moment it exists, so that a killed
+ * restore leaves nothing behind. Appends are buffered; reads see them. Errors are those of the file system.
+ */
+export class SpoolFile {
+  private pending = Buffer.allocUnsafe(BUFFER_BYTES);
+  private pendingBytes = 0;
+  private flushedBytes = 0;
+
+  private constructor(private readonly fd: number) {}
+
+  static create(directory: string, name: string): SpoolFile {
+    const path = join(directory, name);
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+    unlinkSync(path);
+    return new SpoolFile(fd);
+  }
+
+  get length(): number {
+    return this.flushedBytes + this.pendingBytes;
+  }
+
+  /** Returns the offset of the first byte. */
+  append(...parts: readonly Uint8Array[]): number {
+    const start = this.length;
+    for (const part of parts) this.appendOne(part);
+    return start;
+  }
+
+  /** Exactly `length` bytes at `offset`, in memory of their own. */
+  read(offset: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(length);
+    this.readInto(bytes, offset);
+    return bytes;
+  }
+
+  readInto(bytes: Buffer, offset: number): void {
+    if (offset + bytes.length > this.flushedBytes) this.flush();
+    for (let done = 0; done < bytes.length;) {
+      const count = readSync(this.fd, bytes, done, bytes.length - done, offset + done);
+      if (count === 0) throw new Error('a spool file is shorter than what was written to it');
+      done += count;
+    }
+  }
+
+  /** Replaces bytes that were appended before. */
+  overwrite(offset: number, bytes: Buffer): void {
+    if (offset + bytes.length > this.flushedBytes) this.flush();
+    writeFully(this.fd, bytes, bytes.length, offset);
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+
+  private appendOne(part: Uint8Array): void {
+    if (this.pendingBytes + part.length > BUFFER_BYTES) this.flush();
+    if (part.length > BUFFER_BYTES) {
+      writeFully(this.fd, part, part.length, this.flushedBytes);
+      this.flushedBytes += part.length;
+      return;
+    }
+    this.pending.set(part, this.pendingBytes);
+    this.pendingBytes += part.length;
+  }
+
+  /** Puts on disk what was appended: a full disk is told here and not while something is being cleaned up. */
+  flush(): void {
+    writeFully(this.fd, this.pending, this.pendingBytes, this.flushedBytes);
+    this.flushedBytes += this.pendingBytes;
+    this.pendingBytes = 0;
+  }
+}
+
+/** Sequential reader of a spool file with one buffer; records must not be longer than `maxBytes` at a time. */
+export class SpoolReader {
+  private window: Buffer = Buffer.alloc(0);
+  private windowStart = 0;
+
+  constructor(private readonly file: SpoolFile) {}
+
+  /** A view that holds until the next call. */
+  read(offset: number, length: number): Buffer {
+    const end = offset + length;
+    if (offset < this.windowStart || end > this.windowStart + this.window.length) {
+      const bytes = Math.max(length, Math.min(BUFFER_BYTES, this.file.length - offset));
+      this.window = this.file.read(offset, bytes);
+      this.windowStart = offset;
+    }
+    return this.window.subarray(offset - this.windowStart, end - this.windowStart);
+  }
+}
+
+export function writeFully(fd: number, bytes: Uint8Array, length: number, position: number): void {
+  for (let done = 0; done < length;) done += writeSync(fd, bytes, done, length - done, position + done);
+}

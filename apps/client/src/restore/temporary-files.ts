@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, fstatSync, ftruncateSync, linkSync, openSync, renameSync, unlinkSync } from 'node:fs';
+import { splitPath } from '#engine';
+import { type EntrySpool, type PlannedEntry } from './entry-spool';
+import { type DirectoryTree } from './directory-tree';
+import { type Node, NodeState } from './node-table';
+import { type ConflictPolicy } from './ports';
+import { findAt } from './restore-context';
+import { errorCode } from '../system/error-code';
+
+const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+/** Linux's O_PATH: a handle on the thing itself, of any kind, that opens nothing. Node has no name for it. */
+export const O_PATH = 0o10000000;
+
+/**
+ * Everything but directories is made under a temporary name beside its place and put there when it is whole and has
+ * its metadata. A restore that is killed leaves nothing that looks like a restored file, one that runs again with
+ * --skip-existing keeps no half file, and --overwrite keeps the old file until the new one is whole.
+ */
+export class TemporaryFiles {
+  private readonly prefix = `.holdfast-${randomBytes(9).toString('hex')}-`;
+
+  constructor(
+    private readonly tree: DirectoryTree,
+    private readonly spool: EntrySpool,
+    private readonly policy: ConflictPolicy,
+  ) {}
+
+  /** Path (by handle) of entry `number`'s temporary name; holds as long as the tree's handle does. */
+  locate(path: Buffer, number: number): Buffer {
+    return this.tree.locate(splitPath(path).parent, this.name(number));
+  }
+
+  /** Creates the file, 0600, of its full size when it is to have holes, and remembers which file it is. */
+  create({ path, number, entry }: PlannedEntry): Node {
+    const fd = openSync(this.locate(path, number), CREATE_FLAGS, 0o600);
+    try {
+      const { dev, ino } = fstatSync(fd, { bigint: true });
+      const node = this.spool.nodes.update(number, { state: NodeState.created, device: dev, inode: ino });
+      if (entry.isSparse === true) ftruncateSync(fd, entry.size);
+      return node;
+    } catch (error) {
+      this.discard(path, number);
+      throw error;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Opens what was created, and nothing that took its name since. The caller closes the handle. */
+  open(path: Buffer, number: number, node: Pick<Node, 'device' | 'inode'>, flags: number): number {
+    const fd = openSync(this.locate(path, number), flags | constants.O_NOFOLLOW);
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    if (dev === node.device && ino === node.inode) return fd;
+    closeSync(fd);
+    throw new Error('another file took its place while the restore ran');
+  }
+
+  /** Removes what is not whole; silent when it is gone. */
+  discard(path: Buffer, number: number): void {
+    try {
+      unlinkSync(this.locate(path, number));
+    } catch {
+      // Its directory or the file itself is gone, or not ours any more: nothing that looks whole is left either way.
+    }
+  }
+
+  /** Puts it in its place. Without --overwrite nothing is replaced, also when it appeared a moment ago. */
+  place(path: Buffer, number: number): void {
+    const { parent, name } = splitPath(path);
+    const temporary = this.locate(path, number);
+    const final = this.tree.locate(parent, name);
+    if (this.policy === 'overwrite') {
+      renameSync(temporary, final);
+      return;
+    }
+    try {
+      linkSync(temporary, final);
+    } catch (error) {
+      if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(errorCode(error))) throw error;
+      // No hard links here. The look before leaves a gap, which is the best that such a file system allows.
+      if (findAt(final) !== null) throw Object.assign(new Error('exists'), { code: 'EEXIST' });
+      renameSync(temporary, final);
+      return;
+    }
+    unlinkSync(temporary);
+  }
+
+  private name(number: number): Buffer {
+    return Buffer.from(`${this.prefix}${number.toString(36)}`);
+  }
+}

@@ -1,0 +1,254 @@
+import {
+  type AbortRequest,
+  type AgentTokenAnswer,
+  API,
+  type BatchAnswer,
+  BLOCKS_TYPE,
+  type ClientAnswer,
+  type CommitAnswer,
+  type CommitRequest,
+  type HistoryAnswer,
+  KEYS_TYPE,
+  LIMITS,
+  type LoginAnswer,
+  type PackAnswer,
+  RECORDS_TYPE,
+  type RegisterClientAnswer,
+  type RegisterClientRequest,
+  type RunAnswer,
+  type RunProblemItem,
+  RUN_TOKEN_HEADER,
+  type SnapshotsAnswer,
+  type StartRunAnswer,
+  type StartRunRequest,
+  type TaskAnswer,
+} from '#common';
+import { type ChunkKey, decodeKeys, encodeKeys } from '#engine';
+import { type HttpCall, HttpClient, SYSTEM_CLOCK } from './http-client';
+import { DEFAULT_RETRY, type RetryClock, type RetryPolicy, TryAgainLater, withRetry } from './retry';
+import type { Body, RunToken, ServerApi } from './server-api';
+import { isProblem, ServerUnreachableError } from './server-problem';
+
+/** What an enrolled agent identifies itself with. */
+export interface AgentCredentials {
+  readonly clientId: string;
+  /** 64 hex digits. */
+  readonly secret: string;
+}
+
+export interface HttpServerApiOptions {
+  readonly serverUrl: string;
+  /** Not needed for login and registerClient. */
+  readonly credentials?: AgentCredentials;
+  readonly retry?: Partial<RetryPolicy>;
+  readonly clock?: RetryClock;
+}
+
+const JSON_TYPE = 'application/json';
+/** A token is renewed this long before it ends, so that none ends on the way. */
+const RENEW_BEFORE_MS = 60_000;
+
+/** The ServerApi over HTTP. Renews its own JWT from the client's secret. */
+export class HttpServerApi implements ServerApi {
+  private readonly closing = new AbortController();
+  private readonly http: HttpClient;
+  private readonly policy: RetryPolicy;
+  private readonly clock: RetryClock;
+  private readonly credentials: AgentCredentials | undefined;
+  private token: { text: string; renewAt: number } | null = null;
+
+  constructor(options: HttpServerApiOptions) {
+    this.http = new HttpClient(options.serverUrl, this.closing.signal);
+    this.policy = { ...DEFAULT_RETRY, ...options.retry };
+    this.clock = options.clock ?? SYSTEM_CLOCK;
+    this.credentials = options.credentials;
+  }
+
+  async login(username: string, password: string): Promise<LoginAnswer> {
+    return this.once<LoginAnswer>(json('POST', API.login, { username, password }));
+  }
+
+  async registerClient(accessToken: string, request: Body<RegisterClientRequest>): Promise<RegisterClientAnswer> {
+    const call = json('POST', API.registerClient, request);
+    return this.once<RegisterClientAnswer>(withHeaders(call, bearer(accessToken)));
+  }
+
+  async me(): Promise<ClientAnswer> {
+    return this.json<ClientAnswer>({ method: 'GET', path: API.me });
+  }
+
+  async openTask(name: string): Promise<TaskAnswer> {
+    return this.json<TaskAnswer>(json('PUT', API.task(name), {}));
+  }
+
+  async startRun(taskId: string, request: Body<StartRunRequest>): Promise<StartRunAnswer> {
+    return this.json<StartRunAnswer>(json('POST', API.startRun(taskId), request));
+  }
+
+  async run(runId: string): Promise<RunAnswer> {
+    return this.json<RunAnswer>({ method: 'GET', path: API.run(runId) });
+  }
+
+  async missing(run: RunToken, keys: readonly ChunkKey[]): Promise<ChunkKey[]> {
+    const answer = await this.read({
+      method: 'POST',
+      path: API.missing(run.runId),
+      headers: { ...fence(run), 'content-type': KEYS_TYPE },
+      body: encodeKeys(keys),
+    });
+    return decodeKeys(answer, LIMITS.rankKeys);
+  }
+
+  async uploadPack(run: RunToken, blocks: readonly Buffer[]): Promise<PackAnswer> {
+    const length = blocks.reduce((sum, block) => sum + block.length, 0);
+    return this.json<PackAnswer>({
+      method: 'POST',
+      path: API.packs(run.runId),
+      headers: { ...fence(run), 'content-type': BLOCKS_TYPE, 'content-length': String(length) },
+      // eslint-disable-next-line @typescript-eslint/require-await -- the body of a request is an async iterable
+      body: async function* () {
+        yield* blocks;
+      },
+    });
+  }
+
+  async sendBatch(run: RunToken, sequence: number, records: Buffer): Promise<BatchAnswer> {
+    return this.json<BatchAnswer>({
+      method: 'PUT',
+      path: API.batch(run.runId, sequence),
+      headers: { ...fence(run), 'content-type': RECORDS_TYPE },
+      body: records,
+    });
+  }
+
+  async sendProblems(run: RunToken, items: readonly Body<RunProblemItem>[]): Promise<void> {
+    await this.read(withHeaders(json('POST', API.problems(run.runId), { items }), fence(run)));
+  }
+
+  async commit(run: RunToken, request: Body<CommitRequest>): Promise<CommitAnswer> {
+    return this.json<CommitAnswer>(withHeaders(json('POST', API.commit(run.runId), request), fence(run)));
+  }
+
+  async abort(run: RunToken, request: Body<AbortRequest>): Promise<void> {
+    await this.read(withHeaders(json('POST', API.abort(run.runId), request), fence(run)));
+  }
+
+  taskIndex(taskId: string): AsyncIterable<Buffer> {
+    return this.stream({ method: 'GET', path: API.taskIndex(taskId) });
+  }
+
+  async snapshots(): Promise<SnapshotsAnswer> {
+    return this.json<SnapshotsAnswer>({ method: 'GET', path: API.snapshots });
+  }
+
+  entries(runId: string, path: Buffer): AsyncIterable<Buffer> {
+    return this.stream({ method: 'GET', path: `${API.entries(runId)}?path=${path.toString('base64url')}` });
+  }
+
+  listing(runId: string, path: Buffer): AsyncIterable<Buffer> {
+    return this.stream({ method: 'GET', path: `${API.listing(runId)}?path=${path.toString('base64url')}` });
+  }
+
+  async history(path: Buffer): Promise<HistoryAnswer> {
+    return this.json<HistoryAnswer>(json('POST', API.history, { pathBase64: path.toString('base64') }));
+  }
+
+  async ranks(keys: () => AsyncIterable<Buffer>): Promise<Uint32Array> {
+    const call: HttpCall = { method: 'POST', path: API.ranks, headers: { 'content-type': KEYS_TYPE }, body: keys };
+    const answer = await this.read(call);
+    if (answer.length % 4 !== 0) throw new ServerUnreachableError(API.ranks, 'the answer is cut short');
+    return Uint32Array.from({ length: answer.length / 4 }, (_, index) => answer.readUInt32LE(4 * index));
+  }
+
+  readChunks(keys: readonly ChunkKey[]): AsyncIterable<Buffer> {
+    const headers = { 'content-type': KEYS_TYPE };
+    return this.stream({ method: 'POST', path: API.readChunks, headers, body: encodeKeys(keys) });
+  }
+
+  async close(): Promise<void> {
+    this.closing.abort(new ServerUnreachableError('close', 'the connection was closed'));
+    await this.http.close();
+  }
+
+  private async json<T>(call: HttpCall): Promise<T> {
+    return parseJson(call, await this.read(call)) as T;
+  }
+
+  /** Without retries and without the agent's token. */
+  private async once<T>(call: HttpCall): Promise<T> {
+    try {
+      return parseJson(call, await this.http.read(call)) as T;
+    } catch (error) {
+      throw error instanceof TryAgainLater
+        ? new ServerUnreachableError(call.path, error.message, { cause: error })
+        : error;
+    }
+  }
+
+  private async read(call: HttpCall): Promise<Buffer> {
+    return this.retry(call, () => this.authorised(call, (authorised) => this.http.read(authorised)));
+  }
+
+  /** Retries until the answer begins; what breaks it later ends the stream as ServerUnreachableError. */
+  private async *stream(call: HttpCall): AsyncGenerator<Buffer, void, undefined> {
+    const answer = await this.retry(call, () => this.authorised(call, (authorised) => this.http.open(authorised)));
+    try {
+      yield* this.http.stream(answer);
+    } catch (error) {
+      throw error instanceof TryAgainLater
+        ? new ServerUnreachableError(call.path, error.message, { cause: error })
+        : error;
+    }
+  }
+
+  private async retry<T>(call: HttpCall, attempt: () => Promise<T>): Promise<T> {
+    const { policy, clock } = this;
+    return withRetry(`${call.method} ${call.path}`, attempt, { policy, clock, signal: this.closing.signal });
+  }
+
+  /** A refused token is traded anew once: the server's key may have been rotated. */
+  private async authorised<T>(call: HttpCall, send: (call: HttpCall) => Promise<T>): Promise<T> {
+    try {
+      return await send(withHeaders(call, bearer(await this.agentToken())));
+    } catch (error) {
+      if (!isProblem(error, 'unauthenticated') || this.token === null) throw error;
+      this.token = null;
+      return send(withHeaders(call, bearer(await this.agentToken())));
+    }
+  }
+
+  private async agentToken(): Promise<string> {
+    if (this.token !== null && this.clock.now() < this.token.renewAt) return this.token.text;
+    if (this.credentials === undefined) throw new Error('this call needs an enrolled client');
+    const { clientId, secret } = this.credentials;
+    const call = json('POST', API.agentToken, { clientId, secret });
+    const answer = parseJson(call, await this.http.read(call)) as AgentTokenAnswer;
+    const lifeMs = answer.expiresInSeconds * 1000;
+    this.token = { text: answer.token, renewAt: this.clock.now() + Math.max(lifeMs - RENEW_BEFORE_MS, lifeMs / 2) };
+    return answer.token;
+  }
+}
+
+function json(method: 'POST' | 'PUT', path: string, body: object): HttpCall {
+  return { method, path, headers: { 'content-type': JSON_TYPE }, body: JSON.stringify(body) };
+}
+
+function withHeaders(call: HttpCall, headers: Record<string, string>): HttpCall {
+  return { ...call, headers: { ...call.headers, ...headers } };
+}
+
+function bearer(token: string): Record<string, string> {
+  return { authorization: `Bearer ${token}` };
+}
+
+function fence(run: RunToken): Record<string, string> {
+  return { [RUN_TOKEN_HEADER]: run.token };
+}
+
+function parseJson(call: HttpCall, body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    throw new ServerUnreachableError(call.path, 'the answer is no JSON', { cause: error });
+  }
+}

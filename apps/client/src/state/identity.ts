@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { KillPoints } from '#common';
+import { errorCode } from '../system/error-code';
+import { makeStateDirectory, writeDurably } from './durable-write';
+
+/** Who this agent is to which server. */
+export interface Identity {
+  readonly serverUrl: string;
+  readonly clientId: string;
+  readonly clientName: string;
+  /** 64 hex digits; never printed. */
+  readonly secret: string;
+}
+
+/** Null before the agent was enrolled. Throws when the file is there and cannot be used. */
+export function loadIdentity(stateDir: string): Identity | null {
+  const path = identityPath(stateDir);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
+  }
+  return parseIdentity(text, path);
+}
+
+/** Readable by the owner only (0600). */
+export function saveIdentity(stateDir: string, identity: Identity, killPoints: KillPoints): void {
+  makeStateDirectory(stateDir);
+  writeDurably(identityPath(stateDir), `${JSON.stringify(identity, null, 2)}\n`, 'state.identity', killPoints);
+}
+
+function identityPath(stateDir: string): string {
+  return join(stateDir, 'identity.json');
+}
+
+function parseIdentity(text: string, path: string): Identity {
+  let value: unknown = null;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Falls through to the one error below, which does not quote the text: it may hold the secret.
+  }
+  const { serverUrl, clientId, clientName, secret } = (value ?? {}) as Partial<Record<keyof Identity, unknown>>;
+  const isUsable =
+    typeof serverUrl === 'string' &&
+    typeof clientId === 'string' &&
+    typeof clientName === 'string' &&
+    typeof secret === 'string';
+  if (!isUsable) throw new Error(`${path} is damaged: enrol this machine again`);
+  return { serverUrl, clientId, clientName, secret };
+}

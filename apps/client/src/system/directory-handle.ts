@@ -1,0 +1,76 @@
+import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readdirSync } from 'node:fs';
+
+const SLASH = Buffer.from('/');
+const IS_LINUX = process.platform === 'linux';
+// O_DIRECTORY and O_NOFOLLOW do not exist on Windows; | turns undefined into 0.
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/**
+ * An open directory. `child(name)` is a path that resolves below this very directory, wherever it was moved and
+ * whatever stands at its old path now: `/proc/self/fd/N/<name>`, which gives plain fs calls the meaning of openat(2).
+ * The last name is not resolved by lstat, lgetxattr, open with O_NOFOLLOW and their like. On systems without
+ * /proc it falls back to the path by which it was opened, which does not have that protection.
+ * Methods are synchronous and throw Node's errors (ELOOP or ENOTDIR: a symlink or no directory stands there).
+ */
+export class DirectoryHandle {
+  readonly fd: number;
+  private readonly base: Buffer;
+  private isOpen = true;
+
+  private constructor(fd: number, path: Buffer) {
+    this.fd = fd;
+    this.base = IS_LINUX ? Buffer.from(`/proc/self/fd/${fd}/`) : Buffer.concat([path, SLASH]);
+  }
+
+  /** By a path whose ancestors are resolved as usual; the last name must not be a symlink. */
+  static open(path: Buffer): DirectoryHandle {
+    return new DirectoryHandle(openSync(path, OPEN_FLAGS), path);
+  }
+
+  /** Walks an absolute path from '/' by handle, so that no name on the way may be a symlink. */
+  static walk(path: Buffer): DirectoryHandle {
+    let handle = DirectoryHandle.open(SLASH);
+    for (let start = 1; start < path.length;) {
+      const slash = path.indexOf(SLASH, start);
+      const end = slash === -1 ? path.length : slash;
+      const parent = handle;
+      try {
+        handle = parent.openChild(path.subarray(start, end));
+      } finally {
+        parent.close();
+      }
+      start = end + 1;
+    }
+    return handle;
+  }
+
+  openChild(name: Buffer): DirectoryHandle {
+    return DirectoryHandle.open(this.child(name));
+  }
+
+  /** A path of `name` in this directory, good while the handle is open. */
+  child(name: Buffer): Buffer {
+    return Buffer.concat([this.base, name]);
+  }
+
+  lstat(name: Buffer): BigIntStats {
+    return lstatSync(this.child(name), { bigint: true });
+  }
+
+  stat(): BigIntStats {
+    return fstatSync(this.fd, { bigint: true });
+  }
+
+  /** All names but '.' and '..', ascending by bytes. */
+  names(): Buffer[] {
+    const names = readdirSync(this.base, { encoding: 'buffer' });
+    return names.sort((a, b) => a.compare(b));
+  }
+
+  /** May be called twice. */
+  close(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    closeSync(this.fd);
+  }
+}

@@ -1,0 +1,190 @@
+import { constants } from 'node:os';
+import type * as Koffi from 'koffi';
+import { type DeviceNumber, encodeDeviceNumber } from './device-number';
+
+/** A system call failed: `code` is the errno's name (ENOENT, EACCES, ...), as in Node's own errors. */
+export class SystemCallError extends Error {
+  readonly code: string;
+  readonly syscall: string;
+
+  constructor(syscall: string, code: string, path: Buffer | null) {
+    super(`${code}: ${syscall}${path === null ? '' : ` '${path.toString()}'`}`);
+    this.name = 'SystemCallError';
+    this.code = code;
+    this.syscall = syscall;
+  }
+}
+
+type NodeKind = 'fifo' | 'character-device' | 'block-device';
+
+/**
+ * System calls that Node lacks, on Linux, through koffi. None follows a symlink in the last name of its path, and paths
+ * are bytes: use them with DirectoryHandle.child(). They block, and throw SystemCallError.
+ */
+export interface NativeCalls {
+  /** Names of all extended attributes, as the kernel lists them; empty where the file system has none. */
+  listXattrs(path: Buffer): Buffer[];
+  /** ENODATA: there is no such attribute. */
+  getXattr(path: Buffer, name: Buffer): Buffer;
+  setXattr(path: Buffer, name: Buffer, value: Buffer): void;
+  removeXattr(path: Buffer, name: Buffer): void;
+  /** Devices need root. The mode is subject to the umask; `device` is of devices only. EEXIST when the name is taken. */
+  makeNode(path: Buffer, kind: NodeKind, mode: number, device?: DeviceNumber): void;
+  /** Nanoseconds since 1970, negative before. */
+  setTimes(path: Buffer, atimeNs: bigint, mtimeNs: bigint): void;
+  setTimesOfFile(fd: number, atimeNs: bigint, mtimeNs: bigint): void;
+  /** First offset at or after `offset` that holds data; null: nothing but a hole up to the end. */
+  seekData(fd: number, offset: number): number | null;
+  /** First offset at or after `offset` (which is before the end) where a hole begins; the end counts as one. */
+  seekHole(fd: number, offset: number): number;
+}
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const NODE_MODES: Record<NodeKind, number> = {
+  fifo: 0o010000,
+  'character-device': 0o020000,
+  'block-device': 0o060000,
+};
+/** XATTR_LIST_MAX and XATTR_SIZE_MAX of Linux are both 64 KiB; some file systems go beyond, the kernel does not. */
+const XATTR_MAX_BYTES = 65_536;
+
+type Call = (...args: readonly (number | bigint | Buffer | null)[]) => number | bigint;
+
+let loaded: { calls: NativeCalls | null; problem: string | null } | null = null;
+
+/** The calls, loaded at first use; null where they do not exist: nativeCallsProblem() says why. */
+export function nativeCalls(): NativeCalls | null {
+  loaded ??= load();
+  return loaded.calls;
+}
+
+/** Why nativeCalls() is null, for a note to the user; null when it is not. */
+export function nativeCallsProblem(): string | null {
+  loaded ??= load();
+  return loaded.problem;
+}
+
+function load(): { calls: NativeCalls | null; problem: string | null } {
+  if (process.platform !== 'linux') return { calls: null, problem: `not available on ${process.platform}` };
+  if (!['x64', 'arm64', 'riscv64', 'ppc64', 's390x', 'loong64'].includes(process.arch)) {
+    return { calls: null, problem: `not available on ${process.arch}` };
+  }
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded lazily: a missing binary must not stop the agent
+    const koffi = require('koffi') as typeof Koffi;
+    return { calls: bind(koffi, loadLibc(koffi)), problem: null };
+  } catch (error) {
+    return { calls: null, problem: `the native library cannot be loaded: ${String(error)}` };
+  }
+}
+
+function loadLibc(koffi: typeof Koffi): Koffi.LibraryHandle {
+  try {
+    return koffi.load('libc.so.6');
+  } catch {
+    return koffi.load(`libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`);
+  }
+}
+
+function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): NativeCalls {
+  const func = (name: string, result: string, args: string[]): Call => libc.func(name, result, args) as Call;
+  const pointer = 'const void *';
+  const llistxattr = func('llistxattr', 'int64', [pointer, 'void *', 'size_t']);
+  const lgetxattr = func('lgetxattr', 'int64', [pointer, pointer, 'void *', 'size_t']);
+  const lsetxattr = func('lsetxattr', 'int', [pointer, pointer, pointer, 'size_t', 'int']);
+  const lremovexattr = func('lremovexattr', 'int', [pointer, pointer]);
+  const mknod = bindOptional(() => func('mknod', 'int', [pointer, 'uint32', 'uint64']));
+  const utimensat = func('utimensat', 'int', ['int', pointer, pointer, 'int']);
+  const futimens = func('futimens', 'int', ['int', pointer]);
+  const lseek = func('lseek', 'int64', ['int', 'int64', 'int']);
+
+  const check = (syscall: string, path: Buffer | null, result: number | bigint): number => {
+    if (result < 0) throw new SystemCallError(syscall, errnoName(koffi.errno()), path);
+    return Number(result);
+  };
+  // One buffer for all answers: calls are synchronous, and what is returned is copied out of it.
+  const answer = Buffer.allocUnsafeSlow(XATTR_MAX_BYTES);
+
+  return {
+    listXattrs: (path) => {
+      const length = llistxattr(terminated(path), answer, answer.length);
+      if (length < 0 && errnoName(koffi.errno()) === 'ENOTSUP') return [];
+      return splitNames(answer.subarray(0, check('llistxattr', path, length)));
+    },
+    getXattr: (path, name) => {
+      const length = lgetxattr(terminated(path), terminated(name), answer, answer.length);
+      return Buffer.from(answer.subarray(0, check('lgetxattr', path, length)));
+    },
+    setXattr: (path, name, value) => {
+      check('lsetxattr', path, lsetxattr(terminated(path), terminated(name), value, value.length, 0));
+    },
+    removeXattr: (path, name) => {
+      check('lremovexattr', path, lremovexattr(terminated(path), terminated(name)));
+    },
+    makeNode: (path, kind, mode, device) => {
+      if (mknod === null) throw new SystemCallError('mknod', 'ENOSYS', path);
+      const number = device === undefined ? 0n : encodeDeviceNumber(device);
+      check('mknod', path, mknod(terminated(path), NODE_MODES[kind] | mode, number));
+    },
+    setTimes: (path, atimeNs, mtimeNs) => {
+      const times = timespecs(atimeNs, mtimeNs);
+      check('utimensat', path, utimensat(AT_FDCWD, terminated(path), times, AT_SYMLINK_NOFOLLOW));
+    },
+    setTimesOfFile: (fd, atimeNs, mtimeNs) => {
+      check('futimens', null, futimens(fd, timespecs(atimeNs, mtimeNs)));
+    },
+    seekData: (fd, offset) => {
+      const result = lseek(fd, offset, SEEK_DATA);
+      if (result < 0 && errnoName(koffi.errno()) === 'ENXIO') return null;
+      return check('lseek', null, result);
+    },
+    seekHole: (fd, offset) => check('lseek', null, lseek(fd, offset, SEEK_HOLE)),
+  };
+}
+
+/** Before glibc 2.33 mknod was no exported function. */
+function bindOptional(bindCall: () => Call): Call | null {
+  try {
+    return bindCall();
+  } catch {
+    return null;
+  }
+}
+
+function terminated(bytes: Buffer): Buffer {
+  const text = Buffer.allocUnsafe(bytes.length + 1);
+  bytes.copy(text);
+  text[bytes.length] = 0;
+  return text;
+}
+
+function splitNames(bytes: Buffer): Buffer[] {
+  const names: Buffer[] = [];
+  for (let start = 0; start < bytes.length;) {
+    const end = bytes.indexOf(0, start);
+    names.push(Buffer.from(bytes.subarray(start, end)));
+    start = end + 1;
+  }
+  return names;
+}
+
+/** Two `struct timespec` of a 64-bit Linux: seconds (floor), nanoseconds 0 to 999,999,999. */
+function timespecs(atimeNs: bigint, mtimeNs: bigint): Buffer {
+  const bytes = Buffer.alloc(32);
+  [atimeNs, mtimeNs].forEach((time, index) => {
+    const nanoseconds = ((time % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+    bytes.writeBigInt64LE((time - nanoseconds) / 1_000_000_000n, 16 * index);
+    bytes.writeBigInt64LE(nanoseconds, 16 * index + 8);
+  });
+  return bytes;
+}
+
+function errnoName(errno: number): string {
+  const found = Object.entries(constants.errno).find(([, number]) => number === errno);
+  // Node names EOPNOTSUPP and ENOTSUP alike on Linux (95).
+  if (found === undefined) return `E${errno}`;
+  return found[0] === 'EOPNOTSUPP' ? 'ENOTSUP' : found[0];
+}

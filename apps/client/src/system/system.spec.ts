@@ -1,0 +1,95 @@
+import { lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { decodeDeviceNumber, encodeDeviceNumber } from './device-number';
+import { DirectoryHandle } from './directory-handle';
+import { nativeCalls, nativeCallsProblem } from './native-calls';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'holdfast-system-'));
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const bytes = (text: string) => Buffer.from(text);
+
+describe('a directory handle', () => {
+  it('goes on naming the directory that was opened', () => {
+    mkdirSync(join(directory, 'a'));
+    writeFileSync(join(directory, 'a', 'file'), 'x');
+    const handle = DirectoryHandle.open(bytes(join(directory, 'a')));
+    try {
+      renameSync(join(directory, 'a'), join(directory, 'b'));
+      expect(handle.names()).toEqual([bytes('file')]);
+      expect(handle.lstat(bytes('file')).size).toBe(1n);
+    } finally {
+      handle.close();
+      handle.close();
+    }
+  });
+
+  it('is not opened through a symlink, neither at the end nor on the way', () => {
+    mkdirSync(join(directory, 'real', 'below'), { recursive: true });
+    symlinkSync('real', join(directory, 'link'));
+    expect(() => DirectoryHandle.open(bytes(join(directory, 'link')))).toThrow(/ENOTDIR|ELOOP/);
+    expect(() => DirectoryHandle.walk(bytes(join(directory, 'link', 'below')))).toThrow(/ENOTDIR|ELOOP/);
+    DirectoryHandle.walk(bytes(join(directory, 'real', 'below'))).close();
+  });
+});
+
+describe('system calls', () => {
+  const native = nativeCalls();
+  if (native === null) {
+    it('say why they are not there', () => {
+      expect(nativeCallsProblem()).not.toBeNull();
+    });
+    return;
+  }
+
+  it('set times of a link, in nanoseconds, before 1970 and after 2106', () => {
+    const link = join(directory, 'link');
+    symlinkSync('nowhere', link);
+    for (const time of [-1n, -123_456_789_012n, 5_000_000_000_123_456_789n]) {
+      native.setTimes(bytes(link), 7n, time);
+      expect(lstatSync(link, { bigint: true }).mtimeNs).toBe(time);
+    }
+  });
+
+  it('set, list, read and remove attributes, and name what fails', () => {
+    const file = bytes(join(directory, 'file'));
+    writeFileSync(file, '');
+    expect(native.listXattrs(file)).toEqual([]);
+    native.setXattr(file, bytes('user.a'), Buffer.from([0, 1, 255]));
+    expect(native.listXattrs(file)).toEqual([bytes('user.a')]);
+    expect(native.getXattr(file, bytes('user.a'))).toEqual(Buffer.from([0, 1, 255]));
+    native.removeXattr(file, bytes('user.a'));
+    expect(() => native.getXattr(file, bytes('user.a'))).toThrow('ENODATA: lgetxattr');
+    expect(() => native.listXattrs(bytes(join(directory, 'none')))).toThrow('ENOENT: llistxattr');
+  });
+
+  it('make FIFOs', () => {
+    native.makeNode(bytes(join(directory, 'fifo')), 'fifo', 0o600);
+    expect(lstatSync(join(directory, 'fifo')).isFIFO()).toBe(true);
+    expect(() => {
+      native.makeNode(bytes(join(directory, 'fifo')), 'fifo', 0o600);
+    }).toThrow(/EEXIST/);
+  });
+});
+
+describe('device numbers', () => {
+  it('survive encoding', () => {
+    const number = fc.nat({ max: 0xffff_ffff });
+    fc.assert(
+      fc.property(number, number, (major, minor) => {
+        expect(decodeDeviceNumber(encodeDeviceNumber({ major, minor }))).toEqual({ major, minor });
+      }),
+    );
+  });
+
+  it('are those of the system', () => {
+    expect(decodeDeviceNumber(lstatSync('/dev/null', { bigint: true }).rdev)).toEqual({ major: 1, minor: 3 });
+  });
+});

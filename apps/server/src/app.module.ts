@@ -1,0 +1,30 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { ScheduleModule } from '@nestjs/schedule';
+import { AuthModule } from './auth/auth.module';
+import { BackupsModule } from './backups/backups.module';
+import { ClientsModule } from './clients/clients.module';
+import { ConfigModule, type ConfigParts } from './config/config.module';
+import { DatabaseModule } from './database/database.module';
+import { HealthModule } from './health/health.module';
+import { StorageModule } from './storage/storage.module';
+import { UsersModule } from './users/users.module';
+
+@Module({})
+export class AppModule {
+  static with(parts: ConfigParts): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.with(parts),
+        ScheduleModule.forRoot(),
+        DatabaseModule,
+        StorageModule,
+        UsersModule,
+        ClientsModule,
+        AuthModule,
+        BackupsModule,
+        HealthModule,
+      ],
+    };
+  }
+}

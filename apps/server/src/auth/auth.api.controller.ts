@@ -1,0 +1,24 @@
+import { Body, Controller, HttpCode, Post } from '@nestjs/common';
+import { AgentTokenRequest, API, LoginRequest, type AgentTokenAnswer, type LoginAnswer } from '#common';
+import { AgentProtocol, Public } from './access';
+import { AuthService } from './auth.service';
+
+@Controller()
+export class AuthApiController {
+  constructor(private readonly auth: AuthService) {}
+
+  @Public()
+  @Post(API.login)
+  @HttpCode(200)
+  login(@Body() request: LoginRequest): Promise<LoginAnswer> {
+    return this.auth.login(request);
+  }
+
+  @Public()
+  @AgentProtocol()
+  @Post(API.agentToken)
+  @HttpCode(200)
+  agentToken(@Body() request: AgentTokenRequest): Promise<AgentTokenAnswer> {
+    return this.auth.agentToken(request);
+  }
+}

@@ -1,0 +1,109 @@
+import type { Router } from 'express';
+import { API } from '#common';
+import { AppModule } from '../app.module';
+import { AGENT_HEADERS, bearer, problemFrom, TestServers, type TestServer } from '../http/testing';
+
+/** Routes that need no credentials, each with its reason. */
+const PUBLIC = [
+  `GET ${API.live}`, // for whoever watches the process
+  `POST ${API.login}`, // credentials are in the body
+  `POST ${API.agentToken}`, // likewise
+];
+
+interface Route {
+  readonly method: string;
+  readonly path: string;
+}
+
+/** The router's own list: what express would match, whoever registered it. */
+function routesOf(server: TestServer): Route[] {
+  const express = server.app.getHttpAdapter().getInstance() as { router: Router };
+  return express.router.stack.flatMap(({ route }) =>
+    route === undefined ? [] : route.stack.map(({ method }) => ({ method: method.toUpperCase(), path: route.path })),
+  );
+}
+
+/** A path that matches the route, with an id where it wants one. */
+function example(path: string): string {
+  return path.replace(':sequence', '1').replaceAll(/:\w+/g, '7f3e2a10-0000-4000-8000-000000000000');
+}
+
+describe('the routes of the server', () => {
+  const servers = new TestServers();
+  let server: TestServer;
+  let routes: Route[];
+
+  beforeAll(async () => {
+    server = await servers.start({ imports: (parts) => [AppModule.with(parts)] });
+    routes = routesOf(server);
+  });
+  afterAll(() => servers.stopAll());
+
+  const call = (route: Route, headers: Record<string, string>): Promise<Response> =>
+    fetch(server.url + example(route.path), { method: route.method, headers });
+
+  it('are those of the API', () => {
+    expect(routes.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
+      'GET /api/clients/me',
+      'GET /api/clients/me/snapshots',
+      'GET /api/runs/:runId',
+      'GET /api/snapshots/:runId/entries',
+      'GET /api/snapshots/:runId/listing',
+      'GET /api/tasks/:taskId/index',
+      'GET /health/live',
+      'POST /api/agent/token',
+      'POST /api/clients/me/chunks/ranks',
+      'POST /api/clients/me/chunks/read',
+      'POST /api/clients/me/history',
+      'POST /api/clients/register',
+      'POST /api/login',
+      'POST /api/register_user',
+      'POST /api/runs/:runId/abort',
+      'POST /api/runs/:runId/chunks/missing',
+      'POST /api/runs/:runId/commit',
+      'POST /api/runs/:runId/packs',
+      'POST /api/runs/:runId/problems',
+      'POST /api/tasks/:taskId/runs',
+      'PUT /api/clients/me/tasks/:name',
+      'PUT /api/runs/:runId/batches/:sequence',
+    ]);
+  });
+
+  it('answer 401 to whoever brings no credentials, all but the public ones', async () => {
+    const open: string[] = [];
+    for (const route of routes) {
+      const response = await call(route, AGENT_HEADERS);
+      if (response.status === 401) {
+        await expect(problemFrom(response)).resolves.toMatchObject({ code: 'unauthenticated' });
+        expect(response.headers.get('www-authenticate')).toBe('Bearer');
+      } else open.push(`${route.method} ${route.path}`);
+    }
+    expect(open.sort()).toEqual([...PUBLIC].sort());
+  });
+
+  it('answer 401 to credentials that are none', async () => {
+    for (const authorization of ['Bearer', 'Bearer x.y.z', 'Basic cm9vdDpyb290', 'x', `Bearer ${'a'.repeat(9_000)}`]) {
+      for (const route of routes) {
+        if (PUBLIC.includes(`${route.method} ${route.path}`)) continue;
+        const response = await call(route, { ...AGENT_HEADERS, authorization });
+        expect({ route, status: response.status }).toEqual({ route, status: 401 });
+      }
+    }
+  });
+
+  it('are open to people or to agents, never to both', async () => {
+    const login = await fetch(server.url + API.login, {
+      method: 'POST',
+      body: new URLSearchParams({ username: 'root', password: 'root password' }),
+    });
+    const { access_token: token } = (await login.json()) as { access_token: string };
+    const taken: string[] = [];
+    for (const route of routes) {
+      const response = await call(route, bearer(token));
+      if (response.status !== 401) taken.push(`${route.method} ${route.path}`);
+    }
+    const forPeople = [`POST ${API.registerClient}`, `POST ${API.users}`];
+    // 401 of the sign-in itself: it got no password.
+    expect(taken.sort()).toEqual([...PUBLIC, ...forPeople].sort());
+  });
+});

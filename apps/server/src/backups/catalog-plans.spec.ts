@@ -1,0 +1,135 @@
+import { columnArrays, inputHeadPostgres, inputHeadSqlite, inputJson } from '../database/dialect';
+import type { InputRows, Sql, Value } from '../database/sql';
+import { eachDatabase, type TestDatabase } from '../database/testing';
+import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
+import { CatalogReadRepository } from './catalog-read.repository';
+import { CatalogWriteRepository } from './catalog-write.repository';
+import { directory, file, TestServer, WatchedStorage } from './runs.testing';
+
+/** Explains every bulk statement before it runs. */
+function explaining(tx: Sql, plans: string[]): Sql {
+  const explain = async (input: InputRows, sql: string, params: readonly Value[]): Promise<void> => {
+    const rows =
+      tx.dialect === 'sqlite'
+        ? await tx.all<{ detail: string }>(`explain query plan ${inputHeadSqlite(input.columns)}${sql}`, [
+            inputJson(input),
+            ...params,
+          ])
+        : await tx.all<{ 'QUERY PLAN': string }>(`explain ${inputHeadPostgres(input.columns)}${sql}`, [
+            // The driver sends arrays as arrays; Value does not say so.
+            ...(columnArrays(input.columns, input.rows) as unknown as Value[]),
+            ...params,
+          ]);
+    plans.push(rows.map((row) => ('detail' in row ? row.detail : row['QUERY PLAN'])).join('\n'));
+  };
+  return new Proxy(tx, {
+    get: (target, name) => {
+      if (name === 'allWith' || name === 'runWith') {
+        return async (input: InputRows, sql: string, params: readonly Value[] = []) => {
+          await explain(input, sql, params);
+          return target[name](input, sql, params);
+        };
+      }
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
+    },
+  });
+}
+
+eachDatabase('Plans of the catalog', (open, dialect) => {
+  let test: TestDatabase;
+  let server: TestServer;
+  let removeSpool: () => void;
+  beforeAll(async () => {
+    test = await open();
+    const { storage, remove } = WatchedStorage.make();
+    removeSpool = remove;
+    server = new TestServer(test.database, storage);
+    const agent = await server.agent();
+    await agent.start();
+    await agent.send(directory('/'));
+    for (let at = 0; at < 20; at += 1) {
+      const path = `/d${String(at)}`;
+      await agent.send(directory(path), ...Array.from({ length: 999 }, (_, step) => file(`${path}/f${String(step)}`)));
+    }
+    await agent.commit();
+    if (dialect === 'postgres') await test.database.write('runs.batch', (tx) => tx.run('analyze'));
+  });
+  afterAll(() => {
+    removeSpool();
+  });
+
+  /** No bulk statement reads a task's rows to find a few of them. */
+  async function assertIndexed(work: (tx: Sql) => Promise<unknown>): Promise<void> {
+    const plans: string[] = [];
+    const rolledBack = new Error('rolled back');
+    await expect(
+      test.database.write('runs.batch', async (tx) => {
+        await work(explaining(tx, plans));
+        throw rolledBack;
+      }),
+    ).rejects.toBe(rolledBack);
+    expect(plans).not.toEqual([]);
+    for (const plan of plans) {
+      expect(plan).not.toMatch(/Seq Scan on (paths|file_versions)/);
+      expect(plan).not.toMatch(/SCAN (paths|file_versions|p|v)\b/);
+      // SQLite: a search by the task alone is a scan of all its rows.
+      expect(plan).not.toMatch(/\(task_no=\?\)/);
+    }
+  }
+
+  const run = { taskNo: 1, number: 2 };
+  const numbers = Array.from({ length: 200 }, (_, at) => 500 + at * 50);
+
+  it('look up paths by their names', async () => {
+    const wanted = Array.from({ length: 200 }, (_, at) => Buffer.from(`/d7/f${String(at)}`));
+    await assertIndexed((tx) => new CatalogPathsRepository().numbersOf(tx, 1, wanted));
+  });
+
+  it('look up names by their paths', async () => {
+    await assertIndexed((tx) => new CatalogPathsRepository().pathsOf(tx, numbers, new PathCache()));
+  });
+
+  it('look up, close and reword versions by their paths', async () => {
+    const writing = new CatalogWriteRepository();
+    await assertIndexed((tx) => writing.versionsFor(tx, run, numbers));
+    await assertIndexed((tx) =>
+      writing.close(
+        tx,
+        run,
+        numbers.map((pathNo) => ({ pathNo, reason: null })),
+      ),
+    );
+    await assertIndexed((tx) =>
+      writing.updateDetections(
+        tx,
+        1,
+        numbers.map((pathNo) => ({ pathNo, firstRun: 1, detect: Buffer.from('x') })),
+      ),
+    );
+  });
+
+  it('look for what is left below a former directory', async () => {
+    const directories = await server.all<{ no: number }>(
+      `select no from paths where parent_no = 1 order by no limit 1`,
+    );
+    const closings = directories.map(({ no }) => ({ pathNo: no, reason: 1 }));
+    await assertIndexed((tx) => new CatalogWriteRepository().closeDescendants(tx, run, closings));
+  });
+
+  it('cut a task into slices that cover every path once', async () => {
+    const reading = new CatalogReadRepository(new CatalogPathsRepository());
+    const seen: number[] = [];
+    await test.database.read(async (sql) => {
+      for (let after = 0, isLast = false; !isLast;) {
+        const range = await reading.nextRange(sql, 1, { after, rows: 3_000 });
+        const changes = await reading.changesIn(sql, { taskNo: 1, number: 1 }, range);
+        expect(changes.length).toBeLessThanOrEqual(3_000);
+        seen.push(...changes.map(({ pathNo }) => pathNo));
+        ({ upTo: after, isLast } = range);
+      }
+    });
+    expect(seen).toHaveLength(20_001);
+    expect(new Set(seen).size).toBe(20_001);
+  });
+});

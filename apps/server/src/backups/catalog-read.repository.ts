@@ -1,0 +1,169 @@
+import { Injectable } from '@nestjs/common';
+import type { Sql } from '../database/sql';
+import { CatalogPathsRepository, PathCache, pathKey } from './catalog-paths.repository';
+import type { RunKey } from './runs.repository';
+
+/** A version as it is visible at a snapshot. */
+export interface VisibleVersion {
+  readonly pathNo: number;
+  readonly kind: number;
+  readonly entry: Buffer;
+  readonly detect: Buffer;
+}
+
+export interface VisibleChild extends VisibleVersion {
+  readonly name: Buffer;
+}
+
+/** A version that a run wrote (`firstRun` is its number) or closed without a newer one. */
+export interface ChangedVersion {
+  readonly pathNo: number;
+  readonly firstRun: number;
+  readonly endReason: number | null;
+  readonly entry: Buffer;
+  readonly detect: Buffer;
+}
+
+/** A slice of a task's versions: paths numbered `after` < no <= `upTo`. */
+export interface PathRange {
+  readonly after: number;
+  readonly upTo: number;
+  readonly isLast: boolean;
+}
+
+export interface RestorableVersion {
+  readonly firstRun: number;
+  readonly entry: Buffer;
+  readonly endReason: number | null;
+  readonly firstSeenMs: number | null;
+  /** Stamp of the committed run that ended it; null while it is current. */
+  readonly endedMs: number | null;
+  /** The newest committed run that shows it. */
+  readonly snapshotId: string;
+}
+
+/**
+ * Visible at n. Two things matter here: n is the number of a committed run, so what a run writes while it goes is not
+ * seen; and the unary plus keeps the planner from taking an order by `first_run` for the way in (dependencies.md).
+ */
+const VISIBLE = '+v.first_run <= ? and (v.last_run is null or v.last_run > ?)';
+
+/** One page of a directory; exported for the test of its plan. */
+export const CHILDREN_PAGE = `
+  select p.no as "pathNo", p.name, v.kind, v.entry, v.detect
+  from paths p join file_versions v on v.task_no = p.task_no and v.path_no = p.no and ${VISIBLE}
+  where p.task_no = ? and p.parent_no = ? and p.name > ?
+  order by p.name limit ?`;
+
+const NO_NAME = Buffer.alloc(0);
+const LAST_PATH = Number.MAX_SAFE_INTEGER;
+
+/** Reads the catalog as of committed runs, and what a run itself wrote (for its manifest and its undo). */
+@Injectable()
+export class CatalogReadRepository {
+  constructor(private readonly paths: CatalogPathsRepository) {}
+
+  /** The version of a path at a snapshot, or undefined. */
+  async findAt(sql: Sql, snapshot: RunKey, path: Buffer): Promise<VisibleVersion | undefined> {
+    const numbers = await this.paths.numbersOf(sql, snapshot.taskNo, [path]);
+    const pathNo = numbers.get(pathKey(path));
+    if (pathNo === undefined) return undefined;
+    return sql.get<VisibleVersion>(
+      `select v.path_no as "pathNo", v.kind, v.entry, v.detect from file_versions v
+       where v.task_no = ? and v.path_no = ? and ${VISIBLE}`,
+      [snapshot.taskNo, pathNo, snapshot.number, snapshot.number],
+    );
+  }
+
+  /** The next children of a directory by name, in byte order; `after` is the last name that was read. */
+  childrenAt(
+    sql: Sql,
+    snapshot: RunKey,
+    page: { directoryNo: number; after: Buffer | null; limit: number },
+  ): Promise<VisibleChild[]> {
+    const { taskNo, number } = snapshot;
+    const after = page.after ?? NO_NAME;
+    return sql.all<VisibleChild>(CHILDREN_PAGE, [number, number, taskNo, page.directoryNo, after, page.limit]);
+  }
+
+  /** All versions of a path that some committed run shows, oldest first. */
+  async restorableVersions(
+    sql: Sql,
+    task: { taskNo: number; headRun: number },
+    path: Buffer,
+  ): Promise<RestorableVersion[]> {
+    const numbers = await this.paths.numbersOf(sql, task.taskNo, [path]);
+    const pathNo = numbers.get(pathKey(path));
+    if (pathNo === undefined) return [];
+    return sql.all<RestorableVersion>(
+      `select v.first_run as "firstRun", v.entry, v.end_reason as "endReason", f.stamp as "firstSeenMs",
+         e.stamp as "endedMs", s.id as "snapshotId"
+       from file_versions v
+       join runs s on s.task_no = v.task_no and s.number = (
+         select max(c.number) from runs c
+         where c.task_no = v.task_no and c.state in ('succeeded', 'partial') and c.number <= ?
+           and c.number >= v.first_run and (v.last_run is null or c.number < v.last_run))
+       left join runs f on f.task_no = v.task_no and f.number = v.first_run
+       left join runs e on e.task_no = v.task_no and e.number = v.last_run and e.number <= ?
+       where v.task_no = ? and v.path_no = ? and +v.first_run <= ?
+       order by v.first_run`,
+      [task.headRun, task.headRun, task.taskNo, pathNo, task.headRun],
+    );
+  }
+
+  /** The slice of about `rows` versions that follows the path numbered `after`; every path is whole in one slice. */
+  async nextRange(sql: Sql, taskNo: number, slice: { after: number; rows: number }): Promise<PathRange> {
+    const end = await sql.get<{ pathNo: number }>(
+      `select path_no as "pathNo" from file_versions where task_no = ? and path_no > ? order by path_no limit 1 offset ?`,
+      [taskNo, slice.after, slice.rows - 1],
+    );
+    return { after: slice.after, upTo: end?.pathNo ?? LAST_PATH, isLast: end === undefined };
+  }
+
+  /** What a run wrote and closed in a slice, in the order of path numbers: a directory before what it holds. */
+  changesIn(sql: Sql, run: RunKey, range: PathRange): Promise<ChangedVersion[]> {
+    return sql.all<ChangedVersion>(
+      `select v.path_no as "pathNo", v.first_run as "firstRun", v.end_reason as "endReason", v.entry, v.detect
+       from file_versions v
+       where v.task_no = ? and v.path_no > ? and v.path_no <= ?
+         and (v.first_run = ? or (v.last_run = ? and v.end_reason is not null))
+       order by v.path_no, v.first_run`,
+      [run.taskNo, range.after, range.upTo, run.number, run.number],
+    );
+  }
+
+  /** Did the run write or close anything in the slice? */
+  async isTouched(sql: Sql, run: RunKey, range: PathRange): Promise<boolean> {
+    const row = await sql.get(
+      `select 1 as touched from file_versions v
+       where v.task_no = ? and v.path_no > ? and v.path_no <= ? and (v.first_run = ? or v.last_run = ?) limit 1`,
+      [run.taskNo, range.after, range.upTo, run.number, run.number],
+    );
+    return row !== undefined;
+  }
+
+  /** Paths of a snapshot whose content, or a part of it, is damaged in the domain. Costs nothing when nothing is. */
+  async damagedPaths(
+    sql: Sql,
+    { snapshot, domainNo, limit }: { snapshot: RunKey; domainNo: number; limit: number },
+  ): Promise<Buffer[]> {
+    const any = await sql.get('select 1 as any_row from chunks where damaged = 1 and domain_no = ? limit 1', [
+      domainNo,
+    ]);
+    if (any === undefined) return [];
+    const rows = await sql.all<{ pathNo: number }>(
+      `with recursive bad(no) as (
+         select no from chunks where damaged = 1 and domain_no = ?
+         union
+         select r.list_no from bad join list_refs r on r.child_no = bad.no
+       )
+       select v.path_no as "pathNo" from file_versions v
+       where v.task_no = ? and ${VISIBLE}
+         and (v.content_no in (select no from bad) or v.xattrs_no in (select no from bad))
+       order by v.path_no limit ?`,
+      [domainNo, snapshot.taskNo, snapshot.number, snapshot.number, limit],
+    );
+    const numbers = rows.map(({ pathNo }) => pathNo);
+    return [...(await this.paths.pathsOf(sql, numbers, new PathCache())).values()];
+  }
+}

@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import { type Change, encodeChange, encodeManifestHeader, manifestKey, RecordStreamEncoder, voidKey } from '#engine';
+import { Database } from '../database/database';
+import { type Storage, STORAGE } from '../storage/storage';
+import { closeReasonOf } from './catalog-codes';
+import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
+import { CatalogReadRepository, type ChangedVersion } from './catalog-read.repository';
+import { decodeRoots, type RunRow } from './runs.repository';
+
+/** Versions in one page: some milliseconds of reading, and at most 64 KiB each in memory. */
+const PAGE_ROWS = 2_000;
+
+/** Puts into storage what a rebuild of the catalog needs to know about a run. */
+@Injectable()
+export class ManifestWriter {
+  constructor(
+    private readonly database: Database,
+    @Inject(STORAGE) private readonly storage: Storage,
+    private readonly catalog: CatalogReadRepository,
+    private readonly paths: CatalogPathsRepository,
+  ) {}
+
+  /**
+   * Stores the manifest of a run that is committing; its rows do not change any more. A manifest that is there already
+   * was complete (a put is atomic) and the same: it stays.
+   */
+  async writeManifest(run: RunRow): Promise<void> {
+    const key = manifestKey(run.taskId, run.number, run.runId);
+    if ((await this.storage.stat(key)) !== null) return;
+    const file = join(this.storage.spoolDir, `manifest-${randomUUID()}`);
+    try {
+      await this.storage.put(key, { file, length: await this.spool(run, file) });
+    } finally {
+      await rm(file, { force: true });
+    }
+  }
+
+  /** Stores the record that the run is void, whatever manifest of it there is or still comes. Idempotent. */
+  async writeVoid(run: RunRow): Promise<void> {
+    const encoder = new RecordStreamEncoder('manifest');
+    const head = encoder.add(headerOf(run));
+    const bytes = Buffer.concat([head ?? Buffer.alloc(0), encoder.finish()]);
+    await this.storage.put(voidKey(run.taskId, run.number, run.runId), { bytes });
+  }
+
+  /** To a file, page by page: a first run's manifest is as large as its catalog. Returns its length. */
+  private async spool(run: RunRow, file: string): Promise<number> {
+    const handle = await open(file, 'wx', 0o600);
+    try {
+      const encoder = new RecordStreamEncoder('manifest');
+      let length = await append(handle, encoder.add(headerOf(run)));
+      const cache = new PathCache();
+      for (let after = 0, isLast = run.changeCount === 0; !isLast;) {
+        const page = await this.database.read(async (sql) => {
+          const range = await this.catalog.nextRange(sql, run.taskNo, { after, rows: PAGE_ROWS });
+          const versions = await this.catalog.changesIn(sql, run, range);
+          const numbers = versions.map(({ pathNo }) => pathNo);
+          return { range, versions, paths: await this.paths.pathsOf(sql, numbers, cache) };
+        });
+        for (const version of page.versions) {
+          const change = changeOf(version, run.number, page.paths);
+          length += await append(handle, encoder.add(encodeChange(change)));
+        }
+        after = page.range.upTo;
+        isLast = page.range.isLast;
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      return length + (await append(handle, encoder.finish()));
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+function headerOf(run: RunRow): Buffer {
+  return encodeManifestHeader({
+    runId: run.runId,
+    parentRunId: run.parentRunId,
+    taskId: run.taskId,
+    number: run.number,
+    stampMs: run.stampMs ?? 0,
+    outcome: run.outcome === 'partial' ? 'partial' : 'succeeded',
+    platform: run.platform,
+    roots: decodeRoots(run.roots).map((root) => Buffer.from(root, 'base64')),
+  });
+}
+
+function changeOf(version: ChangedVersion, runNumber: number, paths: ReadonlyMap<number, Buffer>): Change {
+  const path = paths.get(version.pathNo);
+  if (path === undefined) throw new Error(`path ${version.pathNo} was not looked up`);
+  if (version.firstRun === runNumber) {
+    return { type: 'put', path, entry: version.entry, detection: version.detect };
+  }
+  return { type: 'close', path, reason: closeReasonOf(version.endReason ?? 0) };
+}
+
+async function append(handle: FileHandle, bytes: Buffer | null): Promise<number> {
+  if (bytes === null) return 0;
+  await handle.appendFile(bytes);
+  return bytes.length;
+}

@@ -1,0 +1,225 @@
+import { Injectable } from '@nestjs/common';
+import type { RunState } from '#common';
+import type { Sql } from '../database/sql';
+import type { RunGrant } from './run-grant';
+
+/**
+ * `outcome` is what the run becomes when it is over: `succeeded` or `partial` from the start of its commit, `failed` or
+ * `cancelled` from the start of its undo. `stampMs` is set when its commit starts, so a run with a stamp may have a
+ * manifest in storage, whatever became of it.
+ */
+type RunOutcome = 'succeeded' | 'partial' | 'failed' | 'cancelled';
+
+export interface RunKey {
+  readonly taskNo: number;
+  readonly number: number;
+}
+
+export interface RunRow extends RunKey {
+  readonly runId: string;
+  readonly taskId: string;
+  readonly state: RunState;
+  readonly outcome: RunOutcome | null;
+  readonly tokenHash: Buffer;
+  readonly nextSequence: number;
+  readonly chainDigest: Buffer;
+  readonly changeCount: number;
+  readonly parentRun: number | null;
+  readonly parentRunId: string | null;
+  readonly leaseUntil: number;
+  readonly startedAt: number;
+  readonly stampMs: number | null;
+  readonly platform: string;
+  /** See {@link encodeRoots}. */
+  readonly roots: Buffer;
+  readonly error: string | null;
+}
+
+export interface NewRun extends RunKey {
+  readonly runId: string;
+  readonly tokenHash: Buffer;
+  readonly chainDigest: Buffer;
+  readonly parentRun: number | null;
+  readonly startedAt: number;
+  readonly leaseUntil: number;
+  readonly platform: string;
+  readonly chunkerId: string;
+  readonly roots: Buffer;
+  readonly excludes: readonly string[];
+}
+
+/** What a commit names and stores, beside what it compares. */
+export interface CommitFigures {
+  readonly outcome: 'succeeded' | 'partial';
+  readonly stampMs: number;
+  readonly leaseUntil: number;
+  readonly files: number;
+  readonly directories: number;
+  readonly logicalBytes: number;
+  readonly readBytes: number;
+  readonly unsavedCount: number;
+}
+
+const SELECT_RUN = `
+  select r.task_no as "taskNo", r.number, r.id as "runId", t.id as "taskId", r.state, r.outcome,
+    r.token_hash as "tokenHash", r.next_seq as "nextSequence", r.chain_digest as "chainDigest",
+    r.change_count as "changeCount", r.parent_run as "parentRun", p.id as "parentRunId",
+    r.lease_until as "leaseUntil", r.started_at as "startedAt", r.stamp as "stampMs", r.platform, r.roots, r.error
+  from runs r join tasks t on t.no = r.task_no
+  left join runs p on p.task_no = r.task_no and p.number = r.parent_run`;
+
+/** Rows of `runs`. Every change names the state that it expects: what does not fit changes nothing and returns false. */
+@Injectable()
+export class RunsRepository {
+  findById(sql: Sql, clientNo: number, runId: string): Promise<RunRow | undefined> {
+    return sql.get<RunRow>(`${SELECT_RUN} where r.id = ? and t.client_no = ?`, [runId, clientNo]);
+  }
+
+  async get(sql: Sql, run: RunKey): Promise<RunRow> {
+    const row = await sql.get<RunRow>(`${SELECT_RUN} where r.task_no = ? and r.number = ?`, [run.taskNo, run.number]);
+    if (row === undefined) throw new Error(`run ${run.number} of task ${run.taskNo} has no row`);
+    return row;
+  }
+
+  /** The one run of the task that is running, committing or undoing. */
+  findActive(sql: Sql, taskNo: number): Promise<RunRow | undefined> {
+    return sql.get<RunRow>(`${SELECT_RUN} where r.task_no = ? and r.state in ('running', 'committing', 'undoing')`, [
+      taskNo,
+    ]);
+  }
+
+  listInState(sql: Sql, state: 'committing' | 'undoing'): Promise<RunRow[]> {
+    return sql.all<RunRow>(`${SELECT_RUN} where r.state in ('running', 'committing', 'undoing') and r.state = ?`, [
+      state,
+    ]);
+  }
+
+  listExpired(sql: Sql, now: number): Promise<RunRow[]> {
+    return sql.all<RunRow>(`${SELECT_RUN} where r.state = 'running' and r.lease_until < ?`, [now]);
+  }
+
+  async insert(tx: Sql, run: NewRun): Promise<void> {
+    await tx.run(
+      `insert into runs (task_no, number, id, state, token_hash, next_seq, chain_digest, change_count, parent_run,
+         lease_until, started_at, platform, chunker, roots, excludes)
+       values (?, ?, ?, 'running', ?, 1, ?, 0, ?, ?, ?, ?, ?, ?, ?)`,
+      [
+        run.taskNo,
+        run.number,
+        run.runId,
+        run.tokenHash,
+        run.chainDigest,
+        run.parentRun,
+        run.leaseUntil,
+        run.startedAt,
+        run.platform,
+        run.chunkerId,
+        run.roots,
+        JSON.stringify(run.excludes),
+      ],
+    );
+  }
+
+  /** The fence of a batch: only the batch whose turn it is passes, once, and holds the run until it commits. */
+  async moveFence(tx: Sql, run: RunGrant, step: { sequence: number; leaseUntil: number }): Promise<boolean> {
+    const { changes } = await tx.run(
+      `update runs set next_seq = next_seq + 1, lease_until = ?
+       where task_no = ? and number = ? and state = 'running' and token_hash = ? and next_seq = ?`,
+      [step.leaseUntil, run.taskNo, run.runNumber, run.tokenHash, step.sequence],
+    );
+    return changes === 1;
+  }
+
+  async recordBatch(tx: Sql, run: RunGrant, batch: { changes: number; chainDigest: Buffer }): Promise<void> {
+    await tx.run('update runs set change_count = change_count + ?, chain_digest = ? where task_no = ? and number = ?', [
+      batch.changes,
+      batch.chainDigest,
+      run.taskNo,
+      run.runNumber,
+    ]);
+  }
+
+  /** Also the proof, held until the transaction ends, that the run is running and the token its own. */
+  async renewLease(tx: Sql, run: RunGrant, leaseUntil: number): Promise<boolean> {
+    const { changes } = await tx.run(
+      `update runs set lease_until = ? where task_no = ? and number = ? and state = 'running' and token_hash = ?`,
+      [leaseUntil, run.taskNo, run.runNumber, run.tokenHash],
+    );
+    return changes === 1;
+  }
+
+  /** running -> committing: from here no batch passes the fence. */
+  async startCommitting(tx: Sql, run: RunGrant, figures: CommitFigures): Promise<boolean> {
+    const { changes } = await tx.run(
+      `update runs set state = 'committing', outcome = ?, stamp = ?, lease_until = ?, files = ?, directories = ?,
+         logical_bytes = ?, read_bytes = ?, unsaved_count = ?
+       where task_no = ? and number = ? and state = 'running' and token_hash = ?`,
+      [
+        figures.outcome,
+        figures.stampMs,
+        figures.leaseUntil,
+        figures.files,
+        figures.directories,
+        figures.logicalBytes,
+        figures.readBytes,
+        figures.unsavedCount,
+        run.taskNo,
+        run.runNumber,
+        run.tokenHash,
+      ],
+    );
+    return changes === 1;
+  }
+
+  /** committing -> its outcome. */
+  async finishCommitting(tx: Sql, run: RunKey, now: number): Promise<boolean> {
+    const { changes } = await tx.run(
+      `update runs set state = outcome, ended_at = ? where task_no = ? and number = ? and state = 'committing'`,
+      [now, run.taskNo, run.number],
+    );
+    return changes === 1;
+  }
+
+  /** running or committing -> undoing, by the run's own agent. */
+  async startUndoing(
+    tx: Sql,
+    run: RunGrant,
+    end: { outcome: 'failed' | 'cancelled'; error: string | null },
+  ): Promise<boolean> {
+    const { changes } = await tx.run(
+      `update runs set state = 'undoing', outcome = ?, error = ?
+       where task_no = ? and number = ? and state in ('running', 'committing') and token_hash = ?`,
+      [end.outcome, end.error, run.taskNo, run.runNumber, run.tokenHash],
+    );
+    return changes === 1;
+  }
+
+  /** running -> undoing when the lease is over still: progress may have come since it was looked at. */
+  async expire(tx: Sql, run: RunKey, end: { now: number; error: string }): Promise<boolean> {
+    const { changes } = await tx.run(
+      `update runs set state = 'undoing', outcome = 'failed', error = ?
+       where task_no = ? and number = ? and state = 'running' and lease_until < ?`,
+      [end.error, run.taskNo, run.number, end.now],
+    );
+    return changes === 1;
+  }
+
+  /** undoing -> its outcome. */
+  async finishUndoing(tx: Sql, run: RunKey, now: number): Promise<boolean> {
+    const { changes } = await tx.run(
+      `update runs set state = outcome, ended_at = ? where task_no = ? and number = ? and state = 'undoing'`,
+      [now, run.taskNo, run.number],
+    );
+    return changes === 1;
+  }
+}
+
+/** Roots as they rest in `runs.roots`: JSON of base64, so that bytes that are no text survive. */
+export function encodeRoots(roots: readonly Buffer[]): Buffer {
+  return Buffer.from(JSON.stringify(roots.map((root) => root.toString('base64'))));
+}
+
+/** Base64, as on the wire. */
+export function decodeRoots(bytes: Buffer): string[] {
+  return JSON.parse(bytes.toString('utf8')) as string[];
+}

@@ -1,0 +1,130 @@
+import { Injectable } from '@nestjs/common';
+import { joinPath } from '#engine';
+import { Database } from '../database/database';
+import { DIRECTORY } from './catalog-codes';
+import { CatalogReadRepository, type VisibleChild } from './catalog-read.repository';
+import type { RunKey } from './runs.repository';
+
+/** One path of a snapshot. Buffers are the encoded entry and detection. */
+export interface SnapshotEntry {
+  readonly path: Buffer;
+  readonly entry: Buffer;
+  readonly detect: Buffer;
+}
+
+const PAGE_ROWS = 1_000;
+/** Small directories cost a statement each; after so many, other requests get their turn. */
+const STATEMENTS_PER_TURN = 32;
+/** Rows kept for directories that were left half way to look into a child; beyond it they are read again. */
+const MAX_WAITING_ROWS = 10_000;
+
+/** A directory on the way from the root of the walk to where it is. */
+interface Level {
+  readonly directoryNo: number;
+  readonly path: Buffer;
+  rows: VisibleChild[];
+  next: number;
+  /** Last name that was handed out or stands in `rows`. */
+  after: Buffer | null;
+  isComplete: boolean;
+}
+
+/** Reads subtrees of snapshots: depth first, a page of a directory at a time, in memory that no tree makes large. */
+@Injectable()
+export class SnapshotWalk {
+  constructor(
+    private readonly database: Database,
+    private readonly catalog: CatalogReadRepository,
+  ) {}
+
+  /**
+   * Pages of what is at and below `root`, in walk order. Empty when nothing is there at that snapshot. Each page is read
+   * for itself: rows of a committed run do not change, so the walk is of one state all the same.
+   */
+  async *walk(snapshot: RunKey, root: Buffer): AsyncGenerator<SnapshotEntry[], void, undefined> {
+    const found = await this.database.read((sql) => this.catalog.findAt(sql, snapshot, root));
+    if (found === undefined) return;
+    const first = { path: root, entry: found.entry, detect: found.detect };
+    if (found.kind !== DIRECTORY) {
+      yield [first];
+      return;
+    }
+    yield* this.descend(snapshot, levelOf(found.pathNo, root), first);
+  }
+
+  /** Pages of what lies directly in a directory, by name; of the one entry when it is no directory. */
+  async *list(snapshot: RunKey, path: Buffer): AsyncGenerator<SnapshotEntry[], void, undefined> {
+    const found = await this.database.read((sql) => this.catalog.findAt(sql, snapshot, path));
+    if (found === undefined) return;
+    if (found.kind !== DIRECTORY) {
+      yield [{ path, entry: found.entry, detect: found.detect }];
+      return;
+    }
+    for (const level = levelOf(found.pathNo, path); ;) {
+      await this.fill(snapshot, level);
+      if (level.rows.length > 0) yield level.rows.map((child) => entryOf(level, child));
+      if (level.isComplete) return;
+    }
+  }
+
+  private async *descend(snapshot: RunKey, top: Level, first: SnapshotEntry): AsyncGenerator<SnapshotEntry[]> {
+    const levels = [top];
+    let page = [first];
+    for (let level = levels.at(-1), statements = 0; level !== undefined; level = levels.at(-1)) {
+      const child = level.rows[level.next];
+      if (child === undefined) {
+        if (level.isComplete) {
+          levels.pop();
+          continue;
+        }
+        await this.fill(snapshot, level);
+        statements += 1;
+        if (statements % STATEMENTS_PER_TURN === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+        continue;
+      }
+      level.next += 1;
+      const entry = entryOf(level, child);
+      page.push(entry);
+      if (page.length >= PAGE_ROWS) {
+        yield page;
+        page = [];
+      }
+      if (child.kind === DIRECTORY) {
+        dropWaiting(levels);
+        levels.push(levelOf(child.pathNo, entry.path));
+      }
+    }
+    if (page.length > 0) yield page;
+  }
+
+  private async fill(snapshot: RunKey, level: Level): Promise<void> {
+    const { directoryNo, after } = level;
+    level.rows = await this.database.read((sql) =>
+      this.catalog.childrenAt(sql, snapshot, { directoryNo, after, limit: PAGE_ROWS }),
+    );
+    level.next = 0;
+    level.after = level.rows.at(-1)?.name ?? after;
+    level.isComplete = level.rows.length < PAGE_ROWS;
+  }
+}
+
+function levelOf(directoryNo: number, path: Buffer): Level {
+  return { directoryNo, path, rows: [], next: 0, after: null, isComplete: false };
+}
+
+function entryOf(level: Level, child: VisibleChild): SnapshotEntry {
+  return { path: joinPath(level.path, child.name), entry: child.entry, detect: child.detect };
+}
+
+/** In a deep tree of large directories, forgets the pages of those higher up: they are read again from where they stood. */
+function dropWaiting(levels: readonly Level[]): void {
+  let waiting = 0;
+  for (const level of levels.toReversed()) {
+    waiting += level.rows.length - level.next;
+    if (waiting <= MAX_WAITING_ROWS || level.next === 0) continue;
+    level.after = level.rows[level.next - 1]?.name ?? level.after;
+    if (level.next < level.rows.length) level.isComplete = false;
+    level.rows = [];
+    level.next = 0;
+  }
+}

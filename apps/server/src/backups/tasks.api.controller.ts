@@ -1,0 +1,46 @@
+import { Body, Controller, Get, Param, Post, Put, Res } from '@nestjs/common';
+import type { Response } from 'express';
+import { API, RECORDS_TYPE, StartRunRequest, type StartRunAnswer, type TaskAnswer } from '#common';
+import { ForAgents } from '../auth/access';
+import type { AgentIdentity } from '../auth/agent-identity';
+import { CurrentAgent } from '../auth/request-identity';
+import { streamAnswer } from '../http/stream-answer';
+import { UuidPipe } from '../http/uuid.pipe';
+import { RunsService } from './runs.service';
+import { SnapshotsService } from './snapshots.service';
+import { TasksService } from './tasks.service';
+
+@Controller()
+export class TasksApiController {
+  constructor(
+    private readonly tasks: TasksService,
+    private readonly runs: RunsService,
+    private readonly snapshots: SnapshotsService,
+  ) {}
+
+  @ForAgents()
+  @Put('/api/clients/me/tasks/:name')
+  openTask(@CurrentAgent() agent: AgentIdentity, @Param('name') name: string): Promise<TaskAnswer> {
+    return this.tasks.openTask(agent.clientNo, name);
+  }
+
+  @ForAgents()
+  @Post(API.startRun(':taskId'))
+  startRun(
+    @CurrentAgent() agent: AgentIdentity,
+    @Param('taskId', UuidPipe) taskId: string,
+    @Body() request: StartRunRequest,
+  ): Promise<StartRunAnswer> {
+    return this.runs.startRun(agent, taskId, request);
+  }
+
+  @ForAgents()
+  @Get(API.taskIndex(':taskId'))
+  async index(
+    @CurrentAgent() agent: AgentIdentity,
+    @Param('taskId', UuidPipe) taskId: string,
+    @Res() response: Response,
+  ): Promise<void> {
+    await streamAnswer(response, RECORDS_TYPE, await this.snapshots.taskIndex(agent.clientNo, taskId));
+  }
+}

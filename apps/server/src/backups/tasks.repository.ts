@@ -1,0 +1,73 @@
+import { Injectable } from '@nestjs/common';
+import type { Sql } from '../database/sql';
+
+export interface TaskRow {
+  readonly taskNo: number;
+  readonly taskId: string;
+  readonly name: string;
+  /** Number and UUID of the newest committed run; null before the first. */
+  readonly headRun: number | null;
+  readonly head: string | null;
+  readonly lastRunNumber: number;
+  readonly generation: number;
+}
+
+const SELECT_TASK = `
+  select t.no as "taskNo", t.id as "taskId", t.name, t.head_run as "headRun", h.id as head,
+    t.last_run_number as "lastRunNumber", t.generation
+  from tasks t left join runs h on h.task_no = t.no and h.number = t.head_run`;
+
+/** Rows of `tasks`. Whoever locks a task and one of its runs locks the task first. */
+@Injectable()
+export class TasksRepository {
+  findById(sql: Sql, clientNo: number, taskId: string): Promise<TaskRow | undefined> {
+    return sql.get<TaskRow>(`${SELECT_TASK} where t.id = ? and t.client_no = ?`, [taskId, clientNo]);
+  }
+
+  findByName(sql: Sql, clientNo: number, name: string): Promise<TaskRow | undefined> {
+    return sql.get<TaskRow>(`${SELECT_TASK} where t.client_no = ? and t.name = ?`, [clientNo, name]);
+  }
+
+  listOfClient(sql: Sql, clientNo: number): Promise<TaskRow[]> {
+    return sql.all<TaskRow>(`${SELECT_TASK} where t.client_no = ? order by t.no`, [clientNo]);
+  }
+
+  /** Does nothing when the client has a task of that name. */
+  async insert(tx: Sql, task: { id: string; clientNo: number; name: string; now: number }): Promise<void> {
+    await tx.run(
+      `insert into tasks (id, client_no, name, last_run_number, generation, last_stamp, created_at)
+       values (?, ?, ?, 0, 0, 0, ?) on conflict do nothing`,
+      [task.id, task.clientNo, task.name, task.now],
+    );
+  }
+
+  /** Holds the task until the transaction ends, so that starts, commits and stamps of one task come one by one. */
+  async lock(tx: Sql, taskNo: number): Promise<void> {
+    await tx.get(`select no from tasks where no = ? ${tx.forUpdate()}`, [taskNo]);
+  }
+
+  async setLastRunNumber(tx: Sql, taskNo: number, number: number): Promise<void> {
+    await tx.run('update tasks set last_run_number = ? where no = ?', [number, taskNo]);
+  }
+
+  /** A stamp that this task never issued before and that is above all it issued: max(now, last + 1). */
+  async issueStamp(tx: Sql, taskNo: number, now: number): Promise<number> {
+    const row = await tx.get<{ lastStamp: number }>('select last_stamp as "lastStamp" from tasks where no = ?', [
+      taskNo,
+    ]);
+    if (row === undefined) throw new Error(`task ${taskNo} has gone`);
+    const stamp = Math.max(now, row.lastStamp + 1);
+    await tx.run('update tasks set last_stamp = ? where no = ?', [stamp, taskNo]);
+    return stamp;
+  }
+
+  /** False when the head is not the run's parent. */
+  async moveHead(tx: Sql, taskNo: number, move: { from: number | null; to: number }): Promise<boolean> {
+    const { changes } = await tx.run('update tasks set head_run = ? where no = ? and coalesce(head_run, 0) = ?', [
+      move.to,
+      taskNo,
+      move.from ?? 0,
+    ]);
+    return changes === 1;
+  }
+}

@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import type { TaskAnswer } from '#common';
+import { Database } from '../database/database';
+import { DomainError } from '../http/domain-error';
+import { TasksRepository, type TaskRow } from './tasks.repository';
+
+const TASK_NAME = /^[^\p{Cc}]{1,128}$/u;
+
+/** Tasks of a client: what it backs up, each with one line of runs. */
+@Injectable()
+export class TasksService {
+  constructor(
+    private readonly database: Database,
+    private readonly tasks: TasksRepository,
+  ) {}
+
+  /** The client's task of that name, made when there is none. Idempotent; two calls at once get the same task. */
+  async openTask(clientNo: number, name: string): Promise<TaskAnswer> {
+    if (!TASK_NAME.test(name)) {
+      throw new DomainError('invalid', 'A task name has 1 to 128 characters, none of them a control character');
+    }
+    const found = await this.database.read((sql) => this.tasks.findByName(sql, clientNo, name));
+    return answerOf(found ?? (await this.create(clientNo, name)));
+  }
+
+  private create(clientNo: number, name: string): Promise<TaskRow> {
+    const id = randomUUID();
+    return this.database.write('tasks.create', async (tx) => {
+      await this.tasks.insert(tx, { id, clientNo, name, now: await tx.now() });
+      // A second statement: whoever was faster has committed, or the insert would have waited for him.
+      const task = await this.tasks.findByName(tx, clientNo, name);
+      if (task === undefined) throw new Error(`task ${name} of client ${clientNo} was neither found nor made`);
+      return task;
+    });
+  }
+}
+
+function answerOf(task: TaskRow): TaskAnswer {
+  return { id: task.taskId, name: task.name, head: task.head, generation: task.generation };
+}

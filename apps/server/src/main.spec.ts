@@ -1,0 +1,167 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { API } from '#common';
+
+/** What `npm run build` made: only the real process shows exit codes and signals. */
+const MAIN = resolve('dist/apps/server/src/main.js');
+
+class ServerProcess {
+  output = '';
+  private readonly child: ChildProcess;
+  private readonly exited: Promise<number | null>;
+
+  constructor(env: Record<string, string>) {
+    this.child = spawn(process.execPath, [MAIN], { env: { PATH: '/usr/bin:/bin', ...env } });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on('data', (bytes: Buffer) => {
+        this.output += bytes.toString();
+        this.child.emit('output');
+      });
+    }
+    this.exited = once(this.child, 'close').then(([code]) => code as number | null);
+  }
+
+  async untilItServes(): Promise<string> {
+    for (;;) {
+      const url = /serves on (\S+)/.exec(this.output)?.[1];
+      if (url !== undefined) return url;
+      if (this.child.exitCode !== null) throw new Error(`it ended: ${this.output}`);
+      await Promise.race([once(this.child, 'output'), this.exited]);
+    }
+  }
+
+  stop(signal: NodeJS.Signals): Promise<number | null> {
+    this.child.kill(signal);
+    return this.exited;
+  }
+
+  exit(): Promise<number | null> {
+    return this.exited;
+  }
+}
+
+async function untilRefused(port: number): Promise<void> {
+  for (;;) {
+    const socket = connect(port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+    } catch {
+      return;
+    } finally {
+      socket.destroy();
+    }
+  }
+}
+
+describe('the server process', () => {
+  let folder: string;
+  let env: Record<string, string>;
+  const running: ServerProcess[] = [];
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'holdfast-main-'));
+    const data = join(folder, 'data');
+    env = { PORT: '0', BACKUP_STORAGE_PATH: data, DATABASE_PATH: join(data, 'db.sqlite') };
+  });
+  afterEach(async () => {
+    for (const server of running.splice(0)) await server.stop('SIGKILL');
+    rmSync(folder, { recursive: true });
+  });
+
+  function start(more: Record<string, string> = {}): ServerProcess {
+    const server = new ServerProcess({ ...env, ...more });
+    running.push(server);
+    return server;
+  }
+
+  it('says in one line when it serves, and keeps its files to its own account', async () => {
+    const server = start();
+    const url = await server.untilItServes();
+    expect((await fetch(url + API.live)).status).toBe(200);
+    expect(server.output.trim().split('\n')).toHaveLength(2);
+    const password = readFileSync(join(env['BACKUP_STORAGE_PATH']!, 'admin-password'), 'utf8').trim();
+    expect(server.output).not.toContain(password);
+    for (const name of ['db.sqlite', 'secret-key', 'admin-password', 'repository.json']) {
+      expect(statSync(join(env['BACKUP_STORAGE_PATH']!, name)).mode & 0o077).toBe(0);
+    }
+  });
+
+  it('starts again after a kill at any time, with the same admin', async () => {
+    await start().untilItServes();
+    const password = readFileSync(join(env['BACKUP_STORAGE_PATH']!, 'admin-password'), 'utf8').trim();
+    await running[0]!.stop('SIGKILL');
+    const server = start();
+    const url = await server.untilItServes();
+    expect(server.output.trim().split('\n')).toHaveLength(1);
+    const body = new URLSearchParams({ username: 'admin', password });
+    expect((await fetch(url + API.login, { method: 'POST', body })).status).toBe(200);
+  });
+
+  it.each(['users.create:before-commit', 'users.create:after-commit'])('survives a kill at %s', async (point) => {
+    await start({ HOLDFAST_KILL_AT: point }).exit();
+    const url = await start().untilItServes();
+    const password = readFileSync(join(env['BACKUP_STORAGE_PATH']!, 'admin-password'), 'utf8').trim();
+    const body = new URLSearchParams({ username: 'admin', password });
+    expect((await fetch(url + API.login, { method: 'POST', body })).status).toBe(200);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('ends what was begun at %s, and then with 0', async (signal) => {
+    const server = start();
+    const url = new URL(await server.untilItServes());
+    const socket = connect(Number(url.port), '127.0.0.1');
+    const text = 'username=admin&password=wrong';
+    socket.write(
+      `POST ${API.login} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: ${text.length}\r\nexpect: 100-continue\r\n\r\n`,
+    );
+    // The server has begun the request when it asks for the body.
+    expect(String((await once(socket, 'data'))[0])).toContain('100 Continue');
+    const ended = server.stop(signal);
+    await untilRefused(Number(url.port));
+    socket.write(text);
+    expect(String((await once(socket, 'data'))[0])).toContain('401');
+    await expect(ended).resolves.toBe(0);
+  });
+
+  it('names PORT when the port is taken, touches nothing, and ends with 1', async () => {
+    const other = createServer().listen(0);
+    await once(other, 'listening');
+    const port = String((other.address() as AddressInfo).port);
+    const server = start({ PORT: port });
+    await expect(server.exit()).resolves.toBe(1);
+    expect(server.output).toContain(`Port ${port} is taken`);
+    expect(server.output).toContain('PORT');
+    expect(existsSync(env['BACKUP_STORAGE_PATH']!)).toBe(false);
+    other.close();
+  });
+
+  it('names all bad settings and no value, and ends with 2', async () => {
+    const server = start({ PORT: 'eighty', SECRET_KEY: 'hunter2' });
+    await expect(server.exit()).resolves.toBe(2);
+    expect(server.output).toMatch(/PORT: /);
+    expect(server.output).toMatch(/SECRET_KEY: /);
+    expect(server.output).not.toContain('hunter2');
+  });
+
+  it('says what is wrong with a storage that is not its own, without a stack, and ends with 1', async () => {
+    await start().untilItServes();
+    await running[0]!.stop('SIGTERM');
+    rmSync(env['DATABASE_PATH']!);
+    const server = start();
+    await expect(server.exit()).resolves.toBe(1);
+    expect(server.output).not.toContain('    at ');
+    expect(server.output.length).toBeGreaterThan(40);
+  });
+
+  it('refuses a secret key file that was emptied', async () => {
+    await start().untilItServes();
+    await running[0]!.stop('SIGTERM');
+    truncateSync(join(env['BACKUP_STORAGE_PATH']!, 'secret-key'));
+    const server = start();
+    await expect(server.exit()).resolves.toBe(1);
+    expect(server.output).toContain('secret-key holds no usable key');
+  });
+});

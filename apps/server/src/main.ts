@@ -1,0 +1,10 @@
+import { nodeVersionProblem } from './config/node-version';
+
+// Before anything else is loaded: native modules crash on an older Node instead of saying so.
+const problem = nodeVersionProblem(process.versions.node);
+if (problem === null) {
+  void import('./serve.js').then(({ serve }) => serve(process.env));
+} else {
+  process.stderr.write(`${problem}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,94 @@
+import 'reflect-metadata';
+import { ConsoleLogger, type NestApplicationOptions } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { AppModule } from './app.module';
+import { loadServerSettings, SettingsError, type ServerSettings } from './config/server-settings';
+import { StartError } from './config/start-error';
+import { configureHttp } from './http/configure-http';
+import type { Connections } from './http/connections';
+import { DomainError } from './http/domain-error';
+import { assertPortIsFree, portError } from './http/port';
+
+const FAILED = 1;
+const BAD_SETTINGS = 2;
+const DRAIN_LIMIT_MS = 20_000;
+
+// eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest's options are an interface over a class that nobody instantiates
+const OPTIONS: NestApplicationOptions = {
+  bodyParser: false,
+  abortOnError: false,
+  logger: new ConsoleLogger({ logLevels: ['warn', 'error', 'fatal'], colors: process.stderr.isTTY }),
+};
+
+/** Runs the server until it is told to stop. Exit codes: 0 stopped, 1 could not start, 2 settings are wrong. */
+export async function serve(env: Readonly<Record<string, string | undefined>>): Promise<void> {
+  // What the server writes (database, secrets, backups) is for its own account only.
+  process.umask(0o077);
+  try {
+    const settings = loadServerSettings(env);
+    await assertPortIsFree(settings.port);
+    const { app, connections } = await start(settings);
+    stopOnSignals(app, connections);
+    process.stdout.write(`Holdfast serves on ${await localUrl(app)} (${describe(settings)})\n`);
+  } catch (error) {
+    process.stderr.write(`${wordsFor(error)}\n`);
+    process.exit(error instanceof SettingsError ? BAD_SETTINGS : FAILED);
+  }
+}
+
+interface Started {
+  readonly app: NestExpressApplication;
+  readonly connections: Connections;
+}
+
+async function start(settings: ServerSettings): Promise<Started> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.with({ settings }), OPTIONS);
+  const connections = configureHttp(app);
+  try {
+    await app.listen(settings.port);
+  } catch (error) {
+    await app.close();
+    throw portError(settings.port, error);
+  }
+  return { app, connections };
+}
+
+function stopOnSignals(app: NestExpressApplication, connections: Connections): void {
+  let isStopping = false;
+  const stop = (): void => {
+    // Whoever asks twice does not want to wait; nothing is lost, a kill is survived at any moment.
+    if (isStopping) process.exit(FAILED);
+    isStopping = true;
+    void connections
+      .drain(DRAIN_LIMIT_MS)
+      .then(() => app.close())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          process.stderr.write(`${wordsFor(error)}\n`);
+          process.exit(FAILED);
+        },
+      );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+async function localUrl(app: NestExpressApplication): Promise<string> {
+  return (await app.getUrl()).replace('[::1]', 'localhost').replace('127.0.0.1', 'localhost');
+}
+
+/** Without DATABASE_URL, which holds a password. */
+function describe(settings: ServerSettings): string {
+  const database = settings.databaseUrl === null ? `SQLite ${settings.databasePath}` : 'PostgreSQL';
+  return `${database}, storage ${settings.storagePath}`;
+}
+
+/** Errors that were written for the operator without a stack; others are faults and show all they know. */
+function wordsFor(error: unknown): string {
+  if (error instanceof SettingsError || error instanceof StartError || error instanceof DomainError) {
+    return error.message;
+  }
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

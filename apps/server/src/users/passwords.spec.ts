@@ -1,0 +1,34 @@
+import { Passwords } from './passwords';
+
+describe('Passwords', () => {
+  const passwords = new Passwords();
+  beforeAll(() => passwords.onModuleInit());
+
+  it('are kept as argon2id, salted', async () => {
+    const [one, two] = await Promise.all([passwords.hash('secret words'), passwords.hash('secret words')]);
+    expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+    expect(one).not.toBe(two);
+  });
+
+  it('match themselves and nothing else, however their letters were composed', async () => {
+    const kept = await passwords.hash('caf\u00e9 au lait');
+    await expect(passwords.matches(kept, 'cafe\u0301 au lait')).resolves.toBe(true);
+    await expect(passwords.matches(kept, 'cafe au lait')).resolves.toBe(false);
+  });
+
+  it('never match a user who is not there', async () => {
+    await expect(passwords.matches(null, 'anything')).resolves.toBe(false);
+  });
+
+  it('cost a user who is not there a real verification', async () => {
+    const kept = await passwords.hash('secret words');
+    const time = async (hash: string | null): Promise<number> => {
+      const began = process.cpuUsage();
+      for (let i = 0; i < 5; i++) await passwords.matches(hash, 'wrong words');
+      const { user, system } = process.cpuUsage(began);
+      return user + system;
+    };
+    const known = await time(kept);
+    expect(await time(null)).toBeGreaterThan(known / 4);
+  });
+});

@@ -1,0 +1,160 @@
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { Client } from 'pg';
+import { differences, itWith } from './support/judge';
+import { AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
+import { buildOddTree } from './support/tree';
+
+interface BackupDocument {
+  snapshot: string;
+  state: 'succeeded' | 'partial';
+  unsaved: { path: string; reason: string }[];
+  notes: { path: string; reason: string }[];
+}
+
+/** The settings that put a server on a fresh PostgreSQL database; the function drops it. */
+async function postgresSettings(): Promise<{ settings: Record<string, string>; drop: () => Promise<void> }> {
+  const base = process.env['TEST_POSTGRES_URL'];
+  if (base === undefined) throw new Error('TEST_POSTGRES_URL is not set: run the tests through jest.config.js');
+  const name = `journey_${randomUUID().replaceAll('-', '')}`;
+  const run = async (sql: string): Promise<void> => {
+    const client = new Client({ connectionString: `${base}/postgres` });
+    await client.connect();
+    await client.query(sql);
+    await client.end();
+  };
+  await run(`create database ${name}`);
+  return { settings: { DATABASE_URL: `${base}/${name}` }, drop: () => run(`drop database ${name} with (force)`) };
+}
+
+describe.each(['sqlite', 'postgres'] as const)('the main road on %s', (kind) => {
+  const folder = temporaryFolder(`road-${kind}`);
+  const source = join(folder.path, 'source');
+  const agent = new AgentProcess(join(folder.path, 'state'));
+  let server: ServerProcess;
+  let tree: { close: () => Promise<void> };
+  let database: { settings: Record<string, string>; drop: () => Promise<void> } | undefined;
+
+  beforeAll(async () => {
+    database = kind === 'postgres' ? await postgresSettings() : undefined;
+    server = await ServerProcess.create(join(folder.path, 'data'), database?.settings);
+    expect(await server.start()).toBe('serving');
+    mkdirSync(source);
+    tree = await buildOddTree(source);
+    const enrolled = await agent.enroll(server);
+    expect(enrolled).toMatchObject({ code: 0 });
+  });
+
+  afterAll(async () => {
+    await tree.close();
+    await server.kill('SIGTERM');
+    await database?.drop();
+    folder.remove();
+  });
+
+  async function restoreAndCompare(name: string, words: readonly string[] = ['latest']): Promise<void> {
+    const target = join(folder.path, name);
+    await agent.json(['restore', ...words, '--target', target]);
+    expect(await differences(source, join(target, source), ['special/socket'])).toBe('');
+    rmSync(target, { recursive: true });
+  }
+
+  itWith(
+    'isRoot',
+    'hasRsync',
+    'hasAcl',
+    'hasXattr',
+  )('restores every kind of file exactly, and skips a socket with a note', async () => {
+    const backup = await agent.json<BackupDocument>(['backup', source]);
+    expect(backup.state).toBe('succeeded');
+    expect(backup.unsaved).toEqual([]);
+    expect(backup.notes).toEqual([expect.objectContaining({ path: join(source, 'special', 'socket') })]);
+    await restoreAndCompare('restored-1');
+    expect(spawnSync('du', ['-sm', join(source, 'sparse')]).stdout.toString()).toMatch(/^[01]\s/);
+  });
+
+  itWith(
+    'isRoot',
+    'hasRsync',
+    'hasAcl',
+    'hasXattr',
+  )('leaves holes as holes', async () => {
+    const target = join(folder.path, 'restored-holes');
+    await agent.json(['restore', 'latest', '--target', target, '--path', join(source, 'sparse')]);
+    const restored = join(target, source, 'sparse');
+    expect(spawnSync('du', ['-sm', restored]).stdout.toString()).toMatch(/^[01]\s/);
+    expect(spawnSync('cmp', [join(source, 'sparse', 'holes'), join(restored, 'holes')]).status).toBe(0);
+    rmSync(target, { recursive: true });
+  });
+
+  itWith(
+    'isRoot',
+    'hasRsync',
+    'hasAcl',
+    'hasXattr',
+  )('an unchanged tree costs no bytes; changes, renames and kinds that change come back as they were', async () => {
+    await agent.json(['backup', source]);
+    const before = await agent.json<{ snapshots: { id: string; newBytes: number; storedBytes: number }[] }>([
+      'snapshots',
+    ]);
+    expect(before.snapshots[0]).toMatchObject({ newBytes: 0, storedBytes: 0 });
+
+    const copy = join(folder.path, 'before');
+    spawnSync('cp', ['-a', source, copy]);
+    appendFileSync(join(source, 'files', 'large'), 'appended');
+    renameSync(join(source, 'many'), join(source, 'renamed'));
+    unlinkSync(join(source, 'files', 'small'));
+    mkdirSync(join(source, 'files', 'small'));
+    writeFileSync(join(source, 'files', 'small', 'inside'), 'a file became a directory');
+    rmSync(join(source, 'empty directory'), { recursive: true });
+    symlinkSync('files', join(source, 'empty directory'));
+    rmSync(join(source, 'level 0'), { recursive: true });
+    writeFileSync(join(source, 'level 0'), 'a directory became a file');
+    chmodSync(join(source, 'files', 'one byte'), 0o600);
+    unlinkSync(join(source, 'links', 'second name'));
+    await agent.json(['backup', source]);
+    await restoreAndCompare('restored-2');
+
+    const { snapshots } = await agent.json<{ snapshots: { id: string; newBytes: number }[] }>(['snapshots']);
+    expect(snapshots).toHaveLength(3);
+    expect(snapshots[0]!.newBytes).toBeLessThan(8 * 1024 * 1024);
+    // The snapshot before is still what it was.
+    const target = join(folder.path, 'restored-old');
+    await agent.json(['restore', snapshots[1]!.id, '--target', target]);
+    expect(await differences(copy, join(target, source), ['special/socket'])).toBe('');
+    rmSync(target, { recursive: true });
+
+    const { versions } = await agent.json<{ versions: { snapshot: string; kind: string; size: number }[] }>([
+      'history',
+      join(source, 'files', 'large'),
+    ]);
+    expect(versions).toHaveLength(2);
+    expect(versions.map((version) => version.size)).toEqual([20 * 1024 * 1024 + 8, 20 * 1024 * 1024]);
+  });
+
+  itWith(
+    'isRoot',
+    'hasRsync',
+    'hasAcl',
+    'hasXattr',
+  )('an agent that lost its index reads and sends nothing again', async () => {
+    await agent.json(['backup', source]);
+    const tasks = join(folder.path, 'state', 'tasks');
+    rmSync(tasks, { recursive: true, force: true });
+    await agent.json(['backup', source]);
+    const { snapshots } = await agent.json<{ snapshots: { newBytes: number; readBytes: number }[] }>(['snapshots']);
+    expect(snapshots[0]).toMatchObject({ newBytes: 0, readBytes: 0 });
+    await restoreAndCompare('restored-3');
+  });
+});

@@ -1,0 +1,130 @@
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { ALL_KILL_POINTS, STATE_POINTS, STORAGE_CLASSES, WRITE_POINTS } from '#common';
+import { differences, itWith } from './support/judge';
+import { KillJourney } from './support/kill-journey';
+
+/** Points that the plain journey does not reach, with what leads there. */
+const BY_RACE: readonly string[] = ['packs.dead', 'storage.put.void'];
+const BY_DAMAGE: readonly string[] = ['chunks.damaged'];
+
+const serverPairs = [
+  ...WRITE_POINTS.map((point) => [`${point}:before-commit`, `${point}:after-commit`] as const),
+  ...STORAGE_CLASSES.map((name) => [`storage.put.${name}:before`, `storage.put.${name}:after`] as const),
+];
+const agentPairs = STATE_POINTS.map((point) => [`${point}:before`, `${point}:after`] as const);
+
+describe('a process that is killed at a write', () => {
+  let journey: KillJourney | undefined;
+
+  afterEach(async () => {
+    await journey?.end();
+    journey = undefined;
+  });
+
+  async function expectSame(id: string, copy: string): Promise<void> {
+    expect(await differences(copy, await journey!.restore(id))).toBe('');
+  }
+
+  /** Two backups, a killed one between them, and both snapshots restored. */
+  async function plainJourney(): Promise<void> {
+    await journey!.enroll();
+    const first = await journey!.backup('first');
+    journey!.change();
+    await journey!.backupThatDies();
+    const second = await journey!.backup('second');
+    // A commit whose answer was lost may stand beside the one that was reported; nothing half does.
+    const snapshots = await journey!.snapshots();
+    expect(snapshots.length).toBeLessThanOrEqual(4);
+    expect(snapshots.every((snapshot) => snapshot.state === 'succeeded')).toBe(true);
+    await expectSame(first.id, first.copy);
+    await expectSame(second.id, second.copy);
+  }
+
+  async function race(): Promise<void> {
+    await journey!.enroll();
+    const first = await journey!.backup('first');
+    for (let attempt = 0; attempt < 20 && journey!.deaths.length < 2; attempt += 1) {
+      await journey!.raceOverHttp().catch(() => undefined);
+      // A server that was killed is back as soon as it answers this.
+      await journey!.snapshots();
+    }
+    await expectSame(first.id, first.copy);
+  }
+
+  async function damage(): Promise<void> {
+    await journey!.enroll();
+    const first = await journey!.backup('first');
+    const packs = join(journey!.server.dataPath, 'packs');
+    const pack = readdirSync(packs, { recursive: true, encoding: 'utf8' })
+      .map((name) => join(packs, name))
+      .find((path) => statSync(path).isFile())!;
+    const file = openSync(pack, 'r+');
+    const byte = Buffer.alloc(1);
+    readSync(file, byte, 0, 1, 100_000);
+    writeSync(file, Buffer.from([byte[0]! ^ 1]), 0, 1, 100_000);
+    closeSync(file);
+    await journey!
+      .insist(['restore', first.id, '--target', join(journey!.folder.path, 'fails')])
+      .catch(() => undefined);
+    // The next backup reads what was lost again, and the old snapshot is whole again.
+    await journey!.backup('second');
+    await expectSame(first.id, first.copy);
+  }
+
+  it.each(serverPairs.map((pair) => [pair[0].replace(/:.*/, ''), pair] as const))(
+    'server at %s: loses nothing that it reported as stored',
+    async (name, pair) => {
+      journey = await KillJourney.begin({ server: pair });
+      if (BY_RACE.includes(name)) await race();
+      else if (BY_DAMAGE.includes(name)) await damage();
+      else await plainJourney();
+      expect(journey.deaths).toEqual(pair);
+    },
+    120_000,
+  );
+
+  it.each(agentPairs.map((pair) => [pair[0].replace(/:.*/, ''), pair] as const))(
+    'agent at %s: loses nothing that was reported as stored',
+    async (_name, pair) => {
+      journey = await KillJourney.begin({ agent: pair });
+      await plainJourney();
+      expect(journey.deaths).toEqual(pair);
+    },
+    120_000,
+  );
+});
+
+describe('the list of kill points', () => {
+  itWith()('is what the journeys above walk', () => {
+    expect([...serverPairs, ...agentPairs].flat().sort()).toEqual([...ALL_KILL_POINTS].sort());
+  });
+
+  it('has every place that writes files behind it', () => {
+    /** Files that may write: each takes its kill points from the list, or writes nothing that is relied on (with the reason). */
+    const ALLOWED: Readonly<Record<string, string>> = {
+      'apps/server/src/storage/durable-files.ts': 'below the local-disk storage, which kill-point.storage.ts wraps',
+      'apps/server/src/storage/local-disk.storage.ts': 'wrapped by kill-point.storage.ts',
+      'apps/server/src/backups/manifest-writer.ts':
+        'a spool file, which nobody relies on before it is put into storage',
+      'apps/server/src/config/secret-file.ts':
+        'neither database nor storage; written whole and linked into place, made anew when absent',
+      'apps/client/src/state/durable-write.ts': 'takes a StatePoint',
+      'apps/client/src/state/task-lock.ts': 'a lock names a process, and is nothing when that has died',
+      'apps/client/src/backup/old-index.ts': 'a copy of what the server has, fetched anew when not whole',
+      'apps/client/src/restore/finish-entries.ts': 'the target of a restore',
+      'apps/client/src/restore/temporary-files.ts': 'the target of a restore',
+    };
+    const calls =
+      /\b(?:writeFile|writeFileSync|rename|renameSync|createWriteStream|appendFile|appendFileSync|copyFile|copyFileSync|linkSync|truncateSync)\(/;
+    const offenders: string[] = [];
+    for (const top of ['apps/server/src', 'apps/client/src']) {
+      for (const name of readdirSync(top, { recursive: true, encoding: 'utf8' })) {
+        const path = join(top, name);
+        if (!path.endsWith('.ts') || /\.(spec|testing|contract)\.ts$/.test(path) || path in ALLOWED) continue;
+        if (calls.test(readFileSync(path, 'utf8'))) offenders.push(path);
+      }
+    }
+    expect(offenders).toEqual([]);
+  });
+});

@@ -1,0 +1,191 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const ROOT = resolve(__dirname, '../..');
+const STARTUP_MS = 30_000;
+export const ADMIN = { username: 'admin', password: 'correct horse battery staple' } as const;
+
+export interface Finished {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  probe.listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+/** Environment of the children: nothing of the caller's settings, only what it takes to find programs. */
+function cleanEnvironment(extra: Record<string, string | undefined>): NodeJS.ProcessEnv {
+  const kept = { PATH: process.env['PATH'], HOME: process.env['HOME'], TZ: 'UTC', NODE_ENV: 'test' };
+  return Object.fromEntries(Object.entries({ ...kept, ...extra }).filter(([, value]) => value !== undefined));
+}
+
+function launch(
+  program: string,
+  words: readonly string[],
+  environment: Record<string, string | undefined>,
+): ChildProcess {
+  return spawn(join(ROOT, 'bin', program), [...words], { env: cleanEnvironment(environment), stdio: 'pipe' });
+}
+
+/** A server process and where its data is. It can be killed and started again on the same files and port. */
+export class ServerProcess {
+  private child: ChildProcess | undefined;
+  private exit: Promise<unknown> | undefined;
+  private output = '';
+
+  private constructor(
+    readonly port: number,
+    readonly dataPath: string,
+    private readonly settings: Record<string, string | undefined>,
+  ) {}
+
+  static async create(dataPath: string, settings: Record<string, string | undefined> = {}): Promise<ServerProcess> {
+    return new ServerProcess(await freePort(), dataPath, settings);
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get log(): string {
+    return this.output;
+  }
+
+  /** Starts it and resolves when it answers, or when it has died by itself. */
+  async start(settings: Record<string, string | undefined> = {}): Promise<'serving' | 'ended'> {
+    this.output = '';
+    const child = launch('holdfast-server', [], {
+      PORT: String(this.port),
+      BACKUP_STORAGE_PATH: this.dataPath,
+      DATABASE_PATH: join(this.dataPath, 'holdfast.sqlite'),
+      ADMIN_USERNAME: ADMIN.username,
+      ADMIN_PASSWORD: ADMIN.password,
+      ...this.settings,
+      ...settings,
+    });
+    this.child = child;
+    this.exit = once(child, 'exit');
+    const keep = (bytes: Buffer): void => {
+      this.output = (this.output + bytes.toString()).slice(-50_000);
+    };
+    child.stdout?.on('data', keep);
+    child.stderr?.on('data', keep);
+    const deadline = Date.now() + STARTUP_MS;
+    for (;;) {
+      if (this.isOver) return 'ended';
+      const answer = await fetch(`${this.url}/health/live`).catch(() => null);
+      if (answer?.ok === true) return 'serving';
+      if (Date.now() > deadline) throw new Error(`the server did not answer:\n${this.output}`);
+      await Promise.race([this.exit, tick(25)]);
+    }
+  }
+
+  get isOver(): boolean {
+    return this.child === undefined || this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  get endedBy(): string {
+    return this.child?.signalCode ?? String(this.child?.exitCode);
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (this.isOver) return;
+    this.child?.kill(signal);
+    await this.exit;
+  }
+
+  async whenOver(): Promise<void> {
+    if (!this.isOver) await this.exit;
+  }
+}
+
+function tick(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms));
+}
+
+/** One machine's agent: a state directory and the server it belongs to. */
+export class AgentProcess {
+  constructor(
+    private readonly statePath: string,
+    private readonly settings: Record<string, string | undefined> = {},
+  ) {}
+
+  start(words: readonly string[], settings: Record<string, string | undefined> = {}): ChildProcess {
+    return launch('holdfast', words, { HOLDFAST_STATE_DIR: this.statePath, ...this.settings, ...settings });
+  }
+
+  async run(
+    words: readonly string[],
+    settings: Record<string, string | undefined> = {},
+    input = '',
+  ): Promise<Finished> {
+    return finish(this.start(words, settings), input);
+  }
+
+  /** Runs a command with --json, requires one of the exit codes, and returns its document. */
+  async json<T>(
+    words: readonly string[],
+    codes: readonly number[] = [0],
+    settings: Record<string, string | undefined> = {},
+  ): Promise<T> {
+    const result = await this.run([...words, '--json'], settings);
+    if (result.code === null || !codes.includes(result.code)) {
+      throw new Error(
+        `holdfast ${words.join(' ')} ended with ${String(result.code ?? result.signal)}:\n${result.stdout}\n${result.stderr}`,
+      );
+    }
+    return JSON.parse(result.stdout) as T;
+  }
+
+  async enroll(
+    server: ServerProcess,
+    name = 'machine',
+    user: { username: string; password: string } = ADMIN,
+  ): Promise<Finished> {
+    const words = ['enroll', '--server', server.url, '--username', user.username, '--password-stdin', '--name', name];
+    return this.run(words, {}, `${user.password}\n`);
+  }
+}
+
+export async function finish(child: ChildProcess, input = ''): Promise<Finished> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (bytes: Buffer) => (stdout += bytes.toString()));
+  child.stderr?.on('data', (bytes: Buffer) => (stderr += bytes.toString()));
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(input);
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  return { code, signal, stdout, stderr };
+}
+
+/** Runs a program of the system (a judge, a maker of odd files) and requires that it succeeds. */
+export async function system(program: string, words: readonly string[]): Promise<string> {
+  const result = await finish(spawn(program, [...words], { stdio: 'pipe', env: { ...process.env, LC_ALL: 'C' } }));
+  if (result.code !== 0)
+    throw new Error(`${program} ${words.join(' ')} ended with ${String(result.code)}: ${result.stderr}`);
+  return result.stdout;
+}
+
+/** A folder for one test, removed by the returned function. */
+export function temporaryFolder(name: string): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), `holdfast-${name}-`));
+  return {
+    path,
+    remove: () => {
+      rmSync(path, { recursive: true, force: true });
+    },
+  };
+}
