@@ -67,7 +67,7 @@ export interface Sql {
 const SLICE_ROWS = 1_000;
 
 /** Cuts rows into slices for bulk statements. Other requests get the event loop between two slices. */
-async function* slices<T>(rows: readonly T[], size = SLICE_ROWS): AsyncGenerator<readonly T[]> {
+export async function* slices<T>(rows: readonly T[], size = SLICE_ROWS): AsyncGenerator<readonly T[]> {
   for (let start = 0; start < rows.length; start += size) {
     if (start > 0) await new Promise<void>((resolve) => setImmediate(resolve));
     yield rows.length <= size ? rows : rows.slice(start, start + size);
