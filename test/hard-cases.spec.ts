@@ -102,6 +102,45 @@ describe('hard cases of backup and restore', () => {
     expect(readFileSync(join(at('target'), disk, 'precious'), 'utf8')).toBe('precious');
   });
 
+  itWith('isRoot')('takes a folder for unavailable that was bound there from the same disk', async () => {
+    const { agent, source, at } = await machineFor('unbound');
+    const bound = join(source, 'bound here');
+    for (const folder of [bound, at('elsewhere')]) mkdirSync(folder);
+    writeFileSync(join(at('elsewhere'), 'precious'), 'precious');
+    await system('mount', ['--bind', at('elsewhere'), bound]);
+    try {
+      await agent.json(['backup', source]);
+    } finally {
+      await system('umount', [bound]);
+    }
+    const document = await agent.json<BackupDocument>(['backup', source], [3]);
+    expect(document.unsaved).toEqual([expect.objectContaining({ path: bound })]);
+    await agent.json(['restore', 'latest', '--target', at('target')]);
+    expect(readFileSync(join(at('target'), bound, 'precious'), 'utf8')).toBe('precious');
+  });
+
+  itWith('isRoot')('keeps an unmounted disk whose mount point went with the folders above it', async () => {
+    const { agent, source, at } = await machineFor('unplugged');
+    const disk = join(source, 'media', 'anna', 'usb');
+    mkdirSync(disk, { recursive: true });
+    writeFileSync(join(source, 'media', 'anna', 'aside'), 'aside');
+    await system('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk]);
+    try {
+      writeFileSync(join(disk, 'precious'), 'precious');
+      await agent.json(['backup', source]);
+    } finally {
+      await system('umount', [disk]);
+    }
+    rmSync(join(source, 'media'), { recursive: true });
+    for (const target of ['first', 'second']) {
+      const document = await agent.json<BackupDocument>(['backup', source], [3]);
+      expect(document.unsaved).toEqual([expect.objectContaining({ path: disk })]);
+      await agent.json(['restore', 'latest', '--target', at(target)]);
+      expect(readdirSync(join(at(target), source, 'media', 'anna'))).toEqual(['usb']);
+      expect(readFileSync(join(at(target), disk, 'precious'), 'utf8')).toBe('precious');
+    }
+  });
+
   itWith('isRoot')(
     'names a file and a directory that cannot be read, keeps their last versions, and saves the rest',
     async () => {

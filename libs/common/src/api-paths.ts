@@ -10,6 +10,8 @@ export const API = {
   me: '/api/clients/me',
   task: (name: string) => `/api/clients/me/tasks/${encodeURIComponent(name)}`,
   snapshots: '/api/clients/me/snapshots',
+  /** All runs of the client, newest first, a page at a time: {@link RunsQuery} in the address, {@link RunsAnswer} out. */
+  runs: '/api/clients/me/runs',
   /** JSON {@link HistoryRequest} in, {@link HistoryAnswer} out. */
   history: '/api/clients/me/history',
   ranks: '/api/clients/me/chunks/ranks',
@@ -17,10 +19,13 @@ export const API = {
   startRun: (taskId: string) => `/api/tasks/${taskId}/runs`,
   /** Index stream (records) of the task's head. */
   taskIndex: (taskId: string) => `/api/tasks/${taskId}/index`,
+  /** Version stream (records): every version that a snapshot of the task shows, in walk order. */
+  taskVersions: (taskId: string) => `/api/tasks/${taskId}/versions`,
   run: (runId: string) => `/api/runs/${runId}`,
   missing: (runId: string) => `/api/runs/${runId}/chunks/missing`,
   packs: (runId: string) => `/api/runs/${runId}/packs`,
   batch: (runId: string, sequence: number) => `/api/runs/${runId}/batches/${sequence}`,
+  /** POST: told by the run's agent. GET: {@link RunProblemsQuery} in the address, {@link RunProblemsAnswer} out. */
   problems: (runId: string) => `/api/runs/${runId}/problems`,
   commit: (runId: string) => `/api/runs/${runId}/commit`,
   abort: (runId: string) => `/api/runs/${runId}/abort`,

@@ -5,7 +5,7 @@ export type Role = (typeof ROLES)[number];
 
 /** `POST /api/login`, form or JSON. */
 export class LoginRequest {
-  @IsString() @Length(1, 128) username!: string;
+  @IsString() @Matches(/^[^\p{Cc}]{1,128}$/u) username!: string;
   @IsString() @Length(1, 1_024) password!: string;
 }
 

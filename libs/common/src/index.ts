@@ -58,3 +58,11 @@ export {
   type StartRunAnswer,
   type TaskAnswer,
 } from './run.dto';
+export {
+  RunProblemsQuery,
+  RunsQuery,
+  type RunProblem,
+  type RunProblemsAnswer,
+  type RunsAnswer,
+  type RunSummary,
+} from './run-history.dto';

@@ -15,6 +15,8 @@ export const RANKS_TYPE = 'application/x-holdfast-ranks';
 
 /** Bounds that both sides keep; the server refuses what is beyond them before it takes memory. */
 export const LIMITS = {
+  /** A JSON body, where a request carries lists; 16 KiB elsewhere. */
+  jsonBytes: 2 * 1024 * 1024,
   /** Chunk keys in one `missing` request. */
   missingKeys: 65_536,
   /** Chunk keys in one `ranks` request. */
@@ -30,7 +32,13 @@ export const LIMITS = {
   /** One batch of changes. */
   batchRecords: 1_000,
   batchBytes: 16 * 1024 * 1024,
+  /** Bytes of a link's target; PATH_MAX. With inline attributes it bounds an entry, and so a page of a snapshot. */
+  linkTargetBytes: 4_096,
   /** Problems (files not saved, notes) in one request, and kept per run. */
   problemsPerRequest: 1_000,
   problemsPerRun: 10_000,
+  /** Bytes of paths and reasons of the problems that are kept per run. */
+  problemBytesPerRun: 4 * 1024 * 1024,
+  /** Bytes of all roots of a run: they stand in one record of its manifest, and in every list of snapshots. */
+  rootBytes: 64 * 1024,
 } as const;

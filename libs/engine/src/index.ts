@@ -59,11 +59,14 @@ export {
   decodeChange,
   decodeEntryRecord,
   decodeIndexRecord,
+  decodeVersionRecord,
   encodeChange,
   encodeEntryRecord,
   encodeIndexRecord,
+  encodeVersionRecord,
   type EntryRecord,
   type IndexRecord,
+  type VersionRecord,
 } from './records';
 export { MAX_RECORD_BYTES, type RecordStreamType } from './record-frame';
 export { decodeRecords, decodeRecordStream, RecordStreamEncoder } from './record-stream';

@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib';
  */
 export type RecordStreamType = keyof typeof STREAM_TYPES;
 
-export const STREAM_TYPES = { index: 1, changes: 2, manifest: 3, entries: 4 } as const;
+export const STREAM_TYPES = { index: 1, changes: 2, manifest: 3, entries: 4, versions: 5 } as const;
 export const STREAM_MAGIC = Buffer.from('HFRS', 'latin1');
 export const STREAM_VERSION = 1;
 export const STREAM_HEADER_BYTES = 12;

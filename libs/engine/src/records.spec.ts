@@ -16,10 +16,13 @@ import {
   decodeChange,
   decodeEntryRecord,
   decodeIndexRecord,
+  decodeVersionRecord,
   encodeChange,
   encodeEntryRecord,
   encodeIndexRecord,
+  encodeVersionRecord,
   type IndexRecord,
+  type VersionRecord,
 } from './records';
 
 const [sample] = SAMPLE_INDEX_RECORDS as [IndexRecord];
@@ -36,6 +39,27 @@ describe('records', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it('of versions come back as they were, and only when they make sense', () => {
+    const { path, entry } = sample;
+    const versions: VersionRecord[] = [
+      { path, entry, firstRun: 1, lastRun: null, endReason: null },
+      { path, entry, firstRun: 1, lastRun: 2, endReason: null },
+      { path, entry, firstRun: 7, lastRun: 4_000_000_000, endReason: 'deselected' },
+    ];
+    for (const version of versions) {
+      const bytes = encodeVersionRecord(version);
+      expect(decodeVersionRecord(bytes, 'record')).toEqual(version);
+      for (const cut of cuts(bytes))
+        expect(damageOf(() => decodeVersionRecord(cut, 'record'))).toBeInstanceOf(CorruptError);
+    }
+    for (const nonsense of [
+      { path, entry, firstRun: 2, lastRun: 2, endReason: null },
+      { path, entry, firstRun: 2, lastRun: null, endReason: 'deleted' as const },
+    ]) {
+      expect(() => decodeVersionRecord(encodeVersionRecord(nonsense), 'record')).toThrow(CorruptError);
+    }
   });
 
   it('have one encoding: no other form of CBOR is read', () => {

@@ -23,6 +23,15 @@ export interface IndexRecord extends EntryRecord {
 /** `deleted`: its absence was seen. `deselected`: roots or excludes no longer select it. */
 export type CloseReason = 'deleted' | 'deselected';
 
+/** One path as it was from run `firstRun` until before run `lastRun`; numbers are the task's run numbers. */
+export interface VersionRecord extends EntryRecord {
+  readonly firstRun: number;
+  /** Null while it is current. */
+  readonly lastRun: number | null;
+  /** Why it ended without a newer version; null: it was replaced, or is current. */
+  readonly endReason: CloseReason | null;
+}
+
 /** What a run says about a path, in its batches and in its manifest. */
 export type Change =
   | { readonly type: 'put'; readonly path: Buffer; readonly entry: Buffer; readonly detection: Buffer }
@@ -71,6 +80,33 @@ export function decodeIndexRecord(bytes: Uint8Array, place: string): IndexRecord
   const detection = readDetectionBytes(reader);
   reader.end();
   return { path, entry, detection };
+}
+
+/** [parent, name, entry, first run, last run or null, reason (0 none, 1 deleted, 2 deselected)] */
+export function encodeVersionRecord(record: VersionRecord): Buffer {
+  writer.begin();
+  writer.array(6);
+  writePath(record.path);
+  writer.raw(record.entry);
+  writer.uint(record.firstRun);
+  if (record.lastRun === null) writer.null();
+  else writer.uint(record.lastRun);
+  writer.uint(record.endReason === null ? 0 : REASONS.indexOf(record.endReason) + 1);
+  return writer.take();
+}
+
+export function decodeVersionRecord(bytes: Uint8Array, place: string): VersionRecord {
+  const reader = new CborReader(bytes, place);
+  reader.array(6);
+  const path = readPath(reader);
+  const entry = readEntryBytes(reader);
+  const firstRun = reader.uint();
+  const lastRun = reader.takeNull() ? null : reader.uint();
+  if (lastRun !== null && lastRun <= firstRun) reader.fail(`a version from run ${firstRun} to run ${lastRun}`);
+  const code = reader.uint(REASONS.length);
+  if (lastRun === null && code !== 0) reader.fail('a current version with a reason to end');
+  reader.end();
+  return { path, entry, firstRun, lastRun, endReason: REASONS[code - 1] ?? null };
 }
 
 /** [0, parent, name, entry, detection] or [1, parent, name, reason (1 deleted, 2 deselected)] */

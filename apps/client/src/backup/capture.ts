@@ -112,10 +112,13 @@ async function attemptFile(subject: Subject, tools: CaptureTools, sink: ChunkSin
   const fd = openSync(at.parent.child(at.name), OPEN_FLAGS);
   try {
     if (!isSame(fstatSync(fd, { bigint: true }), stat)) throw new ChangedError();
-    const file = tools.linkedContents?.find(stat) ?? (await readContent(fd, stat, tools, sink));
+    const known = tools.linkedContents?.find(stat) ?? null;
+    const file = known?.read ?? (await readContent(fd, stat, tools, sink));
+    // Racy is what was racy when the bytes were read, under whichever name.
+    const readMs = known?.readMs ?? startedMs;
     const attributes = await readAttributes(subject, tools, sink);
     if (!file.isComplete || !isSame(fstatSync(fd, { bigint: true }), stat)) throw new ChangedError();
-    tools.linkedContents?.remember(stat, file);
+    tools.linkedContents?.remember(stat, file, readMs);
     const isSparse = file.hasHoles || (tools.native === null && mayHaveHoles(stat));
     return {
       type: 'saved',
@@ -126,7 +129,7 @@ async function attemptFile(subject: Subject, tools: CaptureTools, sink: ChunkSin
         ...attributes.fields,
         ...(isSparse ? { isSparse: true } : {}),
       },
-      detection: detectionOf(subject, startedMs),
+      detection: detectionOf(subject, readMs, attributes.problem !== null),
       problem: attributes.problem,
     };
   } finally {
@@ -149,7 +152,7 @@ async function attemptOther(subject: Subject, tools: CaptureTools, sink: ChunkSi
   const hasChanged = !isSame(after, stat);
   // In a busy directory names come and go all the time: it is saved as it was before, and looked at again next time.
   if (hasChanged && !(kind === 'directory' && after.ino === stat.ino && after.isDirectory())) throw new ChangedError();
-  const detection = detectionOf(subject, startedMs);
+  const detection = detectionOf(subject, startedMs, hasChanged || attributes.problem !== null);
   return {
     type: 'saved',
     entry: {
@@ -160,7 +163,7 @@ async function attemptOther(subject: Subject, tools: CaptureTools, sink: ChunkSi
       ...(linkTarget === null ? {} : { linkTarget }),
       ...(isDevice ? { device: decodeDeviceNumber(stat.rdev) } : {}),
     },
-    detection: hasChanged ? { ...detection, isRacy: true } : detection,
+    detection,
     problem: attributes.problem,
   };
 }
@@ -194,13 +197,14 @@ function commonFields(
   };
 }
 
-function detectionOf({ stat, isMount }: Subject, startedMs: number): Detection {
+/** `isDoubtful`: what is missing of it must be missed again by the next run, else that would look whole. */
+function detectionOf({ stat, isMount }: Subject, startedMs: number, isDoubtful: boolean): Detection {
   return {
     ctimeNs: stat.ctimeNs,
     inode: BigInt.asUintN(64, stat.ino),
     device: BigInt.asUintN(64, stat.dev),
     isMount,
-    isRacy: stat.ctimeNs > BigInt(startedMs) * 1_000_000n - RACY_NS,
+    isRacy: isDoubtful || stat.ctimeNs > BigInt(startedMs) * 1_000_000n - RACY_NS,
   };
 }
 

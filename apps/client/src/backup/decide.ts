@@ -3,9 +3,10 @@ import type { CloseReason } from '#engine';
 /**
  * What is known of a directory while its content is merged.
  * `listed`: all its names were read, so a name that is missing is gone. `towards-roots`: above the roots, only names that
- * lead to one were looked at. `gone`: it is no more, nor is what was in it. `kept`: nothing can be said about its content.
+ * lead to one were looked at. `gone`: it is no more, nor is what was in it. `replaced`: the same, and something else stands
+ * in its place or in that of one above. `kept`: nothing can be said about its content.
  */
-export type DirectoryState = 'listed' | 'towards-roots' | 'gone' | 'deselected' | 'kept';
+export type DirectoryState = 'listed' | 'towards-roots' | 'gone' | 'replaced' | 'deselected' | 'kept';
 
 export interface OldFacts {
   readonly isDirectory: boolean;
@@ -43,7 +44,7 @@ export type Decision =
 
 /**
  * The one place that decides what becomes of a path. A version is closed as deleted only with proof of absence: its
- * directory was listed in this run, or is itself proven gone. (Invariant "absence must be proven", docs: ARCHITECTURE.md.)
+ * directory was listed in this run (TreeMerge then looks at the name itself), or is itself proven gone. (Invariant "absence must be proven", docs: ARCHITECTURE.md.)
  */
 export function decide({ old, now, isSelected, parent }: Situation): Decision {
   if (now !== null) {
@@ -57,9 +58,9 @@ export function decide({ old, now, isSelected, parent }: Situation): Decision {
   if (old === null) return { do: 'ignore' };
   if (!isSelected) return { do: 'close', reason: 'deselected' };
   if (parent === 'deselected') return { do: 'close', reason: 'deselected' };
-  if (parent === 'gone') return { do: 'close', reason: 'deleted' };
-  if (parent === 'listed') {
-    // A disk that is not mounted often takes its mount point with it (/media/usb).
+  if (parent === 'replaced') return { do: 'close', reason: 'deleted' };
+  if (parent === 'listed' || parent === 'gone') {
+    // A disk that is not mounted often takes its mount point with it, and what is above (/run/media/anna/usb).
     return old.isMount ? { do: 'keep', why: 'lost-mount' } : { do: 'close', reason: 'deleted' };
   }
   return { do: 'keep', why: 'no-proof' };

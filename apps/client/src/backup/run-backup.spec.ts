@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
+  existsSync,
   linkSync,
   lutimesSync,
   mkdirSync,
@@ -191,6 +192,36 @@ describe('a backup', () => {
     expect(work.server.problems).toMatchObject([{ kind: 'unsaved' }, { kind: 'unsaved' }]);
   });
 
+  it('closes nothing that is there, though its directory did not list it', async () => {
+    for (const name of ['a', 'b', 'gone']) writeFileSync(work.path(name), name);
+    mkdirSync(work.path('folder'));
+    writeFileSync(work.path('folder/inside'), 'inside');
+    await work.backup();
+    rmSync(work.path('gone'));
+    for (const name of ['b', 'folder']) renameSync(work.path(name), join(work.base, name));
+    const outcome = await work.backup({
+      onProgress: ({ currentPath }) => {
+        // The source was listed by now.
+        if (currentPath.toString() !== work.path('a') || existsSync(work.path('b'))) return;
+        for (const name of ['b', 'folder']) renameSync(join(work.base, name), work.path(name));
+      },
+    });
+    expect(outcome.state).toBe('partial');
+    expect(outcome.unsaved.map(({ path }) => path.toString())).toEqual([work.path('b'), work.path('folder')]);
+    expect(work.server.paths(work.source)).toEqual(['a', 'b', 'folder', 'folder/inside']);
+    expect((await work.backup()).state).toBe('succeeded');
+  });
+
+  it('reaches a root below a directory that may be passed through but not read', async () => {
+    mkdirSync(work.path('home/anna'), { recursive: true });
+    writeFileSync(work.path('home/anna/file'), 'mine');
+    chmodSync(work.path('home'), 0o111);
+    const roots = [Buffer.from(work.path('home/anna'))];
+    const outcome = await work.withoutPrivileges(() => work.backup({ roots }));
+    expect(outcome).toMatchObject({ state: 'succeeded', unsavedCount: 0 });
+    expect(work.server.paths(work.source)).toEqual(['home', 'home/anna', 'home/anna/file']);
+  });
+
   it('gets a lost, damaged or outdated index from the server instead of reading everything again', async () => {
     writeFileSync(work.path('a'), 'a');
     letTimePass();
@@ -277,6 +308,35 @@ describe('a backup that ends early', () => {
     work.server.onCall = () => undefined;
     expect((await work.backup()).state).toBe('succeeded');
   });
+
+  it.each(['openTask', 'startRun', 'startRun answered', 'commit'])(
+    'ends at once by a signal while it waits for %s, and the next one goes on from there',
+    async (waited) => {
+      writeFileSync(work.path('a'), 'a');
+      if (waited === 'commit') {
+        work.server.onCall = (call) => {
+          if (call === 'commit') throw new ServerUnreachableError('commit', 'gone');
+        };
+        await expect(work.backup()).rejects.toThrow(ServerUnreachableError);
+      }
+      const cancel = new AbortController();
+      const reason = new Error('interrupted');
+      let answer = (): void => undefined;
+      work.server.onCall = async (call) => {
+        if (call !== waited) return;
+        cancel.abort(reason);
+        await new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+      };
+      await expect(work.backup({ signal: cancel.signal })).rejects.toBe(reason);
+      work.server.onCall = () => undefined;
+      answer();
+      expect((await work.backup()).state).toBe('succeeded');
+      expect(work.server.paths(work.source)).toEqual(['a']);
+      expect(work.server.runs.filter((run) => run.state === 'running')).toEqual([]);
+    },
+  );
 
   it('aborts its run when the server refuses something', async () => {
     writeFileSync(work.path('a'), 'a');

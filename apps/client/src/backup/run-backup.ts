@@ -22,19 +22,27 @@ const UNWIND_WAIT_MS = 2_000;
 /**
  * Backs up the roots as one run of the task. One process per task (TaskBusyError); what an earlier one left is settled
  * first. Files that cannot be saved make the outcome `partial`; what makes a run impossible throws, after the run was
- * aborted (or will be, at the next start). A signal ends it as `cancelled`.
+ * aborted (or will be, at the next start). A signal ends it as `cancelled`; before there is a run, by its reason.
  */
 export async function runBackup(options: BackupOptions, deps: BackupDeps): Promise<BackupOutcome> {
   const state = new TaskState(deps.stateDir, options.taskName, deps.killPoints);
   const lock = state.lock();
   try {
     const selection = select(options, deps.stateDir);
-    await settleEarlierRun(state, deps.api, deps.clientId);
-    const started = await startRun(state, selection, options, deps);
-    return await perform(state, selection, started, { options, deps });
+    const cancel = options.signal ?? new AbortController().signal;
+    // run.json tells the next start what the server may have begun when a wait for it ends here.
+    await abortable(settleEarlierRun(state, deps.api, deps.clientId, cancel), cancel);
+    const started = await abortable(startRun(state, selection, { options, deps, cancel }), cancel);
+    return await perform(state, selection, started, { options, deps, cancel });
   } finally {
     lock.release();
   }
+}
+
+interface Task {
+  readonly options: BackupOptions;
+  readonly deps: BackupDeps;
+  readonly cancel: AbortSignal;
 }
 
 interface StartedRun {
@@ -51,13 +59,10 @@ function select(options: BackupOptions, stateDir: string): Selection {
   return selection;
 }
 
-async function startRun(
-  state: TaskState,
-  selection: Selection,
-  options: BackupOptions,
-  { api, clientId, hostName, agentVersion }: BackupDeps,
-): Promise<StartedRun> {
+async function startRun(state: TaskState, selection: Selection, { options, deps, cancel }: Task): Promise<StartedRun> {
+  const { api, clientId, hostName, agentVersion } = deps;
   const { id: taskId } = await api.openTask(options.taskName);
+  cancel.throwIfAborted();
   const token = randomBytes(32).toString('hex');
   const request: Body<StartRunRequest> = {
     rootsBase64: selection.roots.map((root) => root.toString('base64')),
@@ -72,9 +77,11 @@ async function startRun(
   try {
     answer = await api.startRun(taskId, { ...request, token });
   } catch (error) {
+    cancel.throwIfAborted();
     if (isProblem(error, 'run-active', 'invalid', 'not-found')) state.runFile.clear();
     throw error;
   }
+  cancel.throwIfAborted();
   state.runFile.save({ phase: 'running', clientId, taskId, token: answer.token, runId: answer.runId });
   return { taskId, answer };
 }
@@ -83,11 +90,10 @@ async function perform(
   state: TaskState,
   selection: Selection,
   { taskId, answer }: StartedRun,
-  { options, deps }: { options: BackupOptions; deps: BackupDeps },
+  { options, deps, cancel }: Task,
 ): Promise<BackupOutcome> {
   const run: RunToken = { runId: answer.runId, token: answer.token };
   const stopHeartbeat = startHeartbeat(deps.api, run, answer.leaseMs);
-  const cancel = options.signal ?? new AbortController().signal;
   // Ends the work when anything else ends the run.
   const stop = new AbortController();
   const work = new RunWork({

@@ -3,6 +3,7 @@ import { type EntryKind, joinPath, MAX_NAME_BYTES, MAX_PATH_BYTES } from '#engin
 import { DirectoryHandle } from '../system/directory-handle';
 import { describeError, errorCode } from '../system/error-code';
 import { kindOf } from '../system/kind-of';
+import { readMountPoints } from '../system/mount-points';
 import type { Selection } from './selection';
 
 /** Where a path can be reached without resolving anything: good until the next sighting is asked for. */
@@ -21,7 +22,7 @@ export interface Seen {
   readonly at: Standing;
   readonly kind: EntryKind;
   readonly stat: BigIntStats;
-  /** A directory on another device than its parent. */
+  /** A directory on another device than its parent, or bound there from elsewhere on the same. */
   readonly isMount: boolean;
   /** Of directories only. */
   readonly listing: Listing | null;
@@ -63,10 +64,12 @@ interface Frame {
 // eslint-disable-next-line @typescript-eslint/require-await -- the calls are synchronous (faster by far); the merge wants an async iterable
 export async function* scan(selection: Selection, events: ScanEvents): AsyncGenerator<Sighting, void, undefined> {
   const frames: Frame[] = [];
+  const mounts = readMountPoints();
   let top: DirectoryHandle | null = null;
   try {
     top = DirectoryHandle.open(Buffer.from('/'));
-    const root = look(selection, events, { parent: top, name: DOT }, { path: Buffer.from('/'), parentDevice: null });
+    const where = { path: Buffer.from('/'), parentDevice: null, mounts };
+    const root = look(selection, events, { parent: top, name: DOT }, where);
     if (root !== null) yield* enter(root, frames);
     for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
       const name = frame.names[frame.next];
@@ -77,7 +80,8 @@ export async function* scan(selection: Selection, events: ScanEvents): AsyncGene
         continue;
       }
       const path = joinPath(frame.path, name);
-      const found = look(selection, events, { parent: frame.handle, name }, { path, parentDevice: frame.device });
+      const where = { path, parentDevice: frame.device, mounts };
+      const found = look(selection, events, { parent: frame.handle, name }, where);
       if (found !== null) yield* enter(found, frames);
     }
   } finally {
@@ -106,12 +110,14 @@ function* enter(found: Found, frames: Frame[]): Generator<Sighting, void, undefi
   }
 }
 
-function look(
-  selection: Selection,
-  events: ScanEvents,
-  at: Standing,
-  where: { path: Buffer; parentDevice: bigint | null },
-): Found | null {
+interface Where {
+  readonly path: Buffer;
+  /** Null for the root, which is no mount point in any directory. */
+  readonly parentDevice: bigint | null;
+  readonly mounts: ReadonlySet<string>;
+}
+
+function look(selection: Selection, events: ScanEvents, at: Standing, where: Where): Found | null {
   const { path } = where;
   const isAbove = selection.placeOf(path) === 'above';
   if (path.length > MAX_PATH_BYTES || at.name.length > MAX_NAME_BYTES) return unavailable(path, 'its path is too long');
@@ -129,8 +135,8 @@ function look(
     return null;
   }
   if (isAbove && kind !== 'directory') return unavailable(path, 'it is no directory any more: what was below is kept');
-  const isMount = kind === 'directory' && where.parentDevice !== null && stat.dev !== where.parentDevice;
   const opened = kind === 'directory' ? openDirectory(selection, at, { path, stat, isAbove }) : null;
+  const isMount = opened !== null && isMountPoint(where, stat, at.parent, opened.frame?.handle ?? null);
   const found: Found = {
     sighting: {
       type: 'seen',
@@ -148,6 +154,18 @@ function look(
     isSkipped: false,
   };
   return found;
+}
+
+/** The table of mounts is as old as the run: what it says is asked of the directory itself where that was opened. */
+function isMountPoint(
+  { path, parentDevice, mounts }: Where,
+  stat: BigIntStats,
+  parent: DirectoryHandle,
+  handle: DirectoryHandle | null,
+): boolean {
+  if (parentDevice === null) return false;
+  if (stat.dev !== parentDevice) return true;
+  return mounts.has(path.toString('latin1')) && (handle === null || handle.mountId() !== parent.mountId());
 }
 
 function openDirectory(

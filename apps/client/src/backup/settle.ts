@@ -8,11 +8,18 @@ import type { TaskState } from '../state/task-state';
  * commit as it did the first) and its index adopted; any other is aborted, so that its task is free. Its chunks stay
  * on the server, and the next run finds them there.
  */
-export async function settleEarlierRun(state: TaskState, api: ServerApi, clientId: string): Promise<void> {
+export async function settleEarlierRun(
+  state: TaskState,
+  api: ServerApi,
+  clientId: string,
+  cancel: AbortSignal,
+): Promise<void> {
   const earlier = state.runFile.load();
   if (earlier !== null && earlier.clientId === clientId) {
-    if (earlier.phase === 'committing') await commitAgain(state, api, earlier);
+    if (earlier.phase === 'committing') await commitAgain(state, api, earlier, cancel);
     else await abortEarlier(api, earlier);
+    // The state is no longer ours then, and says the same to the next start.
+    cancel.throwIfAborted();
   }
   state.discardNextIndex();
   if (earlier !== null) state.runFile.clear();
@@ -22,6 +29,7 @@ async function commitAgain(
   state: TaskState,
   api: ServerApi,
   run: Extract<RunInFlight, { phase: 'committing' }>,
+  cancel: AbortSignal,
 ): Promise<void> {
   try {
     await api.commit(run, run.commit);
@@ -30,6 +38,7 @@ async function commitAgain(
     if (isProblem(error, 'run-over', 'not-found', 'commit-mismatch')) return;
     throw error;
   }
+  cancel.throwIfAborted();
   state.adoptNextIndex();
 }
 

@@ -1,13 +1,24 @@
-import { type IndexRecord, InvalidError, isUnchanged, isWithin, mergeByPath, splitPath } from '#engine';
+import {
+  type CloseReason,
+  type IndexRecord,
+  InvalidError,
+  isUnchanged,
+  isWithin,
+  mergeByPath,
+  splitPath,
+} from '#engine';
+import { describeError, isSystemError } from '../system/error-code';
+import { kindOf } from '../system/kind-of';
+import { Absence } from './absence';
 import { Breather } from './breathe';
 import { capture, type CaptureTools } from './capture';
-import { decide, type DirectoryState, type NowFacts } from './decide';
+import { decide, type Decision, type DirectoryState, type NowFacts } from './decide';
 import type { ProblemLog } from './problem-log';
 import type { Seen, Sighting } from './scanner';
 import type { Selection } from './selection';
 import type { Sender } from './sender';
 import { carryStep, closeStep, type OldVersion, openVersion, putStep } from './steps';
-import type { Step } from './window';
+import type { IndexLine, Step } from './window';
 
 export interface TreeMergeParts {
   readonly selection: Selection;
@@ -25,7 +36,9 @@ interface Frame {
   readonly path: Buffer;
   readonly state: DirectoryState;
   /** What is sent when everything in it was: its own closing, or the file that took its place. */
-  readonly leaving: Step | null;
+  leaving: Step | null;
+  /** What stays of it when its own closing is taken back; null: it is not being closed. */
+  closing: IndexLine | null;
 }
 
 /**
@@ -36,10 +49,19 @@ interface Frame {
 export class TreeMerge {
   private readonly frames: Frame[] = [];
   private readonly breather = new Breather();
+  private readonly absence = new Absence();
 
   constructor(private readonly parts: TreeMergeParts) {}
 
   async run(old: AsyncIterable<IndexRecord>, now: AsyncIterable<Sighting>): Promise<void> {
+    try {
+      await this.merge(old, now);
+    } finally {
+      this.absence.close();
+    }
+  }
+
+  private async merge(old: AsyncIterable<IndexRecord>, now: AsyncIterable<Sighting>): Promise<void> {
     for await (const merged of mergeByPath(old, now)) {
       const path = merged.now?.path ?? merged.old?.path;
       if (path === undefined) continue;
@@ -61,7 +83,7 @@ export class TreeMerge {
   }
 
   private async visit(path: Buffer, old: OldVersion | null, now: Sighting | null): Promise<void> {
-    const { selection, sender, problems } = this.parts;
+    const { selection } = this.parts;
     const seen = now?.type === 'seen' ? now : null;
     if (seen?.kind === 'directory') this.parts.tools.hardLinks.seeDirectory(seen.stat.dev, path);
     const isOldDirectory = old?.entry.kind === 'directory';
@@ -71,6 +93,13 @@ export class TreeMerge {
       isSelected: now !== null || selection.isSelected(path, isOldDirectory),
       parent: this.parentState(path),
     });
+    await this.act(decision, path, old, now);
+  }
+
+  private async act(decision: Decision, path: Buffer, old: OldVersion | null, now: Sighting | null): Promise<void> {
+    const { sender, problems } = this.parts;
+    const seen = now?.type === 'seen' ? now : null;
+    const isOldDirectory = old?.entry.kind === 'directory';
     switch (decision.do) {
       case 'save':
         if (seen !== null) await this.save(seen, old);
@@ -80,6 +109,7 @@ export class TreeMerge {
         if (seen?.kind === 'directory') this.enter(seen);
         return;
       case 'keep':
+        if (this.parentState(path) === 'gone') await this.takeBackClosings();
         if (decision.why === 'lost-mount') {
           problems.addUnsaved(path, 'a file system was mounted here and is not now: what was saved of it is kept');
         } else if (now?.type === 'unavailable') {
@@ -90,15 +120,54 @@ export class TreeMerge {
         if (old !== null) await sender.step(carryStep(old.line));
         if (isOldDirectory || seen?.kind === 'directory') this.shut(path, seen);
         return;
-      case 'close': {
-        const step = closeStep(path, decision.reason);
-        if (isOldDirectory) this.push(path, decision.reason === 'deleted' ? 'gone' : 'deselected', step);
-        else await sender.step(step);
+      case 'close':
+        if (old !== null) await this.close(path, old, decision.reason);
         return;
-      }
       case 'ignore':
         if (now?.type === 'unavailable') problems.addUnsaved(path, now.reason);
         if (seen?.kind === 'directory') this.shut(path, seen);
+    }
+  }
+
+  private async close(path: Buffer, old: OldVersion, reason: CloseReason): Promise<void> {
+    const isDirectory = old.entry.kind === 'directory';
+    const doubt = reason === 'deleted' && this.parentState(path) === 'listed' ? this.doubtAbout(path) : null;
+    if (doubt !== null) {
+      this.parts.problems.addUnsaved(path, doubt);
+      await this.parts.sender.step(carryStep(old.line));
+      if (isDirectory) this.shut(path, null);
+      return;
+    }
+    const step = closeStep(path, reason);
+    if (!isDirectory) await this.parts.sender.step(step);
+    else if (reason === 'deselected') this.push(path, 'deselected', step);
+    else this.push(path, this.parentState(path) === 'replaced' ? 'replaced' : 'gone', step, old.line);
+  }
+
+  /** Why a path that its directory did not list may still be there; null: it is gone, or is nothing that is saved. */
+  private doubtAbout(path: Buffer): string | null {
+    try {
+      const stat = this.absence.lookAgain(path);
+      if (stat === null) return null;
+      const kind = kindOf(stat);
+      if (kind === 'socket' || !this.parts.selection.isSelected(path, kind === 'directory')) return null;
+      return 'it was left out when its directory was listed, but is there: what was saved of it is kept';
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      return `whether it still exists cannot be told (${describeError(error)}): what was saved of it is kept`;
+    }
+  }
+
+  /**
+   * A mount point went with the directories above it: they stay, as the way to what is kept. All that was in them came
+   * to be closed so far, so their lines of the next index can still be written in walk order.
+   */
+  private async takeBackClosings(): Promise<void> {
+    for (const frame of this.frames) {
+      if (frame.closing === null) continue;
+      await this.parts.sender.step(carryStep(frame.closing));
+      frame.leaving = null;
+      frame.closing = null;
     }
   }
 
@@ -114,7 +183,7 @@ export class TreeMerge {
       return;
     }
     if (isOldDirectory && seen.kind !== 'directory') {
-      this.push(path, 'gone', step);
+      this.push(path, 'replaced', step);
       return;
     }
     await sender.step(step);
@@ -187,8 +256,8 @@ export class TreeMerge {
     this.push(path, 'kept', null);
   }
 
-  private push(path: Buffer, state: DirectoryState, leaving: Step | null): void {
+  private push(path: Buffer, state: DirectoryState, leaving: Step | null, closing: IndexLine | null = null): void {
     // A copy: paths of the old index are views that would hold a whole frame of the file in memory.
-    this.frames.push({ path: Buffer.from(path), state, leaving });
+    this.frames.push({ path: Buffer.from(path), state, leaving, closing });
   }
 }

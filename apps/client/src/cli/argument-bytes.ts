@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { utf8LengthAt } from './printable';
 
 /**
@@ -37,5 +37,15 @@ export function processArguments(argv: readonly string[] = process.argv): string
     return raw.slice(raw.length - decoded.length).map((argument) => decodeArgument(Buffer.from(argument, 'latin1')));
   } catch {
     return decoded;
+  }
+}
+
+/** The process's working directory, in the same form. */
+export function processDirectory(directory: string = process.cwd()): string {
+  if (!directory.includes('\ufffd')) return directory;
+  try {
+    return decodeArgument(readlinkSync('/proc/self/cwd', { encoding: 'buffer' }));
+  } catch {
+    return directory;
   }
 }

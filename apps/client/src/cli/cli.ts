@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { HttpServerApi } from '../server-api/http-server-api';
 import { errorCode } from '../system/error-code';
-import { processArguments } from './argument-bytes';
+import { processArguments, processDirectory } from './argument-bytes';
 import { ExitCode } from './failure';
 import { runCli } from './run-cli';
 
@@ -27,7 +27,7 @@ export async function main(): Promise<void> {
     stdin,
     stdout,
     stderr,
-    workingDirectory: process.cwd(),
+    workingDirectory: processDirectory(),
     hostName: hostname(),
     connect: (options) => new HttpServerApi(options),
     signal: cancel.signal,

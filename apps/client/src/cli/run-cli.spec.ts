@@ -7,6 +7,7 @@ import { dataChunkId, encodeEntry, keyString } from '#engine';
 import { FakeServer } from '../restore/testing';
 import { type ServerApi } from '../server-api/server-api';
 import { ServerProblem } from '../server-api/server-problem';
+import { decodeArgument } from './argument-bytes';
 import { runCli } from './run-cli';
 
 const SNAPSHOTS = ['11111111-aaaa-4aaa-8aaa-aaaaaaaaaaaa', '11111122-bbbb-4bbb-8bbb-bbbbbbbbbbbb'].map(
@@ -276,15 +277,23 @@ describe('runCli', () => {
       expect((await run(['restore', 'latest', '--target', 'target', '--overwrite'])).code).toBe(0);
     });
 
-    it('ends with 1 when a file could not be restored, and names it in the one document', async () => {
+    it('ends with 3 when a file could not be restored, and names it in the one document', async () => {
       server.chunks.delete(keyString({ id: dataChunkId(Buffer.from('hello')), height: 0 }));
       const ran = await run(['restore', 'latest', '--target', 'target', '--json']);
-      expect(ran.code).toBe(1);
+      expect(ran.code).toBe(3);
       expect(JSON.parse(ran.stdout)).toMatchObject({
-        state: 'failed',
+        state: 'partial',
         failedCount: 1,
         failed: [{ pathBase64: 'Lxv/' }],
       });
+    });
+
+    it('restores to a target whose name is not UTF-8', async () => {
+      const ran = await run(['restore', 'latest', '--target', decodeArgument(Buffer.from([0x74, 0xff])), '--json']);
+      expect(ran.code).toBe(0);
+      const bytes = Buffer.concat([Buffer.from(`${root}/t`), Buffer.from([0xff])]);
+      expect(JSON.parse(ran.stdout)).toMatchObject({ targetBase64: bytes.toString('base64') });
+      expect(existsSync(bytes)).toBe(true);
     });
 
     it('ends with 1 when the target is a file', async () => {

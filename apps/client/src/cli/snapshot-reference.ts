@@ -48,6 +48,6 @@ export function splitReference(text: string): { snapshot: string; path: string }
 export function snapshotPath(text: string, workingDirectory: string): Buffer {
   if (text === '') throw new CliError('usage', 'An empty path names nothing.', ExitCode.usage);
   const bytes = encodeArgument(text).toString('latin1');
-  const resolved = posix.resolve(Buffer.from(workingDirectory).toString('latin1'), bytes);
+  const resolved = posix.resolve(encodeArgument(workingDirectory).toString('latin1'), bytes);
   return parsePath(Buffer.from(resolved, 'latin1'));
 }

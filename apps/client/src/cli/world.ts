@@ -8,7 +8,7 @@ export interface World {
   readonly stdin: Readable & { isTTY?: boolean; setRawMode?: (mode: boolean) => unknown };
   readonly stdout: Writable;
   readonly stderr: Writable & { isTTY?: boolean };
-  /** Absolute. */
+  /** Absolute, as decodeArgument gives it. */
   readonly workingDirectory: string;
   readonly hostName: string;
   connect(options: HttpServerApiOptions): ServerApi;

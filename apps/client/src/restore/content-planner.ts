@@ -10,9 +10,9 @@ import {
 } from '#engine';
 import { type ChunkFetcher } from './chunk-fetcher';
 import { type ContentSink } from './create-tree';
-import { type FileFailures } from './file-failures';
 import { NodeState, type NodeTable } from './node-table';
 import { type PlacementSpool } from './placement-spool';
+import { type ContentFailures } from './ports';
 
 /** Lists asked for in one request: at most 10 MiB of them. */
 const LISTS_PER_REQUEST = 512;
@@ -40,7 +40,7 @@ export class ContentPlanner implements ContentSink {
     private readonly placements: PlacementSpool,
     private readonly nodes: NodeTable,
     private readonly fetcher: ChunkFetcher,
-    private readonly failures: FileFailures,
+    private readonly failures: ContentFailures,
   ) {}
 
   async add(number: number, content: ContentRef, into: 'file' | 'xattrs'): Promise<void> {

@@ -5,6 +5,7 @@ import { type FileFailures } from './file-failures';
 import { type LinkGroups } from './link-groups';
 import { NodeState } from './node-table';
 import { findAt, type RestoreContext, Slices } from './restore-context';
+import { isDiskFull, reasonOf, RestoreError } from './restore-error';
 import { errorCode } from '../system/error-code';
 import { type TemporaryFiles } from './temporary-files';
 
@@ -19,8 +20,16 @@ export interface ContentSink {
 /** Directories above the asked path: their metadata are not known, so what stands is kept and what is made is plain. */
 export function createAncestors(ancestors: readonly Buffer[], context: RestoreContext): void {
   for (const path of ancestors) {
-    if (path.length > 1) makeDirectory(path, ANCESTOR_MODE, context);
-    context.tree.open(path);
+    try {
+      makeDirectory(path, ANCESTOR_MODE, context);
+      context.tree.open(path);
+    } catch (error) {
+      if (isDiskFull(error)) throw error;
+      throw new RestoreError('target', `A directory on the way cannot be made in the target: ${reasonOf(error)}.`, {
+        cause: error,
+        paths: [path],
+      });
+    }
   }
 }
 

@@ -7,8 +7,9 @@ import { type Metadata } from './metadata';
 import { type Node, NodeState } from './node-table';
 import { type RestoreContext, Slices } from './restore-context';
 import { errorCode } from '../system/error-code';
+import { O_PATH } from '../system/directory-handle';
 import { type SpoolFile } from './spool-file';
-import { O_PATH, type TemporaryFiles } from './temporary-files';
+import { type TemporaryFiles } from './temporary-files';
 
 export interface FinishSteps {
   context: RestoreContext;

@@ -155,6 +155,17 @@ describe('runRestore', () => {
     expect(readFileSync(sandbox.in('a', 'b', 'f'), 'utf8')).toBe('alone');
   });
 
+  it('says which directory above the asked path cannot be made, and why', async () => {
+    const above = `/${'n'.repeat(300)}`;
+    const server = new FakeServer().file(`${above}/file`, 'x');
+    const failing = sandbox.restore(server, { path: Buffer.from(`${above}/file`) });
+    await expect(failing).rejects.toMatchObject({
+      code: 'target',
+      message: 'A directory on the way cannot be made in the target: the name is too long for the target file system.',
+      paths: [Buffer.from(above)],
+    });
+  });
+
   it('walks trees that are deeper than PATH_MAX', async () => {
     const server = new FakeServer().directory('/');
     let path = '';

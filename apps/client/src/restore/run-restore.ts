@@ -1,5 +1,4 @@
-import { closeSync, constants, mkdirSync, mkdtempSync, openSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { comparePaths, splitPath } from '#engine';
 import { ChunkFetcher } from './chunk-fetcher';
 import { refuseConflicts } from './conflicts';
@@ -19,14 +18,16 @@ import { type RestoreContext } from './restore-context';
 import { errorCode } from '../system/error-code';
 import { isDiskFull, reasonOf, RestoreError, throwIfCancelled } from './restore-error';
 import { diskFull, type FailedPath, RestoreReport } from './restore-report';
-import { SpoolFile } from './spool-file';
+import { createSpools, type SpoolFile } from './spool-file';
 import { TemporaryFiles } from './temporary-files';
 import { writeContents } from './write-contents';
 
+const SPOOLS = ['entries', 'nodes', 'placements', 'xattrs'] as const;
+
 export interface RestoreOptions {
   snapshotId: string;
-  /** Created when missing. The full source paths are recreated below it. */
-  target: string;
+  /** Created when missing; bytes where its name is no text. The full source paths are recreated below it. */
+  target: string | Buffer;
   /** Only this path and what is below it; '/' for everything. */
   path: Buffer;
   conflicts: ConflictPolicy;
@@ -69,7 +70,7 @@ export interface RestoreOutcome {
  */
 export async function runRestore(options: RestoreOptions, deps: RestoreDeps): Promise<RestoreOutcome> {
   const signal = options.signal ?? new AbortController().signal;
-  const spools = openSpools(deps.spoolDirectory);
+  const spools = createSpools(deps.spoolDirectory, SPOOLS);
   try {
     const spool = new EntrySpool(spools.entries, new NodeTable(spools.nodes));
     const progress: RestoreProgress = { phase: 'listing', files: 0, filesTotal: 0, bytes: 0, bytesTotal: 0 };
@@ -103,7 +104,7 @@ async function restoreInto(
   context: RestoreContext,
   options: RestoreOptions,
   deps: RestoreDeps,
-  spools: ReturnType<typeof openSpools>,
+  spools: Record<(typeof SPOOLS)[number], SpoolFile>,
 ): Promise<void> {
   const { spool, tree, report, policy, system, signal, progress } = context;
   const ancestors = ancestorsOf(options.path);
@@ -136,23 +137,8 @@ async function restoreInto(
   }
 }
 
-/** Files without names in a private directory that is gone again: a killed restore leaves nothing. */
-function openSpools(parent: string): Record<'entries' | 'nodes' | 'placements' | 'xattrs', SpoolFile> {
-  const directory = mkdtempSync(join(parent, 'restore-'));
-  try {
-    return {
-      entries: SpoolFile.create(directory, 'entries'),
-      nodes: SpoolFile.create(directory, 'nodes'),
-      placements: SpoolFile.create(directory, 'placements'),
-      xattrs: SpoolFile.create(directory, 'xattrs'),
-    };
-  } finally {
-    rmdirSync(directory);
-  }
-}
-
 /** Links in the target's own path are the user's choice and are followed; nothing below it is. */
-function openTarget(target: string): number {
+function openTarget(target: string | Buffer): number {
   let fd: number;
   try {
     mkdirSync(target, { recursive: true });

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, readSync, rmdirSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 const BUFFER_BYTES = 256 * 1024;
@@ -74,6 +74,21 @@ export class SpoolFile {
     writeFully(this.fd, this.pending, this.pendingBytes, this.flushedBytes);
     this.flushedBytes += this.pendingBytes;
     this.pendingBytes = 0;
+  }
+}
+
+/** Spool files made in a private directory that is gone again at once. The caller closes each. */
+export function createSpools<Name extends string>(parent: string, names: readonly Name[]): Record<Name, SpoolFile> {
+  const directory = mkdtempSync(join(parent, 'spool-'));
+  const files: SpoolFile[] = [];
+  try {
+    for (const name of names) files.push(SpoolFile.create(directory, name));
+    return Object.fromEntries(names.map((name, at) => [name, files[at]])) as Record<Name, SpoolFile>;
+  } catch (error) {
+    for (const file of files) file.close();
+    throw error;
+  } finally {
+    rmdirSync(directory);
   }
 }
 

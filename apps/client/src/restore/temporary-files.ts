@@ -9,8 +9,6 @@ import { findAt } from './restore-context';
 import { errorCode } from '../system/error-code';
 
 const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-/** Linux's O_PATH: a handle on the thing itself, of any kind, that opens nothing. Node has no name for it. */
-export const O_PATH = 0o10000000;
 
 /**
  * Everything but directories is made under a temporary name beside its place and put there when it is whole and has

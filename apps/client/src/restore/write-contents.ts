@@ -1,16 +1,19 @@
 import { LIMITS } from '#common';
 import { type ChunkKey, keyString, planPlacements } from '#engine';
 import { type ChunkFetcher } from './chunk-fetcher';
-import { type FileWriter } from './file-writer';
 import { NodeState } from './node-table';
 import { type Placement, type PlacementSpool } from './placement-spool';
-import { type RestoreServer } from './ports';
+import { type ContentWriter, type RestoreServer } from './ports';
+import { rankedSlices } from './ranked-slices';
 import { type RestoreContext } from './restore-context';
-import { RestoreError, throwIfCancelled } from './restore-error';
+import { throwIfCancelled } from './restore-error';
 
 const WINDOW_PLAIN_BYTES = 16 * 1024 * 1024;
 const WINDOW_KEYS = LIMITS.readKeys;
 const WINDOW_PLACEMENTS = 65_536;
+
+/** What of a restore's context this step needs; a check has no more. */
+export type ContentContext = Pick<RestoreContext, 'spool' | 'signal' | 'progress' | 'onProgress'>;
 
 /** What is asked for in one request, and where its chunks go. */
 interface Window {
@@ -23,31 +26,25 @@ interface Window {
  * placements at a time, chunks in windows of at most 16 MiB, the next window under way while one is written.
  */
 export async function writeContents(
-  context: RestoreContext,
+  context: ContentContext,
   placements: PlacementSpool,
   server: Pick<RestoreServer, 'ranks'>,
   fetcher: ChunkFetcher,
-  writer: FileWriter,
+  writer: ContentWriter,
 ): Promise<void> {
-  for (let start = 0; start < placements.count; start += LIMITS.rankKeys) {
-    const end = Math.min(placements.count, start + LIMITS.rankKeys);
-    const ranks = await server.ranks(() => placements.keys(start, end));
-    throwIfCancelled(context.signal);
-    if (ranks.length !== end - start) {
-      throw new RestoreError('bad-answer', `The server ranked ${ranks.length} chunks of ${end - start}.`);
-    }
+  for await (const { start, ranks } of rankedSlices(placements, server, context.signal)) {
     await writeInOrder(context, placements, start, planPlacements(ranks), fetcher, writer);
   }
   writer.close();
 }
 
 async function writeInOrder(
-  context: RestoreContext,
+  context: ContentContext,
   placements: PlacementSpool,
   start: number,
   order: Uint32Array,
   fetcher: ChunkFetcher,
-  writer: FileWriter,
+  writer: ContentWriter,
 ): Promise<void> {
   const windows = cutWindows(context, placements, start, order);
   const fetchNext = (): { window: Window; found: Promise<Map<string, Buffer>> } | null => {
@@ -70,10 +67,10 @@ async function writeInOrder(
 }
 
 function writeWindow(
-  context: RestoreContext,
+  context: ContentContext,
   window: Window,
   found: ReadonlyMap<string, Buffer>,
-  writer: FileWriter,
+  writer: ContentWriter,
 ): void {
   for (const [key, { placements }] of window.chunks) {
     const bytes = found.get(key);
@@ -86,7 +83,7 @@ function writeWindow(
 
 /** Placements of one chunk follow each other in the order, so a chunk is asked for once (by key, whatever the ranks say). */
 function* cutWindows(
-  context: RestoreContext,
+  context: ContentContext,
   placements: PlacementSpool,
   start: number,
   order: Uint32Array,

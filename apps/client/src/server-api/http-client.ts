@@ -33,7 +33,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 300_000;
 
 export const SYSTEM_CLOCK: RetryClock = {
-  now: () => Date.now(),
+  // Not the wall clock, which may be set while a call waits.
+  now: () => performance.now(),
   sleep: (ms, signal) => sleep(ms, undefined, { signal }),
 };
 
@@ -95,7 +96,7 @@ export class HttpClient {
     this.signal.throwIfAborted();
     const body = typeof call.body === 'function' ? Readable.from(call.body()) : call.body;
     try {
-      return await request(new URL(call.path, this.serverUrl), {
+      return await request(new URL(this.serverUrl.replace(/\/+$/, '') + call.path), {
         dispatcher: this.agent,
         method: call.method,
         headers: { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION), ...call.headers },

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dataChunkId, encodeKeys } from '#engine';
+import { SYSTEM_CLOCK } from './http-client';
 import { HttpServerApi } from './http-server-api';
 import type { RetryClock } from './retry';
 import { ServerProblem, ServerUnreachableError } from './server-problem';
@@ -164,6 +165,22 @@ describe('a call to the server', () => {
       response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>nginx</h1>');
     });
     await expect(api.me()).rejects.toThrow(/no Holdfast server/);
+  });
+
+  it('goes to a server that is published below a path', async () => {
+    const { port } = server.address() as AddressInfo;
+    const below = new HttpServerApi({ serverUrl: `http://127.0.0.1:${port}/backup`, clock: instantClock() });
+    answers.push(json(200, { access_token: 't', token_type: 'bearer' }));
+    await below.login('u', 'p');
+    await below.close();
+    expect(requests.map(({ url }) => url)).toEqual(['/backup/api/login']);
+  });
+
+  it('waits by a clock that nobody sets', () => {
+    const before = SYSTEM_CLOCK.now();
+    jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 86_400_000);
+    expect(SYSTEM_CLOCK.now() - before).toBeLessThan(60_000);
+    jest.restoreAllMocks();
   });
 
   it('reads ranks in the order of the keys', async () => {

@@ -17,6 +17,8 @@ import {
   type RegisterClientRequest,
   type RunAnswer,
   type RunProblemItem,
+  type RunProblemsAnswer,
+  type RunsAnswer,
   RUN_TOKEN_HEADER,
   type SnapshotsAnswer,
   type StartRunAnswer,
@@ -151,6 +153,19 @@ export class HttpServerApi implements ServerApi {
 
   async history(path: Buffer): Promise<HistoryAnswer> {
     return this.json<HistoryAnswer>(json('POST', API.history, { pathBase64: path.toString('base64') }));
+  }
+
+  versions(taskId: string): AsyncIterable<Buffer> {
+    return this.stream({ method: 'GET', path: API.taskVersions(taskId) });
+  }
+
+  async runs(before: string | null): Promise<RunsAnswer> {
+    return this.json<RunsAnswer>({ method: 'GET', path: `${API.runs}${before === null ? '' : `?before=${before}`}` });
+  }
+
+  async problems(runId: string, after: number | null): Promise<RunProblemsAnswer> {
+    const query = after === null ? '' : `?after=${after}`;
+    return this.json<RunProblemsAnswer>({ method: 'GET', path: `${API.problems(runId)}${query}` });
   }
 
   async ranks(keys: () => AsyncIterable<Buffer>): Promise<Uint32Array> {

@@ -1,9 +1,21 @@
-import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readdirSync } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+} from 'node:fs';
+import { errorCode } from './error-code';
 
 const SLASH = Buffer.from('/');
 const IS_LINUX = process.platform === 'linux';
 // O_DIRECTORY and O_NOFOLLOW do not exist on Windows; | turns undefined into 0.
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+/** Linux's O_PATH: a handle on the thing itself, of any kind, that opens nothing. Node has no name for it. */
+export const O_PATH = 0o10000000;
 
 /**
  * An open directory. `child(name)` is a path that resolves below this very directory, wherever it was moved and
@@ -22,9 +34,17 @@ export class DirectoryHandle {
     this.base = IS_LINUX ? Buffer.from(`/proc/self/fd/${fd}/`) : Buffer.concat([path, SLASH]);
   }
 
-  /** By a path whose ancestors are resolved as usual; the last name must not be a symlink. */
+  /**
+   * By a path whose ancestors are resolved as usual; the last name must not be a symlink. One that may be passed through
+   * but not read (0711, as /home often is) opens too; only `names()` fails then.
+   */
   static open(path: Buffer): DirectoryHandle {
-    return new DirectoryHandle(openSync(path, OPEN_FLAGS), path);
+    try {
+      return new DirectoryHandle(openSync(path, OPEN_FLAGS), path);
+    } catch (error) {
+      if (errorCode(error) !== 'EACCES' || !IS_LINUX) throw error;
+      return new DirectoryHandle(openSync(path, OPEN_FLAGS | O_PATH), path);
+    }
   }
 
   /** Walks an absolute path from '/' by handle, so that no name on the way may be a symlink. */
@@ -59,6 +79,15 @@ export class DirectoryHandle {
 
   stat(): BigIntStats {
     return fstatSync(this.fd, { bigint: true });
+  }
+
+  /** Number of the mount that it was reached through (bind mounts share the device of what they show); null: unknown. */
+  mountId(): string | null {
+    try {
+      return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${this.fd}`, 'latin1'))?.[1] ?? null;
+    } catch {
+      return null;
+    }
   }
 
   /** All names but '.' and '..', ascending by bytes. */

@@ -3,6 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '#common';
 import { DomainError } from '../http/domain-error';
+import { setCaller } from '../http/held-memory';
 import { ACCESS, AGENT_PROTOCOL, type Access } from './access';
 import { AuthService } from './auth.service';
 import { setAgent, setPerson } from './request-identity';
@@ -26,11 +27,14 @@ export class AccessGuard implements CanActivate {
     const token = bearerToken(request);
     if (access === undefined) throw new DomainError('forbidden', 'This route says nobody may call it.');
     if (access.kind === 'people') {
-      setPerson(request, await this.auth.person(token, access.roles));
+      const person = await this.auth.person(token, access.roles);
+      setPerson(request, person);
+      setCaller(request, `user ${person.userNo}`);
     } else {
       const agent = await this.auth.agent(token);
       assertProtocol(request);
       setAgent(request, agent);
+      setCaller(request, `client ${agent.clientNo}`);
     }
     return true;
   }

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Controller, Get, Module } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
@@ -51,6 +51,12 @@ describe('identity', () => {
       await login(server, 'admin', password);
     });
 
+    it('is not made with what a file without a password holds', async () => {
+      const storagePath = servers.folder();
+      writeFileSync(join(storagePath, 'admin-password'), '\n');
+      await expect(start({ adminPassword: null, storagePath })).rejects.toThrow('holds no usable password');
+    });
+
     it('gets a random password that a terminal shows once', async () => {
       const first = await start({ adminPassword: null }, true);
       const password = readFileSync(join(first.settings.storagePath, 'admin-password'), 'utf8').trim();
@@ -64,6 +70,21 @@ describe('identity', () => {
   });
 
   describe('people', () => {
+    it('have names and words without NUL, which no database keeps', async () => {
+      const server = await start();
+      const bodies = [
+        JSON.stringify({ username: 'a\0', password: 'b' }),
+        JSON.stringify({ username: 'a', password: '\0' }),
+      ];
+      for (const body of bodies) {
+        await expect(problemFrom(await postJson(server.url + API.login, body))).resolves.toMatchObject({
+          code: 'invalid',
+        });
+      }
+      const form = { method: 'POST', body: new URLSearchParams({ username: 'a\0', password: 'b' }) };
+      await expect(problemFrom(await fetch(server.url + API.login, form))).resolves.toMatchObject({ code: 'invalid' });
+    });
+
     it('sign in with JSON or a form, whatever the case of the name', async () => {
       const server = await start();
       await login(server, 'ROOT', 'root password');

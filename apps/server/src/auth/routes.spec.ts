@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import type { Router } from 'express';
 import { API } from '#common';
 import { AppModule } from '../app.module';
@@ -45,11 +47,14 @@ describe('the routes of the server', () => {
   it('are those of the API', () => {
     expect(routes.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
       'GET /api/clients/me',
+      'GET /api/clients/me/runs',
       'GET /api/clients/me/snapshots',
       'GET /api/runs/:runId',
+      'GET /api/runs/:runId/problems',
       'GET /api/snapshots/:runId/entries',
       'GET /api/snapshots/:runId/listing',
       'GET /api/tasks/:taskId/index',
+      'GET /api/tasks/:taskId/versions',
       'GET /health/live',
       'POST /api/agent/token',
       'POST /api/clients/me/chunks/ranks',
@@ -88,6 +93,21 @@ describe('the routes of the server', () => {
         const response = await call(route, { ...AGENT_HEADERS, authorization });
         expect({ route, status: response.status }).toEqual({ route, status: 401 });
       }
+    }
+  });
+
+  it('read no body, and hold none, before the credentials were checked', async () => {
+    for (const route of routes) {
+      if (route.method === 'GET' || PUBLIC.includes(`${route.method} ${route.path}`)) continue;
+      const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+      // The body begins and never ends.
+      socket.write(
+        `${route.method} ${example(route.path)} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n` +
+          'content-length: 2000000\r\n\r\n{"a":"',
+      );
+      const [answer] = (await once(socket, 'data', { signal: AbortSignal.timeout(5_000) })) as [Buffer];
+      socket.destroy();
+      expect({ route, answer: answer.toString('latin1').slice(0, 12) }).toEqual({ route, answer: 'HTTP/1.1 401' });
     }
   });
 

@@ -37,6 +37,7 @@ import {
 } from '#engine';
 import { AppModule } from '../app.module';
 import { eachDatabase } from '../database/testing';
+import { HELD_MEMORY } from '../http/held-memory';
 import { bearer, postJson, problemFrom, TestServers, type TestServer } from '../http/testing';
 
 const NOWHERE = '7f3e2a10-0000-4000-8000-000000000000';
@@ -335,6 +336,35 @@ eachDatabase('the backup API', (open) => {
       const keys = { ...fence, 'content-type': KEYS_TYPE };
       const response = await agent.send('POST', API.readChunks, Buffer.alloc(33 * 16_385), keys);
       await expect(problemFrom(response)).resolves.toMatchObject({ status: 413, code: 'too-large' });
+    });
+
+    it('bodies beyond what one caller may have in memory at once', async () => {
+      const limits: { perCaller: number } = HELD_MEMORY;
+      const before = limits.perCaller;
+      limits.perCaller = 100;
+      try {
+        const list = { 'content-type': KEYS_TYPE };
+        const block = encodeBlock([{ ...KEY, bytes: CONTENT }], { level: 0 });
+        const cases: [Promise<Response>, string][] = [
+          [agent.send('POST', API.ranks, Buffer.alloc(33 * 4), list), 'ranks'],
+          [agent.send('POST', API.readChunks, Buffer.alloc(33), list), 'read'],
+          [agent.send('POST', API.missing(run.runId), Buffer.alloc(33), { ...fence, ...list }), 'missing'],
+          [agent.send('POST', API.packs(run.runId), block, { ...fence, 'content-type': BLOCKS_TYPE }), 'packs'],
+          [
+            agent.send('PUT', API.batch(run.runId, 1), batch().bytes, { ...fence, 'content-type': RECORDS_TYPE }),
+            'batch',
+          ],
+          [agent.post(API.startRun(NOWHERE), START), 'start'],
+          [agent.get(API.entries(run.runId)), 'entries'],
+          [agent.get(API.listing(run.runId)), 'listing'],
+          [agent.get(API.taskIndex(NOWHERE)), 'index'],
+        ];
+        for (const [answer, what] of cases) {
+          expect({ what, ...(await problemFrom(await answer)) }).toMatchObject({ what, code: 'unavailable' });
+        }
+      } finally {
+        limits.perCaller = before;
+      }
     });
 
     it('JSON that lacks something, has too much, or is absurd', async () => {

@@ -11,6 +11,9 @@ import { IngestRows } from './ingest-rows';
 import { IngestRepositories, IngestService } from './ingest.service';
 import { ManifestWriter } from './manifest-writer';
 import { PacksRepository } from './packs.repository';
+import { RunHistoryApiController } from './run-history.api.controller';
+import { RunHistoryRepository } from './run-history.repository';
+import { RunHistoryService } from './run-history.service';
 import { RunLease } from './run-lease';
 import { BatchRepositories, BatchWriter } from './runs-batch';
 import { CommitRepositories, RunCommit } from './runs-commit';
@@ -28,11 +31,17 @@ import { SnapshotRepositories, SnapshotsService } from './snapshots.service';
 import { TasksApiController } from './tasks.api.controller';
 import { TasksRepository } from './tasks.repository';
 import { TasksService } from './tasks.service';
+import { VersionsApiController } from './versions.api.controller';
+import { VersionsRepository } from './versions.repository';
+import { VersionsService } from './versions.service';
+import { VersionsWalk } from './versions-walk';
 
 const REPOSITORIES = [
   TasksRepository,
   RunsRepository,
+  RunHistoryRepository,
   SnapshotsRepository,
+  VersionsRepository,
   CatalogPathsRepository,
   CatalogReadRepository,
   CatalogWriteRepository,
@@ -49,18 +58,23 @@ const RUNS = [RunsService, RunStart, BatchWriter, RunProblems, RunCommit, RunUnd
 
 const CHUNKS = [IngestService, IngestRepositories, IngestRows, RunLease, ChunkReaderService, ChunkDamage];
 
+/** Readings of the catalog. */
+const READING = [TasksService, SnapshotsService, SnapshotWalk, VersionsService, VersionsWalk, RunHistoryService];
+
 const CONTROLLERS = [
   TasksApiController,
   RunsApiController,
   IngestApiController,
   SnapshotsApiController,
   ChunksApiController,
+  RunHistoryApiController,
+  VersionsApiController,
 ];
 
 /** Runs, snapshots and chunks: what a backup writes and a restore reads. */
 @Module({
   controllers: CONTROLLERS,
-  providers: [...REPOSITORIES, ...RUNS, ...CHUNKS, TasksService, SnapshotsService, SnapshotWalk],
+  providers: [...REPOSITORIES, ...RUNS, ...CHUNKS, ...READING],
   exports: [IngestService, ChunkReaderService, RunsService, TasksService, SnapshotsService],
 })
 export class BackupsModule {}

@@ -7,12 +7,22 @@ export function pathKey(path: Buffer): string {
   return path.toString('latin1');
 }
 
-interface PathNode {
+/** A path on the way from the root down to its number. */
+interface Walker {
+  readonly path: Buffer;
   readonly key: string;
-  /** Key of its parent; null for the root. */
-  readonly parent: string | null;
+  /** Where the name that is looked up next begins; 0: the root. */
+  start: number;
+  parentNo: number;
+}
+
+/** A name in a directory that has a number, and who looks for it. */
+interface PathNode {
+  readonly parentNo: number;
   readonly name: Buffer;
-  readonly isWanted: boolean;
+  readonly walkers: Walker[];
+  isWanted: boolean;
+  no: number | null;
 }
 
 interface NumberedPath {
@@ -22,6 +32,11 @@ interface NumberedPath {
 }
 
 const NO_PARENT = 0;
+const ROOT_NAME = Buffer.alloc(0);
+const SLASH = 0x2f;
+/** Names looked up before other requests get their turn, and how many of them a statement weighs. */
+const STEPS_PER_TURN = 8_192;
+const STEPS_PER_STATEMENT = 256;
 /** Most paths of directories that a {@link PathCache} keeps. */
 const MAX_CACHED_PATHS = 20_000;
 
@@ -50,8 +65,11 @@ export class PathCache {
 @Injectable()
 export class CatalogPathsRepository {
   /**
-   * Numbers of these paths and of their ancestors, by {@link pathKey}. A path that has no row is missing in the answer,
-   * unless `create` names it and its parent has a number: then it gets one.
+   * Numbers of these paths and of the directories that they lie in, by {@link pathKey}. A path that has no row is missing
+   * in the answer, unless `create` names it and its parent has a number: then it gets one.
+   *
+   * Goes down name by name, and only as far as there are rows: a path may be as deep as it is long, and the keys of all
+   * its ancestors would take the square of that in memory.
    */
   async numbersOf(
     sql: Sql,
@@ -60,16 +78,22 @@ export class CatalogPathsRepository {
     create: ReadonlySet<string> = new Set(),
   ): Promise<Map<string, number>> {
     const numbers = new Map<string, number>();
-    for (const level of levelsOf(paths, create)) {
-      const nodes = level.filter(({ parent }) => parent === null || numbers.has(parent));
-      const absent = await this.addNumbers(sql, taskNo, nodes, numbers);
+    let walkers = walkersOf(paths);
+    for (let steps = 0; walkers.length > 0;) {
+      steps += walkers.length + STEPS_PER_STATEMENT;
+      if (steps >= STEPS_PER_TURN) {
+        steps = 0;
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      const nodes = nodesOf(walkers, create);
+      const absent = await this.findNumbers(sql, taskNo, nodes);
       const wanted = absent.filter(({ isWanted }) => isWanted);
-      if (wanted.length === 0) continue;
       for await (const slice of slices(wanted)) {
-        const rows = slice.map((node) => [taskNo, parentNumber(node, numbers), node.name]);
+        const rows = slice.map(({ parentNo, name }) => [taskNo, parentNo, name]);
         await sql.insertMany('paths', INSERT, rows, 'on conflict do nothing');
       }
-      await this.addNumbers(sql, taskNo, wanted, numbers);
+      if (wanted.length > 0) await this.findNumbers(sql, taskNo, wanted);
+      walkers = nodes.flatMap((node) => stepDown(node, numbers));
     }
     return numbers;
   }
@@ -100,16 +124,11 @@ export class CatalogPathsRepository {
     return new Map(numbers.map((no) => [no, fullPath(no, { rows, known, cache })]));
   }
 
-  /** Adds the numbers that are found; returns the nodes without one. */
-  private async addNumbers(
-    sql: Sql,
-    taskNo: number,
-    nodes: readonly PathNode[],
-    numbers: Map<string, number>,
-  ): Promise<PathNode[]> {
+  /** Fills in the numbers that are found; returns the nodes without one. */
+  private async findNumbers(sql: Sql, taskNo: number, nodes: readonly PathNode[]): Promise<PathNode[]> {
     for await (const slice of slices(nodes)) {
       const found = await sql.allWith<{ n: number; no: number | null }>(
-        { columns: LOOK_UP, rows: slice.map((node) => [parentNumber(node, numbers), node.name]) },
+        { columns: LOOK_UP, rows: slice.map(({ parentNo, name }) => [parentNo, name]) },
         // Scalar: both planners then look every name up in the index; a join they may turn round and read the task's paths.
         `select input.n, (select p.no from paths p
            where p.task_no = ? and p.parent_no = input.parent_no and p.name = input.name) as no
@@ -118,41 +137,64 @@ export class CatalogPathsRepository {
       );
       for (const { n, no } of found) {
         const node = slice[n];
-        if (node !== undefined && no !== null) numbers.set(node.key, no);
+        if (node !== undefined) node.no = no;
       }
     }
-    return nodes.filter(({ key }) => !numbers.has(key));
+    return nodes.filter(({ no }) => no === null);
   }
 }
 
-function parentNumber(node: PathNode, numbers: ReadonlyMap<string, number>): number {
-  return node.parent === null ? NO_PARENT : (numbers.get(node.parent) ?? NO_PARENT);
-}
-
-/** The paths and all their ancestors, by depth, each once. */
-function levelsOf(paths: readonly Buffer[], create: ReadonlySet<string>): PathNode[][] {
-  const nodes = new Map<string, { node: PathNode; depth: number }>();
+function walkersOf(paths: readonly Buffer[]): Walker[] {
+  const walkers = new Map<string, Walker>();
   for (const path of paths) {
-    const chain: { path: Buffer; key: string }[] = [];
-    let depth = -1;
-    for (let at = path; ; at = splitPath(at).parent) {
-      const key = pathKey(at);
-      const known = nodes.get(key);
-      if (known !== undefined) depth = known.depth;
-      else chain.push({ path: at, key });
-      if (known !== undefined || at.length === 1) break;
-    }
-    for (const step of chain.reverse()) {
-      depth += 1;
-      const { parent, name } = splitPath(step.path);
-      const parentKey = parent.length === 0 ? null : pathKey(parent);
-      const node = { key: step.key, parent: parentKey, name, isWanted: create.has(step.key) };
-      nodes.set(step.key, { node, depth });
+    const key = pathKey(path);
+    if (!walkers.has(key)) walkers.set(key, { path, key, start: 0, parentNo: NO_PARENT });
+  }
+  return [...walkers.values()];
+}
+
+/** Where the name that begins at `start` ends. */
+function endOf({ path, start }: Walker): number {
+  if (start === 0) return path.length === 1 ? 1 : 0;
+  const slash = path.indexOf(SLASH, start);
+  return slash === -1 ? path.length : slash;
+}
+
+/** What the walkers look for next, each name of a directory once. */
+function nodesOf(walkers: readonly Walker[], create: ReadonlySet<string>): PathNode[] {
+  const nodes = new Map<string, PathNode>();
+  for (const walker of walkers) {
+    const { path, key, start, parentNo } = walker;
+    const end = endOf(walker);
+    const name = start === 0 ? ROOT_NAME : path.subarray(start, end);
+    const nodeKey = `${parentNo} ${name.toString('latin1')}`;
+    const isWanted = end === path.length && create.has(key);
+    const node = nodes.get(nodeKey);
+    if (node === undefined) {
+      nodes.set(nodeKey, { parentNo, name, walkers: [walker], isWanted, no: null });
+    } else {
+      node.walkers.push(walker);
+      node.isWanted ||= isWanted;
     }
   }
-  const levels: PathNode[][] = [];
-  for (const { node, depth } of nodes.values()) (levels[depth] ??= []).push(node);
-  return levels;
+  return [...nodes.values()];
+}
+
+/** Notes the numbers of paths that end here; returns the walkers that go on. */
+function stepDown({ no, parentNo, walkers }: PathNode, numbers: Map<string, number>): Walker[] {
+  return walkers.filter((walker) => {
+    const { path, key } = walker;
+    const end = endOf(walker);
+    if (end < path.length) {
+      if (no === null) return false;
+      walker.parentNo = no;
+      walker.start = end + 1;
+      return true;
+    }
+    if (no !== null) numbers.set(key, no);
+    if (parentNo !== NO_PARENT) numbers.set(pathKey(splitPath(path).parent), parentNo);
+    return false;
+  });
 }
 
 interface PathSources {

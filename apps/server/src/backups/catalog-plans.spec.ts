@@ -36,6 +36,23 @@ function explaining(tx: Sql, plans: string[]): Sql {
   });
 }
 
+/** Notes how many rows each bulk statement hands out. */
+function measuring(tx: Sql, sizes: number[]): Sql {
+  return new Proxy(tx, {
+    get: (target, name) => {
+      if (name === 'allWith') {
+        return async (input: InputRows, sql: string, params: readonly Value[] = []) => {
+          const rows = await target.allWith(input, sql, params);
+          sizes.push(rows.length);
+          return rows;
+        };
+      }
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
+    },
+  });
+}
+
 eachDatabase('Plans of the catalog', (open, dialect) => {
   let test: TestDatabase;
   let server: TestServer;
@@ -115,6 +132,22 @@ eachDatabase('Plans of the catalog', (open, dialect) => {
     );
     const closings = directories.map(({ no }) => ({ pathNo: no, reason: 1 }));
     await assertIndexed((tx) => new CatalogWriteRepository().closeDescendants(tx, run, closings));
+  });
+
+  it('close what lies below a former directory page by page, not all at once', async () => {
+    const sizes: number[] = [];
+    const rolledBack = new Error('rolled back');
+    await expect(
+      test.database.write('runs.batch', async (tx) => {
+        const writing = new CatalogWriteRepository();
+        const root = await tx.get<{ no: number }>('select no from paths where parent_no = 0');
+        await writing.closeDescendants(measuring(tx, sizes), run, [{ pathNo: root?.no ?? 0, reason: 1 }]);
+        const open = await tx.get('select count(*) as count from file_versions where last_run is null');
+        expect(open).toEqual({ count: 1 });
+        throw rolledBack;
+      }),
+    ).rejects.toBe(rolledBack);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(1_000);
   });
 
   it('cut a task into slices that cover every path once', async () => {

@@ -56,6 +56,8 @@ export const CHILDREN_PAGE = `
   order by p.name limit ?`;
 
 const NO_NAME = Buffer.alloc(0);
+/** Versions that one look for damaged content reads: some 10 ms. */
+const DAMAGE_ROWS = 50_000;
 const LAST_PATH = Number.MAX_SAFE_INTEGER;
 
 /** Reads the catalog as of committed runs, and what a run itself wrote (for its manifest and its undo). */
@@ -95,19 +97,20 @@ export class CatalogReadRepository {
     const numbers = await this.paths.numbersOf(sql, task.taskNo, [path]);
     const pathNo = numbers.get(pathKey(path));
     if (pathNo === undefined) return [];
+    // One upper bound for the look at runs: with two, the planner starts at the head for every version.
     return sql.all<RestorableVersion>(
       `select v.first_run as "firstRun", v.entry, v.end_reason as "endReason", f.stamp as "firstSeenMs",
          e.stamp as "endedMs", s.id as "snapshotId"
        from file_versions v
        join runs s on s.task_no = v.task_no and s.number = (
          select max(c.number) from runs c
-         where c.task_no = v.task_no and c.state in ('succeeded', 'partial') and c.number <= ?
-           and c.number >= v.first_run and (v.last_run is null or c.number < v.last_run))
+         where c.task_no = v.task_no and c.state in ('succeeded', 'partial') and c.number >= v.first_run
+           and c.number <= case when v.last_run <= ? then v.last_run - 1 else ? end)
        left join runs f on f.task_no = v.task_no and f.number = v.first_run
        left join runs e on e.task_no = v.task_no and e.number = v.last_run and e.number <= ?
        where v.task_no = ? and v.path_no = ? and +v.first_run <= ?
        order by v.first_run`,
-      [task.headRun, task.headRun, task.taskNo, pathNo, task.headRun],
+      [task.headRun, task.headRun, task.headRun, task.taskNo, pathNo, task.headRun],
     );
   }
 
@@ -151,19 +154,26 @@ export class CatalogReadRepository {
       domainNo,
     ]);
     if (any === undefined) return [];
-    const rows = await sql.all<{ pathNo: number }>(
-      `with recursive bad(no) as (
-         select no from chunks where damaged = 1 and domain_no = ?
-         union
-         select r.list_no from bad join list_refs r on r.child_no = bad.no
-       )
-       select v.path_no as "pathNo" from file_versions v
-       where v.task_no = ? and ${VISIBLE}
-         and (v.content_no in (select no from bad) or v.xattrs_no in (select no from bad))
-       order by v.path_no limit ?`,
-      [domainNo, snapshot.taskNo, snapshot.number, snapshot.number, limit],
-    );
-    const numbers = rows.map(({ pathNo }) => pathNo);
+    const numbers: number[] = [];
+    for (let after = 0, isLast = false; !isLast && numbers.length < limit;) {
+      const range = await this.nextRange(sql, snapshot.taskNo, { after, rows: DAMAGE_ROWS });
+      const rows = await sql.all<{ pathNo: number }>(
+        `with recursive bad(no) as (
+           select no from chunks where damaged = 1 and domain_no = ?
+           union
+           select r.list_no from bad join list_refs r on r.child_no = bad.no
+         )
+         select v.path_no as "pathNo" from file_versions v
+         where v.task_no = ? and v.path_no > ? and v.path_no <= ? and ${VISIBLE}
+           and (v.content_no in (select no from bad) or v.xattrs_no in (select no from bad))
+         order by v.path_no limit ?`,
+        [domainNo, snapshot.taskNo, range.after, range.upTo, snapshot.number, snapshot.number, limit - numbers.length],
+      );
+      for (const { pathNo } of rows) numbers.push(pathNo);
+      after = range.upTo;
+      isLast = range.isLast;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
     return [...(await this.paths.pathsOf(sql, numbers, new PathCache())).values()];
   }
 }

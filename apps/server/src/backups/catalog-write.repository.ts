@@ -42,6 +42,14 @@ export interface NewDetection {
   readonly detect: Buffer;
 }
 
+interface OpenChild extends Closing {
+  readonly firstRun: number;
+  readonly kind: number;
+}
+
+const CHILDREN_PER_PAGE = 1_000;
+const DIRECTORIES_PER_LOOK = 200;
+
 const PATH_NO: readonly Column[] = [{ name: 'path_no', type: 'int' }];
 const CLOSING: readonly Column[] = [...PATH_NO, { name: 'reason', type: 'int' }];
 const DETECTION: readonly Column[] = [
@@ -148,20 +156,12 @@ export class CatalogWriteRepository {
   async closeDescendants(tx: Sql, run: RunKey, directories: readonly Closing[]): Promise<void> {
     for (let level = directories; level.length > 0;) {
       const below: Closing[] = [];
-      for await (const slice of slices(level)) {
-        const open = await tx.allWith<Closing & { firstRun: number; kind: number }>(
-          { columns: CLOSING, rows: slice.map(({ pathNo, reason }) => [pathNo, reason]) },
-          `select v.path_no as "pathNo", v.first_run as "firstRun", v.kind, input.reason
-           from input cross join paths p cross join file_versions v
-           where p.task_no = ? and p.parent_no = input.path_no
-             and v.task_no = ? and v.path_no = p.no and v.last_run is null`,
-          [run.taskNo, run.taskNo],
-        );
+      for await (const open of openChildren(tx, run.taskNo, level)) {
         if (open.some(({ firstRun }) => firstRun >= run.number)) {
           throw new DomainError('invalid', 'The run closes a directory into which it put something');
         }
         await this.close(tx, run, open);
-        for (const version of open) if (version.kind === DIRECTORY) below.push(version);
+        for (const { pathNo, reason, kind } of open) if (kind === DIRECTORY) below.push({ pathNo, reason });
       }
       level = below;
     }
@@ -174,5 +174,73 @@ export class CatalogWriteRepository {
     // In this order: reopened first, a path would for a moment have two open versions.
     await tx.run(`delete from file_versions ${where} and first_run = ?`, params);
     await tx.run(`update file_versions set last_run = null, end_reason = null ${where} and last_run = ?`, params);
+  }
+}
+
+/** Open versions of what lies directly in the directories, about a page at a time: a directory may be as large as a task. */
+async function* openChildren(
+  tx: Sql,
+  taskNo: number,
+  directories: readonly Closing[],
+): AsyncGenerator<OpenChild[], void, undefined> {
+  for await (const slice of slices(directories, DIRECTORIES_PER_LOOK)) {
+    const counted = await tx.allWith<Closing & { names: number }>(
+      { columns: CLOSING, rows: slice.map(({ pathNo, reason }) => [pathNo, reason]) },
+      `select input.path_no as "pathNo", input.reason, (select count(*) from (
+         select 1 as one from paths p where p.task_no = ? and p.parent_no = input.path_no limit ?) some_names) as names
+       from input`,
+      [taskNo, CHILDREN_PER_PAGE],
+    );
+    let group: Closing[] = [];
+    let names = 0;
+    for (const directory of counted) {
+      if (directory.names >= CHILDREN_PER_PAGE) {
+        yield* openChildrenOf(tx, taskNo, directory);
+        continue;
+      }
+      if (names + directory.names > CHILDREN_PER_PAGE) {
+        yield await openChildrenOfAll(tx, taskNo, group);
+        group = [];
+        names = 0;
+      }
+      if (directory.names > 0) group.push(directory);
+      names += directory.names;
+    }
+    if (group.length > 0) yield await openChildrenOfAll(tx, taskNo, group);
+  }
+}
+
+/** Of small directories, in one statement. */
+function openChildrenOfAll(tx: Sql, taskNo: number, directories: readonly Closing[]): Promise<OpenChild[]> {
+  return tx.allWith<OpenChild>(
+    { columns: CLOSING, rows: directories.map(({ pathNo, reason }) => [pathNo, reason]) },
+    `select v.path_no as "pathNo", v.first_run as "firstRun", v.kind, input.reason
+     from input cross join paths p cross join file_versions v
+     where p.task_no = ? and p.parent_no = input.path_no
+       and v.task_no = ? and v.path_no = p.no and v.last_run is null`,
+    [taskNo, taskNo],
+  );
+}
+
+/** Of a large one, page by page of its names: those that are not open count too, or a page could take any time. */
+async function* openChildrenOf(
+  tx: Sql,
+  taskNo: number,
+  directory: Closing,
+): AsyncGenerator<OpenChild[], void, undefined> {
+  let after: Buffer = Buffer.alloc(0);
+  for (let isLast = false; !isLast;) {
+    const rows = await tx.all<{ pathNo: number; name: Buffer; firstRun: number | null; kind: number | null }>(
+      `select p.no as "pathNo", p.name, v.first_run as "firstRun", v.kind
+       from paths p left join file_versions v on v.task_no = ? and v.path_no = p.no and v.last_run is null
+       where p.task_no = ? and p.parent_no = ? and p.name > ? order by p.name limit ?`,
+      [taskNo, taskNo, directory.pathNo, after, CHILDREN_PER_PAGE],
+    );
+    isLast = rows.length < CHILDREN_PER_PAGE;
+    after = rows.at(-1)?.name ?? after;
+    yield rows.flatMap(({ pathNo, firstRun, kind }) =>
+      firstRun === null || kind === null ? [] : [{ pathNo, firstRun, kind, reason: directory.reason }],
+    );
+    await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }

@@ -1,15 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { type ChunkKey, CorruptError, keyString, parseBlockHeader } from '#engine';
+import { type ChunkKey, CorruptError, parseBlockHeader } from '#engine';
 import { Database } from '../database/database';
-import type { Sql } from '../database/sql';
-import { keysInput, type StoredChunk } from './chunk-rows';
-import { ChunksRepository } from './chunks.repository';
+import type { StoredChunk } from './chunk-rows';
+import { type BlockPlace, ChunksRepository } from './chunks.repository';
 import { PacksRepository } from './packs.repository';
 
 /** A block whose bytes are bad or proven to be gone. */
-export interface BrokenBlock {
-  readonly packNo: number;
-  readonly offset: number;
+export interface BrokenBlock extends BlockPlace {
   /** What was read, if anything was. */
   readonly bytes: Buffer | null;
   /** Chunks that were to be found there. */
@@ -30,22 +27,10 @@ export class ChunkDamage {
       await this.database.write('chunks.damaged', async (tx) => {
         // A rewrite moves rows while it holds their packs: after this, rows that are still there stay there.
         await this.packs.lockLiveForShare(tx, [block.packNo]);
-        await this.chunks.markDamaged(tx, await findAt(tx, block, [...block.chunks, ...listedChunks(block)]));
+        await this.chunks.markDamaged(tx, block, [...block.chunks, ...listedChunks(block)]);
       });
     }
   }
-}
-
-/** Rows of all domains that still point at the block. */
-async function findAt(tx: Sql, block: BrokenBlock, keys: readonly ChunkKey[]): Promise<number[]> {
-  const unique = [...new Map(keys.map((key) => [keyString(key), key])).values()];
-  const rows = await tx.allWith<{ no: number }>(
-    keysInput(unique),
-    `select c.no from input join chunks c on c.id = input.id and c.height = input.height
-     where c.pack_no = ? and c.block_offset = ?`,
-    [block.packNo, block.offset],
-  );
-  return rows.map(({ no }) => no);
 }
 
 /** The neighbours too, as far as the block's header can be read. */

@@ -6,12 +6,15 @@ import { ID_BYTES } from '#engine';
 import { ForAgents } from '../auth/access';
 import type { AgentIdentity } from '../auth/agent-identity';
 import { CurrentAgent } from '../auth/request-identity';
-import { rawBody } from '../http/raw-body';
+import { holdMemory } from '../http/held-memory';
+import { holding, rawBody } from '../http/raw-body';
 import { streamAnswer } from '../http/stream-answer';
 import { ChunkReaderService } from './chunk-reader.service';
 import { readKeys } from './keys-body';
 
 const RANK_KEYS = { type: KEYS_TYPE, maxBytes: LIMITS.rankKeys * (1 + ID_BYTES) };
+/** What a reading holds beside its keys: a block, as stored and plain. */
+const READ_BYTES = 8 * 1024 * 1024;
 
 @Controller()
 export class ChunksApiController {
@@ -20,7 +23,9 @@ export class ChunksApiController {
   @ForAgents()
   @Post(API.ranks)
   async ranks(@CurrentAgent() agent: AgentIdentity, @Req() request: Request, @Res() response: Response): Promise<void> {
-    const ranks = await this.reader.ranks(agent.domainNo, rawBody(request, RANK_KEYS));
+    // A place takes about as much as its key.
+    const keys = holding(request, rawBody(request, RANK_KEYS), 1);
+    const ranks = await this.reader.ranks(agent.domainNo, keys);
     response.status(200).type(RANKS_TYPE).send(littleEndian(ranks));
   }
 
@@ -29,6 +34,7 @@ export class ChunksApiController {
   @HttpCode(200)
   async read(@CurrentAgent() agent: AgentIdentity, @Req() request: Request, @Res() response: Response): Promise<void> {
     const keys = await readKeys(request, LIMITS.readKeys);
+    holdMemory(request, READ_BYTES);
     await streamAnswer(response, BLOCKS_TYPE, this.reader.readChunks(agent.domainNo, keys));
   }
 }

@@ -339,14 +339,38 @@ eachDatabase('ChunksRepository', (open, dialect) => {
       const [a, neighbour] = await insert([newChunk('a'), newChunk('b')]);
       const [same] = await insert([newChunk('a')], OTHERS);
       const [elsewhere] = await insert([newChunk('a', { at: 500 })], 3);
-      expect(await write((tx) => chunks.markDamaged(tx, [a!]))).toBe(2);
-      expect(await write((tx) => chunks.markDamaged(tx, [a!]))).toBe(0);
+      const mark = () => write((tx) => chunks.markDamaged(tx, { packNo: 1, offset: 16 }, [keyOf('a')]));
+      expect(await mark()).toBe(2);
+      expect(await mark()).toBe(0);
       const rows = await database.read((sql) =>
         sql.all<{ no: number; damaged: number }>('select no, damaged from chunks order by no'),
       );
       expect(rows.filter((row) => row.damaged === 1).map((row) => row.no)).toEqual([a, same]);
       expect(rows.filter((row) => row.damaged === 0).map((row) => row.no)).toEqual([neighbour, elsewhere]);
     });
+
+    if (dialect === 'postgres') {
+      it('leaves alone a row that was marked and healed by others between the look and the lock', async () => {
+        const [a] = await insert([newChunk('a')]);
+        const place = { packNo: 2, blockOffset: 16, blockLength: 1_000, chunkOffset: 0, chunkLength: 100 };
+        const healed = gate();
+        const finish = gate();
+        const others = write(async (tx) => {
+          await chunks.markDamaged(tx, { packNo: 1, offset: 16 }, [keyOf('a')]);
+          await chunks.repointChunks(tx, [{ no: a!, ...place }]);
+          healed.open();
+          await finish.passed;
+        });
+        await healed.passed;
+        const late = write((tx) => chunks.markDamaged(tx, { packNo: 1, offset: 16 }, [keyOf('a')]));
+        await untilBlocked(database);
+        finish.open();
+        await others;
+        expect(await late).toBe(0);
+        const found = await database.read((sql) => chunks.findChunks(sql, MINE, [keyOf('a')]));
+        expect(found.get(keyString(keyOf('a')))).toMatchObject({ packNo: 2, isDamaged: false });
+      });
+    }
   });
 
   describe('findElsewhere', () => {

@@ -11,7 +11,6 @@ import {
   PLACE_COLUMNS,
   placeValues,
   sortedByKey,
-  sortedNos,
   storedChunk,
   type ChunkPlace,
   type NewChunk,
@@ -30,6 +29,11 @@ export interface InsertedChunk {
 export interface ListRef {
   readonly listNo: number;
   readonly childNo: number;
+}
+
+export interface BlockPlace {
+  readonly packNo: number;
+  readonly offset: number;
 }
 
 const MAX_INSERT_ROUNDS = 3;
@@ -170,19 +174,23 @@ export class ChunksRepository {
     return places;
   }
 
-  /** Marks the chunks, and the rows of other domains that point at the same bad bytes. Returns how many were not yet. */
-  async markDamaged(tx: Sql, chunkNos: Iterable<number>): Promise<number> {
+  /**
+   * Marks the rows of all domains that point at bad bytes. The place is a condition of the lock too: a row that was healed
+   * while we waited for it lies elsewhere now, and is sound. Returns how many were not marked yet.
+   */
+  async markDamaged(tx: Sql, block: BlockPlace, keys: readonly ChunkKey[]): Promise<number> {
+    const place = [block.packNo, block.offset];
     const nos: number[] = [];
-    for await (const slice of slices(sortedNos(chunkNos))) {
+    for await (const slice of slices(sortedByKey(keys))) {
       const rows = await tx.allWith<{ no: number }>(
-        nosInput(slice),
-        `select d.no from input join chunks c on c.no = input.no
-         join chunks d on d.id = c.id and d.height = c.height and d.pack_no = c.pack_no
-           and d.block_offset = c.block_offset and d.chunk_offset = c.chunk_offset`,
+        keysInput(slice),
+        `select c.no from input join chunks c on c.id = input.id and c.height = input.height
+         where c.pack_no = ? and c.block_offset = ?`,
+        place,
       );
       for (const row of rows) nos.push(row.no);
     }
-    const locked = await lockChunks(tx, nos, 'c.damaged = 0');
+    const locked = await lockChunks(tx, nos, 'c.damaged = 0 and c.pack_no = ? and c.block_offset = ?', place);
     await updateLocked(tx, locked, 'damaged = 1');
     return locked.length;
   }

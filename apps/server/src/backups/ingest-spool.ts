@@ -20,6 +20,9 @@ import { DomainError } from '../http/domain-error';
 import { storageError } from '../storage/storage-error';
 import type { Upload, UploadedBlock, UploadedChunk, UploadedList } from './ingest-upload';
 
+/** What a chunk takes until its upload ends: its id, place and names. */
+const HELD_PER_CHUNK = 1_024;
+
 /** A finished file that can be put to storage. */
 export interface PackFile {
   readonly file: string;
@@ -31,7 +34,9 @@ export interface PackFile {
 export interface UploadChecks {
   /** Throws unless the uploader owns these children of a list, none of which stands before it in the upload. */
   readonly assertOwned: (children: readonly ListChild[]) => Promise<void>;
-  /** Called after each block. */
+  /** Called before the upload takes memory that lasts until it ends; may throw. */
+  readonly onMemory: (bytes: number) => void;
+  /** Called as bytes come in: over a thin line one block takes long. */
   readonly onProgress: () => Promise<void>;
 }
 
@@ -70,15 +75,15 @@ export class IngestSpool {
   async receive(body: AsyncIterable<Uint8Array>, checks: UploadChecks): Promise<Upload> {
     await this.write(PACK_HEADER);
     try {
-      for await (const block of readBlocks(body, { maxBytes: LIMITS.packBodyBytes })) {
+      for await (const block of readBlocks(watched(body, checks.onProgress), { maxBytes: LIMITS.packBodyBytes })) {
         this.countChunks(block.header.chunks.length);
+        checks.onMemory(block.header.chunks.length * HELD_PER_CHUNK);
         if (!this.index.fits(block.header)) throw new InvalidError('the blocks and their index do not fit into a pack');
         const [{ chunks }] = await Promise.all([
           decodeBlockAsync(block.bytes, `block at byte ${block.offset} of the upload`),
           this.write(block.bytes),
         ]);
         await this.addBlock(block, chunks, checks);
-        await checks.onProgress();
       }
     } catch (error) {
       throw uploadError(error);
@@ -132,6 +137,7 @@ export class IngestSpool {
     this.listBytes += list.bytes.length;
     if (this.listBytes > LIMITS.packListBytes)
       throw new InvalidError(`more than ${LIMITS.packListBytes} bytes of lists`);
+    checks.onMemory(list.bytes.length);
     const bytes = Buffer.from(list.bytes);
     const place = `list ${list.id.toString('hex')}`;
     const children = decodeList(bytes, list.height, place);
@@ -185,6 +191,16 @@ export class IngestSpool {
     } catch (error) {
       throw storageError('spool', 'an upload', error);
     }
+  }
+}
+
+async function* watched(
+  body: AsyncIterable<Uint8Array>,
+  onProgress: () => Promise<void>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of body) {
+    await onProgress();
+    yield piece;
   }
 }
 

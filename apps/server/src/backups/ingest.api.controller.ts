@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import { API, BLOCKS_TYPE, KEYS_TYPE, LIMITS, type PackAnswer } from '#common';
 import { encodeKeys } from '#engine';
 import { ForAgents } from '../auth/access';
+import { holdMemory } from '../http/held-memory';
 import { rawBody } from '../http/raw-body';
 import { IngestService } from './ingest.service';
 import { readKeys } from './keys-body';
@@ -26,6 +27,8 @@ export class IngestApiController {
   @Post(API.packs(':runId'))
   @HttpCode(200)
   receivePack(@Granted() run: RunGrant, @Req() request: Request): Promise<PackAnswer> {
-    return this.ingest.receivePack(run, rawBody(request, PACK));
+    return this.ingest.receivePack(run, rawBody(request, PACK), (bytes) => {
+      holdMemory(request, bytes);
+    });
   }
 }

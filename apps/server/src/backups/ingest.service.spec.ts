@@ -127,6 +127,24 @@ eachDatabase('IngestService', (open, dialect) => {
       expect(await bench.ingest.receivePack(run, body())).toMatchObject({ newChunks: 40 });
     });
 
+    it('renews the lease of its run while one block comes, piece by piece over a thin line', async () => {
+      const isLeaseOver = async () =>
+        (await bench.db.database.read((sql) =>
+          sql.get<{ lease_until: number }>('select lease_until from runs where task_no = ?', [run.taskNo]),
+        ))!.lease_until < bench.db.clock.now();
+      const checks: boolean[] = [];
+      const body = async function* () {
+        for await (const piece of inPieces(blockOf(a), 500)) {
+          yield piece;
+          bench.db.clock.advance(200_000);
+          checks.push(await isLeaseOver());
+        }
+      };
+      await bench.ingest.receivePack(run, body());
+      expect(checks.length).toBeGreaterThan(3);
+      expect(checks).not.toContain(true);
+    });
+
     it('renews the lease of its run, however slowly it comes', async () => {
       const lease = async () =>
         (await bench.db.database.read((sql) =>

@@ -9,7 +9,7 @@ import { type Storage, STORAGE } from '../storage/storage';
 import { ChunksRepository } from './chunks.repository';
 import { type IngestPlan, planIngest, storedAlone } from './ingest-plan';
 import { IngestRows, StalePlan, type StoredPack } from './ingest-rows';
-import { IngestSpool } from './ingest-spool';
+import { IngestSpool, type UploadChecks } from './ingest-spool';
 import type { Upload } from './ingest-upload';
 import { PacksRepository } from './packs.repository';
 import type { RunGrant } from './run-grant';
@@ -59,12 +59,18 @@ export class IngestService {
    * Takes in concatenated blocks. When it resolves, every chunk of the body is owned by the run's domain, and durable.
    * When it throws, nothing was acknowledged: `too-large`, `invalid` (a block is not what it says; a list's sizes do not
    * add up), `missing-chunks` (a list names what the domain does not own), `run-over`, `storage-unavailable`.
+   * `onMemory` is told what the upload is about to hold, and may refuse.
    */
-  async receivePack(run: RunGrant, body: AsyncIterable<Uint8Array>): Promise<PackAnswer> {
+  async receivePack(
+    run: RunGrant,
+    body: AsyncIterable<Uint8Array>,
+    onMemory: UploadChecks['onMemory'] = () => undefined,
+  ): Promise<PackAnswer> {
     const onProgress = await this.lease.start(run);
     const spool = await IngestSpool.create(this.storage.spoolDir);
     try {
       const upload = await spool.receive(body, {
+        onMemory,
         onProgress,
         assertOwned: (children) =>
           this.database.read((sql) => this.repositories.rows.assertOwned(sql, run.domainNo, children)),

@@ -24,12 +24,11 @@ export class ManifestWriter {
   ) {}
 
   /**
-   * Stores the manifest of a run that is committing; its rows do not change any more. A manifest that is there already
-   * was complete (a put is atomic) and the same: it stays.
+   * Stores the manifest of a run that is committing; its rows do not change any more. One that is there already is the
+   * same, and is put again: that it can be seen does not say that it is durable (its put may have been cut off).
    */
   async writeManifest(run: RunRow): Promise<void> {
     const key = manifestKey(run.taskId, run.number, run.runId);
-    if ((await this.storage.stat(key)) !== null) return;
     const file = join(this.storage.spoolDir, `manifest-${randomUUID()}`);
     try {
       await this.storage.put(key, { file, length: await this.spool(run, file) });

@@ -1,3 +1,4 @@
+import { LIMITS } from '#common';
 import { type Change, decodeEntry, type Entry, splitPath } from '#engine';
 import { DomainError } from '../http/domain-error';
 import { DIRECTORY, END_REASON_CODES, KIND_CODES } from './catalog-codes';
@@ -158,9 +159,17 @@ function shown(path: Buffer): string {
   return JSON.stringify(path.toString('utf8'));
 }
 
-/** Throws CorruptError on a record that is no change. */
+/** Throws CorruptError on a record that is no change, `invalid` on a link whose target is longer than any system takes. */
 export function decodedChange(change: Change, place: string): DecodedChange {
   if (change.type === 'close') return change;
   const { path, entry: bytes, detection: detect } = change;
-  return { type: 'put', path, bytes, entry: decodeEntry(bytes, place), detect };
+  const entry = decodeEntry(bytes, place);
+  const targetLength = entry.linkTarget?.length ?? 0;
+  if (targetLength > LIMITS.linkTargetBytes) {
+    throw new DomainError(
+      'invalid',
+      `${shown(path)} links to ${targetLength} bytes; at most ${LIMITS.linkTargetBytes}`,
+    );
+  }
+  return { type: 'put', path, bytes, entry, detect };
 }

@@ -334,6 +334,48 @@ eachDatabase('Batches of a run', (open) => {
     await expect(server.get('select next_seq from runs')).resolves.toEqual({ next_seq: 1 });
   });
 
+  it('close directories of more than a page, whatever became of their names before, and undo opens them again', async () => {
+    const files = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, at) => file(`/d/f${String(from + at)}`));
+    await agent.start();
+    await agent.send(directory('/'), directory('/d'), directory('/d/z'), file('/d/z/x'), directory('/d/none'));
+    await agent.send(...files(0, 1_000));
+    await agent.send(...files(1_000, 1_500));
+    await agent.commit();
+    const { runId: before } = await agent.backUp(...files(100, 1_000).map(({ path }) => close(path.toString())));
+    await agent.start();
+    await agent.send(close('/d'));
+    await agent.abort();
+    await server.undos.idle();
+    await expect(server.get('select count(*) as open from file_versions where last_run is null')).resolves.toEqual({
+      open: 605,
+    });
+    const { runId } = await agent.backUp(close('/d'));
+    await expect(server.shown(agent, before)).resolves.toHaveLength(605);
+    await expect(server.shown(agent, runId)).resolves.toEqual(['/ dir']);
+    await expect(server.get('select count(*) as open from file_versions where last_run is null')).resolves.toEqual({
+      open: 1,
+    });
+  });
+
+  it('take a path of as many levels as bytes allow, and a tree of many', async () => {
+    await agent.start();
+    await agent.send(directory('/'));
+    // The keys of all its ancestors would take 17 GB.
+    await agent.send(close('/a'.repeat(130_000)));
+    for (const from of [1, 901]) {
+      await agent.send(...Array.from({ length: 900 }, (_, at) => directory('/a'.repeat(from + at))));
+    }
+    const { runId } = await agent.commit();
+    await expect(server.listed(agent, runId, '/a'.repeat(1_799))).resolves.toEqual([`${'/a'.repeat(1_800)} dir`]);
+  });
+
+  it('refuse a link that leads further than any system takes', async () => {
+    await agent.start();
+    await expect(codeOf(agent.send(directory('/'), link('/l', 'x'.repeat(4_097))))).resolves.toBe('invalid');
+    await agent.send(directory('/'), link('/l', 'x'.repeat(4_096)));
+  });
+
   it('renew the lease', async () => {
     await agent.start();
     test.clock.advance(200_000);

@@ -24,7 +24,10 @@ const COLUMNS: readonly Column[] = [
   { name: 'kind', type: 'text' },
 ];
 
-/** Paths that a run did not save, or that are worth a note; at most `LIMITS.problemsPerRun` are kept. */
+/**
+ * Paths that a run did not save, or that are worth a note; at most `LIMITS.problemsPerRun` are kept, and no more bytes of
+ * them than `LIMITS.problemBytesPerRun`: all are read again whenever more come.
+ */
 @Injectable()
 export class RunProblems {
   constructor(
@@ -58,11 +61,20 @@ async function insertNew(tx: Sql, run: RunGrant, problems: readonly Problem[]): 
     keys.add(key);
     return true;
   });
-  const rows = fresh.slice(0, Math.max(0, LIMITS.problemsPerRun - known.length)).map((problem) => {
+  let bytes = known.reduce((sum, problem) => sum + bytesOf(problem), 0);
+  const kept = fresh.slice(0, Math.max(0, LIMITS.problemsPerRun - known.length)).filter((problem) => {
+    bytes += bytesOf(problem);
+    return bytes <= LIMITS.problemBytesPerRun;
+  });
+  const rows = kept.map((problem) => {
     sequence += 1;
     return [run.taskNo, run.runNumber, sequence, problem.path, problem.reason, problem.kind];
   });
   for await (const slice of slices(rows)) await tx.insertMany('run_problems', COLUMNS, slice);
+}
+
+function bytesOf(problem: Problem): number {
+  return problem.path.length + Buffer.byteLength(problem.reason);
 }
 
 function keyOf(problem: Problem): string {

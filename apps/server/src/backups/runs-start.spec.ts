@@ -1,5 +1,7 @@
 import { AbortRequest, LIMITS, RunProblemItem } from '#common';
 import { eachDatabase, type TestDatabase } from '../database/testing';
+import { CatalogPathsRepository } from './catalog-paths.repository';
+import { CatalogReadRepository } from './catalog-read.repository';
 import { ChunksRepository } from './chunks.repository';
 import {
   codeOf,
@@ -98,6 +100,46 @@ eachDatabase('Start of a run', (open) => {
     await expect(codeOf(start({ rootsBase64: ['/a', '/a.b'].map(base64) }))).resolves.toBe('resolved');
   });
 
+  it('refuses roots that would fit into no manifest', async () => {
+    const roots = Array.from({ length: 70 }, (_, at) => `/${String(at).padStart(2, '0')}${'/r'.repeat(500)}`);
+    await expect(codeOf(start({ rootsBase64: roots.map(base64) }))).resolves.toBe('invalid');
+    await expect(codeOf(start({ rootsBase64: roots.slice(0, 60).map(base64) }))).resolves.toBe('resolved');
+  });
+
+  it('looks for damaged paths of a large task in steps, others get their turn', async () => {
+    await agent.backUp(directory('/'));
+    const [bad] = await server.addChunks(1, [contentOf('bad')]);
+    await server.setChunk(bad!, 'damaged = 1');
+    const numbers = 'with recursive n(v) as (select 2 union all select v + 1 from n where v < 120000)';
+    await test.database.write('runs.batch', async (tx) => {
+      await tx.run(
+        `insert into paths (no, task_no, parent_no, name)
+         select 120001, task_no, no, ? from paths where parent_no = 0`,
+        [Buffer.from('last')],
+      );
+      await tx.run(
+        `insert into file_versions (task_no, path_no, first_run, kind, size, content_no, content_since, exists_since, entry,
+           detect)
+         ${numbers} select f.task_no, n.v + 1, 1, 1, 0, case when n.v = 120000 then ${String(bad)} end, 1, 1, f.entry,
+           f.detect from n cross join file_versions f`,
+      );
+    });
+    let turns = 0;
+    let isOver = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const reading = new CatalogReadRepository(new CatalogPathsRepository());
+    const paths = await test.database.read((sql) =>
+      reading.damagedPaths(sql, { snapshot: { taskNo: 1, number: 1 }, domainNo: 1, limit: 10 }),
+    );
+    isOver = true;
+    expect(paths.map(String)).toEqual(['/last']);
+    expect(turns).toBeGreaterThanOrEqual(2);
+  });
+
   it('names the paths whose stored bytes are damaged, also deep in a list, in its own domain only', async () => {
     const list = { ...contentOf('list', 1), size: 8 };
     const [part, whole, other] = [contentOf('part'), contentOf('whole'), contentOf('other')];
@@ -155,6 +197,19 @@ eachDatabase('Start of a run', (open) => {
         );
       }
       await expect(count()).resolves.toEqual({ n: LIMITS.problemsPerRun });
+    });
+
+    it('are bounded in bytes: all are read whenever more come', async () => {
+      await agent.start();
+      const long = (number: number) =>
+        problem(number, { pathBase64: base64(`/${String(number)}${'/p'.repeat(20_000)}`) });
+      for (let at = 0; at < 150; at += 30) {
+        await server.runs.addProblems(
+          agent.grant,
+          Array.from({ length: 30 }, (_, step) => long(at + step)),
+        );
+      }
+      await expect(count()).resolves.toEqual({ n: Math.floor(LIMITS.problemBytesPerRun / 40_010) });
     });
 
     it('of a run that is over are refused', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { StartRunAnswer, StartRunRequest } from '#common';
+import { LIMITS, type StartRunAnswer, type StartRunRequest } from '#common';
 import { CHUNKER_ID, comparePaths, EMPTY_CHAIN_DIGEST, InvalidError, isWithin, parsePath } from '#engine';
 import type { AgentIdentity } from '../auth/agent-identity';
 import { ServerSettings } from '../config/server-settings';
@@ -133,6 +133,10 @@ function refusalOf(active: RunRow): DomainError {
 /** Paths in walk order, none within another. */
 function parseRoots(rootsBase64: readonly string[]): Buffer[] {
   const roots = rootsBase64.map(parseRoot);
+  // Found out now: a manifest that cannot be written would leave the run committing for ever.
+  if (roots.reduce((sum, root) => sum + root.length, 0) > LIMITS.rootBytes) {
+    throw new DomainError('invalid', `The roots of a run have at most ${LIMITS.rootBytes} bytes together`);
+  }
   roots.forEach((root, position) => {
     const previous = roots[position - 1];
     if (previous === undefined) return;

@@ -14,6 +14,7 @@ import {
 import { ForAgents } from '../auth/access';
 import type { AgentIdentity } from '../auth/agent-identity';
 import { CurrentAgent } from '../auth/request-identity';
+import { JsonLimit } from '../http/json-bodies';
 import { readRawBody } from '../http/raw-body';
 import { Sequence } from '../http/sequence.param';
 import { UuidPipe } from '../http/uuid.pipe';
@@ -41,6 +42,7 @@ export class RunsApiController {
 
   @ForAgents()
   @Post(API.problems(':runId'))
+  @JsonLimit(LIMITS.jsonBytes)
   @HttpCode(204)
   problems(@Granted() run: RunGrant, @Body() { items }: RunProblemsRequest): Promise<void> {
     return this.runs.addProblems(run, items);

@@ -12,17 +12,23 @@ export interface SnapshotEntry {
   readonly detect: Buffer;
 }
 
+/** What a reading may be counted with: a page, what waits, and the answer's buffers. */
+export const WALK_BYTES = 8 * 1024 * 1024;
+
 const PAGE_ROWS = 1_000;
 /** Small directories cost a statement each; after so many, other requests get their turn. */
 const STATEMENTS_PER_TURN = 32;
-/** Rows kept for directories that were left half way to look into a child; beyond it they are read again. */
+/** Kept of directories that were left half way to look into a child; what is beyond is read again. */
 const MAX_WAITING_ROWS = 10_000;
+const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 
 /** A directory on the way from the root of the walk to where it is. */
 interface Level {
   readonly directoryNo: number;
   readonly path: Buffer;
   rows: VisibleChild[];
+  /** About as many as each of `rows` takes. */
+  rowBytes: number;
   next: number;
   /** Last name that was handed out or stands in `rows`. */
   after: Buffer | null;
@@ -102,6 +108,8 @@ export class SnapshotWalk {
     level.rows = await this.database.read((sql) =>
       this.catalog.childrenAt(sql, snapshot, { directoryNo, after, limit: PAGE_ROWS }),
     );
+    const bytes = level.rows.reduce((sum, row) => sum + row.name.length + row.entry.length + row.detect.length, 0);
+    level.rowBytes = bytes / Math.max(1, level.rows.length);
     level.next = 0;
     level.after = level.rows.at(-1)?.name ?? after;
     level.isComplete = level.rows.length < PAGE_ROWS;
@@ -109,7 +117,7 @@ export class SnapshotWalk {
 }
 
 function levelOf(directoryNo: number, path: Buffer): Level {
-  return { directoryNo, path, rows: [], next: 0, after: null, isComplete: false };
+  return { directoryNo, path, rows: [], rowBytes: 0, next: 0, after: null, isComplete: false };
 }
 
 function entryOf(level: Level, child: VisibleChild): SnapshotEntry {
@@ -119,9 +127,12 @@ function entryOf(level: Level, child: VisibleChild): SnapshotEntry {
 /** In a deep tree of large directories, forgets the pages of those higher up: they are read again from where they stood. */
 function dropWaiting(levels: readonly Level[]): void {
   let waiting = 0;
+  let bytes = 0;
   for (const level of levels.toReversed()) {
-    waiting += level.rows.length - level.next;
-    if (waiting <= MAX_WAITING_ROWS || level.next === 0) continue;
+    const left = level.rows.length - level.next;
+    waiting += left;
+    bytes += left * level.rowBytes;
+    if ((waiting <= MAX_WAITING_ROWS && bytes <= MAX_WAITING_BYTES) || level.next === 0) continue;
     level.after = level.rows[level.next - 1]?.name ?? level.after;
     if (level.next < level.rows.length) level.isComplete = false;
     level.rows = [];

@@ -1,12 +1,15 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Res } from '@nestjs/common';
-import type { Response } from 'express';
-import { API, HistoryRequest, RECORDS_TYPE, type HistoryAnswer, type SnapshotsAnswer } from '#common';
+import { Body, Controller, Get, HttpCode, Param, Post, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { API, HistoryRequest, LIMITS, RECORDS_TYPE, type HistoryAnswer, type SnapshotsAnswer } from '#common';
 import { ForAgents } from '../auth/access';
 import type { AgentIdentity } from '../auth/agent-identity';
 import { CurrentAgent } from '../auth/request-identity';
+import { holdMemory } from '../http/held-memory';
+import { JsonLimit } from '../http/json-bodies';
 import { PathQuery } from '../http/path-query';
 import { streamAnswer } from '../http/stream-answer';
 import { UuidPipe } from '../http/uuid.pipe';
+import { WALK_BYTES } from './snapshots-walk';
 import { SnapshotsService } from './snapshots.service';
 
 @Controller()
@@ -21,6 +24,7 @@ export class SnapshotsApiController {
 
   @ForAgents()
   @Post(API.history)
+  @JsonLimit(LIMITS.jsonBytes)
   @HttpCode(200)
   history(@CurrentAgent() agent: AgentIdentity, @Body() { pathBase64 }: HistoryRequest): Promise<HistoryAnswer> {
     return this.snapshots.history(agent.clientNo, Buffer.from(pathBase64, 'base64'));
@@ -32,8 +36,10 @@ export class SnapshotsApiController {
     @CurrentAgent() agent: AgentIdentity,
     @Param('runId', UuidPipe) runId: string,
     @PathQuery() path: Buffer,
+    @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
+    holdMemory(request, WALK_BYTES);
     await streamAnswer(response, RECORDS_TYPE, await this.snapshots.entries(agent.clientNo, runId, path));
   }
 
@@ -43,8 +49,10 @@ export class SnapshotsApiController {
     @CurrentAgent() agent: AgentIdentity,
     @Param('runId', UuidPipe) runId: string,
     @PathQuery() path: Buffer,
+    @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
+    holdMemory(request, WALK_BYTES);
     await streamAnswer(response, RECORDS_TYPE, await this.snapshots.listing(agent.clientNo, runId, path));
   }
 }

@@ -1,12 +1,15 @@
-import { Body, Controller, Get, Param, Post, Put, Res } from '@nestjs/common';
-import type { Response } from 'express';
-import { API, RECORDS_TYPE, StartRunRequest, type StartRunAnswer, type TaskAnswer } from '#common';
+import { Body, Controller, Get, Param, Post, Put, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { API, LIMITS, RECORDS_TYPE, StartRunRequest, type StartRunAnswer, type TaskAnswer } from '#common';
 import { ForAgents } from '../auth/access';
 import type { AgentIdentity } from '../auth/agent-identity';
 import { CurrentAgent } from '../auth/request-identity';
+import { holdMemory } from '../http/held-memory';
+import { JsonLimit } from '../http/json-bodies';
 import { streamAnswer } from '../http/stream-answer';
 import { UuidPipe } from '../http/uuid.pipe';
 import { RunsService } from './runs.service';
+import { WALK_BYTES } from './snapshots-walk';
 import { SnapshotsService } from './snapshots.service';
 import { TasksService } from './tasks.service';
 
@@ -26,6 +29,7 @@ export class TasksApiController {
 
   @ForAgents()
   @Post(API.startRun(':taskId'))
+  @JsonLimit(LIMITS.jsonBytes)
   startRun(
     @CurrentAgent() agent: AgentIdentity,
     @Param('taskId', UuidPipe) taskId: string,
@@ -39,8 +43,10 @@ export class TasksApiController {
   async index(
     @CurrentAgent() agent: AgentIdentity,
     @Param('taskId', UuidPipe) taskId: string,
+    @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
+    holdMemory(request, WALK_BYTES);
     await streamAnswer(response, RECORDS_TYPE, await this.snapshots.taskIndex(agent.clientNo, taskId));
   }
 }

@@ -1,13 +1,13 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { json, urlencoded, type NextFunction, type Request, type Response } from 'express';
+import { urlencoded, type NextFunction, type Request, type Response } from 'express';
 import { API } from '#common';
 import { Connections } from './connections';
+import { JsonBodies } from './json-bodies';
 import { ProblemFilter } from './problem.filter';
 import { requestIds } from './request-id';
 import { boundUnreadBodies } from './unread-bodies';
 import { validationPipe } from './validation';
 
-const JSON_LIMIT = '2mb';
 const FORM_LIMIT = '16kb';
 
 /** Everything about HTTP that holds for all routes; for an application made with `bodyParser: false`. */
@@ -17,9 +17,8 @@ export function configureHttp(app: NestExpressApplication): Connections {
   const connections = new Connections(app.getHttpServer());
   connections.watch();
   app.use(requestIds, securityHeaders, boundUnreadBodies);
-  // Bodies of other content types stay unread: the route gets the stream itself.
-  app.use(json({ limit: JSON_LIMIT, strict: true, inflate: false }));
   app.use(API.login, urlencoded({ limit: FORM_LIMIT, extended: false, inflate: false }));
+  app.useGlobalInterceptors(new JsonBodies());
   app.useGlobalPipes(validationPipe());
   app.useGlobalFilters(new ProblemFilter());
   return connections;

@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Module, Param, Post } from '@nestjs/common';
 import { LoginRequest, StartRunRequest } from '#common';
 import { DomainError } from './domain-error';
+import { JsonLimit } from './json-bodies';
 import { postJson, problemFrom, TestServers } from './testing';
 import { UuidPipe } from './uuid.pipe';
 
@@ -12,6 +13,7 @@ class ProblemController {
   }
 
   @Post('start')
+  @JsonLimit(2 << 20)
   start(@Body() request: StartRunRequest): number {
     return request.rootsBase64.length;
   }
@@ -88,9 +90,27 @@ describe('problems', () => {
     await expect(problemFrom(await fetch(`${url}/login`, init))).resolves.toMatchObject({ code: 'invalid' });
   });
 
-  it('limit JSON to 2 MB', async () => {
-    const response = await postJson(`${url}/login`, { username: 'a', password: 'b'.repeat(2 << 20) });
-    await expect(problemFrom(response)).resolves.toMatchObject({ status: 413, code: 'too-large' });
+  it('limit JSON to 16 KB, or to what the route takes', async () => {
+    const long = await postJson(`${url}/login`, { username: 'a', password: 'b'.repeat(16 << 10) });
+    await expect(problemFrom(long)).resolves.toMatchObject({ status: 413, code: 'too-large' });
+    const lists = { rootsBase64: ['Lw=='], excludes: Array.from({ length: 500 }, () => 'x'.repeat(4_000)) };
+    const rest = { platform: 'linux', hostName: 'h', chunkerId: 'c', agentVersion: '1' };
+    expect((await postJson(`${url}/start`, { ...lists, ...rest })).status).toBe(201);
+    const longer = await postJson(`${url}/start`, { ...lists, ...rest, extra: 'x'.repeat(1 << 20) });
+    await expect(problemFrom(longer)).resolves.toMatchObject({ status: 413, code: 'too-large' });
+  });
+
+  it.each([
+    ['deep', `{"a":${'['.repeat(500_000)}${']'.repeat(500_000)}}`],
+    ['many keys', `{${Array.from({ length: 150_000 }, (_, at) => `"k${at}":1`).join()}}`],
+    ['many values', `{"rootsBase64":[${'{},'.repeat(600_000)}{}]}`],
+    ['a long key', JSON.stringify({ ['k'.repeat(1_000_000)]: 1 })],
+  ])('refuse what no request looks like before it costs anything: %s', async (_, body) => {
+    const began = performance.now();
+    const problem = await problemFrom(await postJson(`${url}/start`, body));
+    expect(problem).toMatchObject({ status: 422, code: 'invalid' });
+    expect(JSON.stringify(problem).length).toBeLessThan(500);
+    expect(performance.now() - began).toBeLessThan(1_000);
   });
 
   it('keep the list of reasons short', async () => {

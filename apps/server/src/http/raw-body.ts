@@ -1,5 +1,6 @@
 import type { Request } from 'express';
 import { DomainError } from './domain-error';
+import { holdMemory } from './held-memory';
 
 export interface RawBodyRules {
   /** The content type that the route takes, one of #common's. */
@@ -22,8 +23,25 @@ export function rawBody(request: Request, rules: RawBodyRules): AsyncIterable<Bu
 /** A whole small body in memory. */
 export async function readRawBody(request: Request, rules: RawBodyRules): Promise<Buffer> {
   const pieces: Buffer[] = [];
-  for await (const piece of rawBody(request, rules)) pieces.push(piece);
+  // Twice: the pieces, and what they are joined to.
+  for await (const piece of holding(request, rawBody(request, rules), 2)) pieces.push(piece);
   return Buffer.concat(pieces);
+}
+
+/** The same pieces, `perByte` bytes of memory counted for each of theirs: of a body from which so much is kept. */
+export async function* holding(
+  request: Request,
+  body: AsyncIterable<Buffer>,
+  perByte: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  for await (const piece of body) {
+    holdMemory(request, piece.length * perByte);
+    yield piece;
+  }
+}
+
+export function hasContentType(request: Request, type: string): boolean {
+  return request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() === type;
 }
 
 async function* bounded(request: Request, rules: RawBodyRules): AsyncGenerator<Buffer> {
@@ -38,8 +56,7 @@ async function* bounded(request: Request, rules: RawBodyRules): AsyncGenerator<B
 }
 
 function assertType(request: Request, type: string): void {
-  const given = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
-  if (given !== type) throw new DomainError('invalid', `Send the body as content-type ${type}.`);
+  if (!hasContentType(request, type)) throw new DomainError('invalid', `Send the body as content-type ${type}.`);
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     throw new DomainError('invalid', 'Send the body without a content-encoding.');

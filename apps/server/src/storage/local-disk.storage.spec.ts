@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KillPointStorage } from './kill-point.storage';
@@ -23,9 +23,9 @@ describe('LocalDiskStorage', () => {
   });
   afterEach(() => opened.close());
 
-  const keys = async () => {
+  const keys = async (prefix = '') => {
     const found: string[] = [];
-    for await (const { key } of opened.storage.list('')) found.push(key);
+    for await (const { key } of opened.storage.list(prefix)) found.push(key);
     return found;
   };
 
@@ -83,6 +83,8 @@ describe('LocalDiskStorage', () => {
       await expect(storage.stat(packKey(1))).rejects.toMatchObject(unavailable);
       await expect(storage.stream(packKey(1))).rejects.toMatchObject(unavailable);
       await expect(storage.delete(packKey(1))).rejects.toMatchObject(unavailable);
+      await expect(keys('packs/')).rejects.toMatchObject(unavailable);
+      await expect(keys('tasks/')).rejects.toMatchObject(unavailable);
       await expect(storage.put(packKey(2), { bytes: Buffer.from('y') })).rejects.toMatchObject(unavailable);
       expect(await readdir(directory)).toEqual(['tmp']);
     } finally {
@@ -90,6 +92,18 @@ describe('LocalDiskStorage', () => {
       await rename(`${directory}.elsewhere`, directory);
     }
     expect((await storage.get(packKey(1))).toString()).toBe('x');
+  });
+
+  it('makes a delete durable also when the object is gone already: the one that took it may have been cut off', async () => {
+    const { directory, storage } = opened;
+    await storage.put(packKey(1), { bytes: Buffer.from('x') });
+    await unlink(join(directory, packKey(1)));
+    const handle = await open(directory);
+    const sync = jest.spyOn(Object.getPrototypeOf(handle) as typeof handle, 'sync');
+    await handle.close();
+    await storage.delete(packKey(1));
+    expect(sync).toHaveBeenCalledTimes(1);
+    sync.mockRestore();
   });
 
   it('calls a storage that cannot be read unavailable, not missing', async () => {

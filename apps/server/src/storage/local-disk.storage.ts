@@ -77,7 +77,8 @@ export class LocalDiskStorage implements Storage {
     const path = this.pathOf(key);
     try {
       await this.assertMounted(key);
-      await unlink(path);
+      await unlinkIfThere(path);
+      // Also when it was gone already: the delete that took it may have been cut off before its name was synced away.
       await syncDirectory(dirname(path));
     } catch (error) {
       if (!isAbsence(error)) throw storageError('delete', key, error);
@@ -106,6 +107,8 @@ export class LocalDiskStorage implements Storage {
         yield* this.listDirectory(name, prefix);
       }
     }
+    // The whole may be listed before there is an identity; of a part, "nothing" must be true.
+    if (prefix !== '') await this.assertMounted(prefix);
   }
 
   private async *listDirectory(directory: string, prefix: string): AsyncGenerator<StoredObject> {
@@ -171,6 +174,14 @@ export class LocalDiskStorage implements Storage {
 function isAbsence(error: unknown): boolean {
   const code = errnoOf(error);
   return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+async function unlinkIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!isAbsence(error)) throw error;
+  }
 }
 
 async function readRange(handle: FileHandle, key: string, size: number, range: ByteRange): Promise<Buffer> {

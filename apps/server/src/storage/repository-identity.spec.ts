@@ -68,6 +68,30 @@ eachDatabase('RepositoryIdentity', (open) => {
     expect(await verify()).toBe(id);
   });
 
+  it('makes an identity durable whose put may have been cut off, before it relies on it', async () => {
+    const id = await verify();
+    await db.database.write('settings.set', (tx) => tx.run("delete from settings where name = 'repository_written'"));
+    const put = jest.spyOn(storage, 'put');
+    expect(await verify()).toBe(id);
+    expect(put.mock.calls.map(([key]) => key)).toEqual(['repository.json']);
+    expect(await verify()).toBe(id);
+    expect(put).toHaveBeenCalledTimes(1);
+  });
+
+  it('never writes over the identity of another server whose first start came in between', async () => {
+    const other = { bytes: Buffer.from('{"id":"00000000-0000-4000-8000-000000000000","format":1}') };
+    let looks = 0;
+    const shared: Storage = Object.assign(Object.create(storage) as Storage, {
+      stat: async (key: string) => {
+        looks += 1;
+        if (looks > 1) await storage.put('repository.json', other);
+        return storage.stat(key);
+      },
+    });
+    await expect(verify(shared)).rejects.toMatchObject(refused);
+    expect((await storage.get('repository.json')).equals(other.bytes)).toBe(true);
+  });
+
   it('lets several servers make the first start at once', async () => {
     const ids = await Promise.all([verify(), verify(), verify()]);
     expect(new Set(ids).size).toBe(1);

@@ -49,13 +49,13 @@ export class RepositoryIdentity implements OnModuleInit {
     const isKnownEarly = (await this.readSetting(WRITTEN_SETTING)) !== undefined;
     const firstObject = isKnownEarly ? null : await this.findObject();
     const isKnown = isKnownEarly || (await this.readSetting(WRITTEN_SETTING)) !== undefined;
-    const isThere = (await this.storage.stat(REPOSITORY_KEY)) !== null;
-    if (isKnown && !isThere) throw storageGone(id);
+    const stored = await this.readStored();
+    if (isKnown && stored === null) throw storageGone(id);
+    if (stored !== null && stored !== id) throw anotherRepository(stored, id);
     if (isKnown) return;
-    if (!isThere) {
-      if (firstObject !== null) throw usedStorage(firstObject);
-      await this.storage.put(REPOSITORY_KEY, { bytes: Buffer.from(`${JSON.stringify({ id, format: FORMAT })}\n`) });
-    }
+    if (stored === null && firstObject !== null) throw usedStorage(firstObject);
+    // Also when it is there: the put that made it may have been cut off before it was durable.
+    await this.storage.put(REPOSITORY_KEY, { bytes: Buffer.from(`${JSON.stringify({ id, format: FORMAT })}\n`) });
     await this.database.write('settings.set', (tx) => addSetting(tx, WRITTEN_SETTING, '1'));
   }
 

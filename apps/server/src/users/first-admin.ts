@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { loadOrCreateSecret } from '../config/secret-file';
 import { ServerSettings } from '../config/server-settings';
+import { StartError } from '../config/start-error';
 import { Terminal } from '../config/terminal';
 import { Database } from '../database/database';
 import { UsersRepository } from './users.repository';
 import { UsersService } from './users.service';
 
 const FILE_NAME = 'admin-password';
+/** As for every password; a file that a crash or a copy left empty must not become the admin's. */
+const MIN_PASSWORD_CHARACTERS = 8;
 
 /** Makes the admin when there are no users yet, and says how to sign in. */
 @Injectable()
@@ -32,6 +35,9 @@ export class FirstAdmin implements OnApplicationBootstrap {
     // File before row: after a crash between the two, the next start takes the same password from the file.
     const file = join(this.settings.storagePath, FILE_NAME);
     const password = await loadOrCreateSecret(file, () => randomBytes(18).toString('base64url'));
+    if (password.length < MIN_PASSWORD_CHARACTERS) {
+      throw new StartError(`${file} holds no usable password. Delete it: a new one is made at the next start.`);
+    }
     const admin = await this.users.createFirstAdmin(username, password);
     if (admin === null) return;
     const kept = `Admin "${username}" was created; the password is kept in ${file}`;

@@ -31,4 +31,24 @@ describe('Passwords', () => {
     const known = await time(kept);
     expect(await time(null)).toBeGreaterThan(known / 4);
   });
+
+  it('are checked for a few at a time, and for no more than can wait', async () => {
+    const kept = await passwords.hash('secret words');
+    const answers = await Promise.allSettled(
+      Array.from({ length: 100 }, () => passwords.matches(kept, 'secret words')),
+    );
+    const served = answers.filter(({ status }) => status === 'fulfilled');
+    expect(served).toHaveLength(34);
+    for (const answer of answers) {
+      if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ code: 'unavailable' });
+      else expect(answer.value).toBe(true);
+    }
+    await expect(passwords.matches(kept, 'secret words')).resolves.toBe(true);
+    await expect(passwords.matches('no hash', 'secret words')).rejects.toThrow();
+    await expect(Promise.all([1, 2, 3].map(() => passwords.matches(kept, 'x')))).resolves.toEqual([
+      false,
+      false,
+      false,
+    ]);
+  });
 });

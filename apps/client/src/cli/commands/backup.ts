@@ -43,7 +43,7 @@ export async function backup(world: World, output: Output, args: BackupArguments
           roots: args.paths.map(encodeArgument),
           excludes,
           taskName: args.task,
-          workingDirectory: Buffer.from(world.workingDirectory),
+          workingDirectory: encodeArgument(world.workingDirectory),
           signal: world.signal,
           ...(output.isJson
             ? {}
@@ -63,21 +63,28 @@ export async function backup(world: World, output: Output, args: BackupArguments
           hostName: world.hostName,
         },
       );
+    } catch (error) {
+      if (world.signal.aborted && error === world.signal.reason) throw cancelled();
+      throw error;
     } finally {
       bar.stop();
     }
   });
-  if (outcome.state === 'cancelled') throw new CliError('cancelled', 'The backup was cancelled; no snapshot was made.');
+  if (outcome.state === 'cancelled') throw cancelled();
   report(output, 'Not saved', outcome.unsaved, outcome.unsavedCount);
   report(output, 'Note', outcome.notes, outcome.noteCount);
   await output.answer(documentOf(args.task, outcome), textOf(outcome));
   return outcome.state === 'succeeded' ? ExitCode.done : ExitCode.partial;
 }
 
+function cancelled(): CliError {
+  return new CliError('cancelled', 'The backup was cancelled; no snapshot was made.');
+}
+
 /** False only with proof: what cannot be looked at may well be there. */
 function isThere(world: World, path: string): boolean {
   const bytes = encodeArgument(path);
-  const absolute = isAbsolute(path) ? bytes : joinBytes(world.workingDirectory, bytes);
+  const absolute = isAbsolute(path) ? bytes : joinBytes(encodeArgument(world.workingDirectory), bytes);
   try {
     lstatSync(absolute);
     return true;
@@ -86,13 +93,13 @@ function isThere(world: World, path: string): boolean {
   }
 }
 
-function joinBytes(folder: string, name: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`${folder}/`), name]);
+function joinBytes(folder: Buffer, name: Buffer): Buffer {
+  return Buffer.concat([folder, Buffer.from('/'), name]);
 }
 
 function readPatterns(world: World, file: string): string[] {
   try {
-    const text = readFileSync(resolve(world.workingDirectory, file), 'utf8');
+    const text = readFileSync(encodeArgument(resolve(world.workingDirectory, file)), 'utf8');
     return text.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('#'));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

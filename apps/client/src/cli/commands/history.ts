@@ -14,7 +14,7 @@ import { type World } from '../world';
 export async function history(world: World, output: Output, pathText: string): Promise<ExitCode> {
   if (pathText === '') throw new CliError('usage', 'An empty path names nothing.', ExitCode.usage);
   // As a backup would name it: links on the way to it are resolved, itself it need not exist any more.
-  const [path = Buffer.from('/')] = normaliseRoots([encodeArgument(pathText)], Buffer.from(world.workingDirectory));
+  const [path = Buffer.from('/')] = normaliseRoots([encodeArgument(pathText)], encodeArgument(world.workingDirectory));
   return withReadingSession(world, async ({ api }) => {
     const { versions } = await api.history(path);
     const decoded = versions.map((version) => ({

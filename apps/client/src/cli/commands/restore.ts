@@ -3,7 +3,8 @@ import { type ConflictPolicy } from '../../restore/ports';
 import { type RestoreOutcome, runRestore } from '../../restore/run-restore';
 import { makeStateDirectory } from '../../state/durable-write';
 import { nativeCalls } from '../../system/native-calls';
-import { ExitCode } from '../failure';
+import { encodeArgument } from '../argument-bytes';
+import { CliError, ExitCode } from '../failure';
 import { jsonPath, type Output } from '../output';
 import { printableBytes } from '../printable';
 import { ProgressBar } from '../progress-bar';
@@ -23,7 +24,8 @@ const MAX_SHOWN = 50;
 
 export async function restore(world: World, output: Output, args: RestoreArguments): Promise<ExitCode> {
   const path = snapshotPath(args.path ?? '/', world.workingDirectory);
-  const target = resolve(world.workingDirectory, args.target);
+  if (args.target === '') throw new CliError('usage', 'An empty target names nothing.', ExitCode.usage);
+  const target = encodeArgument(resolve(world.workingDirectory, args.target));
   return withReadingSession(world, async ({ api, settings }) => {
     const { id: snapshotId } = await findSnapshot(api, args.snapshot);
     makeStateDirectory(settings.stateDir);
@@ -52,7 +54,7 @@ export async function restore(world: World, output: Output, args: RestoreArgumen
     }
     report(output, outcome);
     await output.answer(documentOf(target, outcome), textOf(target, outcome));
-    return outcome.failedCount === 0 ? ExitCode.done : ExitCode.failed;
+    return outcome.failedCount === 0 ? ExitCode.done : ExitCode.partial;
   });
 }
 
@@ -66,25 +68,27 @@ function report(output: Output, { failed, failedCount, notes }: RestoreOutcome):
   for (const note of notes) output.notice(`Note: ${note}`);
 }
 
-function documentOf(target: string, outcome: RestoreOutcome): object {
+function documentOf(target: Buffer, outcome: RestoreOutcome): object {
   const { snapshotId, failed, ...rest } = outcome;
+  const { path, pathBase64 } = jsonPath(target);
   return {
     snapshot: snapshotId,
-    state: outcome.failedCount === 0 ? 'succeeded' : 'failed',
-    target,
+    state: outcome.failedCount === 0 ? 'succeeded' : 'partial',
+    target: path,
+    ...(pathBase64 === undefined ? {} : { targetBase64: pathBase64 }),
     ...rest,
     failed: failed.map(({ path, reason }) => ({ ...jsonPath(path), reason })),
   };
 }
 
-function textOf(target: string, outcome: RestoreOutcome): string[] {
+function textOf(target: Buffer, outcome: RestoreOutcome): string[] {
   const { files, directories, others, skipped, bytes, failedCount } = outcome;
   const parts = [
     formatCount(files, 'file'),
     formatCount(directories, 'directory', 'directories'),
     ...(others > 0 ? [formatCount(others, 'link, FIFO or device', 'links, FIFOs and devices')] : []),
   ];
-  const lines = [`Restored ${parts.join(', ')} (${formatBytes(bytes)}) to ${printableBytes(Buffer.from(target))}.`];
+  const lines = [`Restored ${parts.join(', ')} (${formatBytes(bytes)}) to ${printableBytes(target)}.`];
   if (skipped > 0) lines.push(`Kept ${formatCount(skipped, 'path')} that existed.`);
   if (failedCount > 0) lines.push(`Failed: ${formatCount(failedCount, 'path')} could not be restored.`);
   return lines;

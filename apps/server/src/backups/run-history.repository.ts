@@ -1,0 +1,60 @@
+import { Injectable } from '@nestjs/common';
+import type { RunSummary } from '#common';
+import type { Sql } from '../database/sql';
+import type { RunKey } from './runs.repository';
+
+/** Where a page of runs begins: after this one, from newer to older. */
+export interface RunPlace {
+  readonly startedMs: number;
+  readonly id: string;
+}
+
+export interface RunProblemRow {
+  readonly seq: number;
+  readonly path: Buffer;
+  readonly kind: 'unsaved' | 'note';
+  readonly reason: string;
+}
+
+/** All runs of a client, whatever became of them, and what they told about paths. By right to the client. */
+@Injectable()
+export class RunHistoryRepository {
+  findPlace(sql: Sql, clientNo: number, runId: string): Promise<RunPlace | undefined> {
+    return sql.get<RunPlace>(
+      `select r.started_at as "startedMs", r.id from runs r join tasks t on t.no = r.task_no
+       where r.id = ? and t.client_no = ?`,
+      [runId, clientNo],
+    );
+  }
+
+  findRun(sql: Sql, clientNo: number, runId: string): Promise<RunKey | undefined> {
+    return sql.get<RunKey>(
+      `select r.task_no as "taskNo", r.number from runs r join tasks t on t.no = r.task_no
+       where r.id = ? and t.client_no = ?`,
+      [runId, clientNo],
+    );
+  }
+
+  /** Newest first. A stamp is shown only of what became a snapshot. */
+  listOfClient(sql: Sql, clientNo: number, page: { before: RunPlace | null; limit: number }): Promise<RunSummary[]> {
+    const { before, limit } = page;
+    return sql.all<RunSummary>(
+      `select r.id, t.id as "taskId", t.name as task, r.number, r.state, r.started_at as "startedMs",
+         r.ended_at as "endedMs", case when r.state in ('succeeded', 'partial') then r.stamp end as "stampMs", r.error,
+         r.platform, r.files, r.directories, r.logical_bytes as "logicalBytes", r.read_bytes as "readBytes",
+         r.new_bytes as "newBytes", r.stored_bytes as "storedBytes", r.unsaved_count as "unsavedCount"
+       from tasks t join runs r on r.task_no = t.no
+       where t.client_no = ?${before === null ? '' : ' and (r.started_at, r.id) < (?, ?)'}
+       order by r.started_at desc, r.id desc limit ?`,
+      before === null ? [clientNo, limit] : [clientNo, before.startedMs, before.id, limit],
+    );
+  }
+
+  problemsOf(sql: Sql, run: RunKey, page: { after: number; limit: number }): Promise<RunProblemRow[]> {
+    return sql.all<RunProblemRow>(
+      `select seq, path, kind, reason from run_problems
+       where task_no = ? and run_number = ? and seq > ? order by seq limit ?`,
+      [run.taskNo, run.number, page.after, page.limit],
+    );
+  }
+}

@@ -1,0 +1,47 @@
+import { Injectable } from '@nestjs/common';
+import { LIMITS, type RunProblemsAnswer, type RunsAnswer } from '#common';
+import { Database } from '../database/database';
+import { DomainError } from '../http/domain-error';
+import { RunHistoryRepository } from './run-history.repository';
+
+const PAGE_RUNS = 200;
+
+/** What became of a client's runs. Another client's run is `not-found`. */
+@Injectable()
+export class RunHistoryService {
+  constructor(
+    private readonly database: Database,
+    private readonly runs: RunHistoryRepository,
+  ) {}
+
+  /** A page, newest first; `before` is the last run of the page before it. */
+  async listRuns(clientNo: number, before?: string): Promise<RunsAnswer> {
+    return this.database.read(async (sql) => {
+      const place = before === undefined ? null : await this.runs.findPlace(sql, clientNo, before);
+      if (place === undefined) throw noRun(before);
+      // One more than is answered: it tells whether there is another page.
+      const found = await this.runs.listOfClient(sql, clientNo, { before: place, limit: PAGE_RUNS + 1 });
+      const runs = found.slice(0, PAGE_RUNS);
+      return { runs, next: found.length > PAGE_RUNS ? (runs.at(-1)?.id ?? null) : null };
+    });
+  }
+
+  /** What a run told about paths: not saved, or worth a note; a page in the order in which it told them. */
+  async listProblems(clientNo: number, runId: string, after = 0): Promise<RunProblemsAnswer> {
+    const limit = LIMITS.problemsPerRequest;
+    return this.database.read(async (sql) => {
+      const run = await this.runs.findRun(sql, clientNo, runId);
+      if (run === undefined) throw noRun(runId);
+      const found = await this.runs.problemsOf(sql, run, { after, limit: limit + 1 });
+      const page = found.slice(0, limit);
+      return {
+        problems: page.map(({ path, kind, reason }) => ({ pathBase64: path.toString('base64'), kind, reason })),
+        next: found.length > limit ? (page.at(-1)?.seq ?? null) : null,
+      };
+    });
+  }
+}
+
+function noRun(runId: string | undefined): DomainError {
+  return new DomainError('not-found', `There is no run ${runId ?? ''}`);
+}
