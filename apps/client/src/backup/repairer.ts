@@ -12,7 +12,8 @@ import { type Step, Window } from './window';
 
 /** Sends at once what is read again: no more than one window in memory. */
 class DirectSink implements ChunkSink {
-  private window = new Window();
+  private readonly memory = Window.allocate();
+  private window = new Window(this.memory);
 
   constructor(private readonly uploader: Uploader) {}
 
@@ -24,7 +25,7 @@ class DirectSink implements ChunkSink {
 
   async flush(): Promise<void> {
     await this.uploader.upload(this.window.takeChunks());
-    this.window = new Window();
+    this.window = new Window(this.memory);
   }
 }
 

@@ -6,12 +6,15 @@ import type { Uploader } from './uploader';
 import { type Step, Window } from './window';
 
 /**
- * Takes chunks and steps in walk order and sends them in windows: one is filled while the one before is sent, so a slow
- * network holds the reading back. Within a window: chunks, then batches, then lines of the next index.
+ * Takes chunks and steps in walk order and sends them in windows, three at a time in a line: one is filled, the one before
+ * uploads its chunks, the one before that records its steps. A slow network or server holds the reading back. Uploads go
+ * one after the other, so a list always comes after its children; a window's steps go after its chunks and in order.
  */
 export class Sender implements ChunkSink {
-  private window = new Window();
-  private inFlight: Promise<void> = Promise.resolve();
+  private readonly spare: Buffer[] = [];
+  private window = this.openWindow();
+  private uploading: Promise<void> = Promise.resolve();
+  private recording: Promise<void> = Promise.resolve();
   private failure: { readonly error: unknown } | null = null;
 
   constructor(
@@ -37,29 +40,53 @@ export class Sender implements ChunkSink {
   /** Everything was added: resolves when everything was sent. */
   async finish(): Promise<void> {
     await this.rotate();
-    await this.settle();
+    await this.uploading;
+    await this.recording;
+    this.throwFailure();
   }
 
   private async rotate(): Promise<void> {
-    await this.settle();
+    const recordingBefore = this.recording;
+    await this.uploading;
+    this.throwFailure();
     const { window } = this;
     if (window.isEmpty) return;
-    this.window = new Window();
-    this.inFlight = this.send(window).catch((error: unknown) => {
-      this.failure = { error };
-    });
+    this.window = this.openWindow();
+    this.uploading = this.keepFailure(this.upload(window));
+    // The one before records while this one uploads; no third may pile up behind it.
+    this.recording = this.keepFailure(this.record(window, this.uploading, recordingBefore));
+    await recordingBefore;
+    this.throwFailure();
   }
 
-  private async settle(): Promise<void> {
-    await this.inFlight;
-    if (this.failure !== null) throw this.failure.error;
-  }
-
-  private async send(window: Window): Promise<void> {
+  private async upload(window: Window): Promise<void> {
     await this.uploader.upload(window.takeChunks());
+    this.spare.push(window.memory);
+  }
+
+  private async record(window: Window, uploaded: Promise<void>, recordedBefore: Promise<void>): Promise<void> {
+    await Promise.all([uploaded, recordedBefore]);
+    if (this.failure !== null) return;
     for await (const step of this.batches.send(window.steps)) {
       if (step.line !== null) this.index.add(step.line);
     }
     await this.afterWindow();
+  }
+
+  /** The first failure ends the run at the next add or step; nothing is sent after it. */
+  private async keepFailure(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.failure ??= { error };
+    }
+  }
+
+  private throwFailure(): void {
+    if (this.failure !== null) throw this.failure.error;
+  }
+
+  private openWindow(): Window {
+    return new Window(this.spare.pop() ?? Window.allocate());
   }
 }

@@ -45,9 +45,18 @@ export class Uploader {
 
   /** In order, a few at a time. */
   private async *encode(blocks: readonly PlainChunk[][]): AsyncGenerator<Buffer, void, undefined> {
-    for (let start = 0; start < blocks.length; start += CONCURRENT_BLOCKS) {
-      const group = blocks.slice(start, start + CONCURRENT_BLOCKS);
-      yield* await Promise.all(group.map((chunks) => encodeBlockAsync(chunks, { level: this.level })));
+    const ahead: Promise<Buffer>[] = [];
+    try {
+      for (const chunks of blocks) {
+        ahead.push(encodeBlockAsync(chunks, { level: this.level }));
+        if (ahead.length < CONCURRENT_BLOCKS) continue;
+        const next = ahead.shift();
+        if (next !== undefined) yield await next;
+      }
+      for (let next = ahead.shift(); next !== undefined; next = ahead.shift()) yield await next;
+    } finally {
+      // Given up early: what is under way still reads the chunks' memory, which is used again afterwards.
+      await Promise.allSettled(ahead);
     }
   }
 

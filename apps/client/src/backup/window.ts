@@ -20,8 +20,8 @@ export interface Step {
   readonly oldLine: IndexLine | null;
 }
 
-/** Plain bytes of chunks in one window; two windows are in memory at most, one being filled and one being sent. */
-const MAX_PLAIN_BYTES = 32 * 1024 * 1024;
+/** Plain bytes of chunks in one window; two are in memory at most, one being filled and one being uploaded. */
+const MAX_PLAIN_BYTES = 16 * 1024 * 1024;
 const MAX_CHUNKS = LIMITS.missingKeys / 2;
 const MAX_STEPS = 16_384;
 const MAX_STEP_BYTES = 8 * 1024 * 1024;
@@ -37,6 +37,13 @@ export class Window {
   private chunks = new Map<string, PlainChunk>();
   private plainBytes = 0;
   private stepBytes = 0;
+
+  /** `memory`, from allocate(), holds the chunks' bytes until takeChunks() was dealt with; then it may serve another window. */
+  constructor(readonly memory: Buffer) {}
+
+  static allocate(): Buffer {
+    return Buffer.allocUnsafeSlow(MAX_PLAIN_BYTES);
+  }
 
   get isEmpty(): boolean {
     return this.steps.length === 0 && this.chunks.size === 0;
@@ -54,9 +61,11 @@ export class Window {
     return this.chunks.has(keyString(chunk));
   }
 
-  /** Copies the bytes: the caller's buffer is used again. */
+  /** Copies the bytes: the caller's buffer is used again. The caller has asked hasRoomFor(). */
   addChunk(chunk: PlainChunk): void {
-    this.chunks.set(keyString(chunk), { id: chunk.id, height: chunk.height, bytes: Buffer.from(chunk.bytes) });
+    const bytes = this.memory.subarray(this.plainBytes, this.plainBytes + chunk.bytes.length);
+    bytes.set(chunk.bytes);
+    this.chunks.set(keyString(chunk), { id: chunk.id, height: chunk.height, bytes });
     this.plainBytes += chunk.bytes.length;
   }
 
@@ -67,7 +76,7 @@ export class Window {
     this.stepBytes += bytes + STEP_OVERHEAD_BYTES;
   }
 
-  /** The chunks, in order; the window lets go of them. */
+  /** The chunks, in order; the window lets go of them. Their bytes lie in `memory`. */
   takeChunks(): Map<string, PlainChunk> {
     const taken = this.chunks;
     this.chunks = new Map();
