@@ -103,7 +103,7 @@ function assembleBlock(chunks: readonly PlainChunk[], plain: Buffer, compressed:
     chunks: chunks.map(toRow),
     plainLength: plain.length,
     payloadLength: payload.length,
-    payloadSha256: dataChunkId(payload),
+    payloadSha256: (isSmaller ? null : idOfBareChunk(chunks)) ?? dataChunkId(payload),
   });
   return Buffer.concat([header, payload]);
 }
@@ -124,16 +124,27 @@ function splitChunks(header: BlockHeader, plain: Buffer, place: string): Decoded
   if (plain.length !== header.plainLength) {
     throw new CorruptError(payloadPlace(header, place), `${plain.length} plain bytes instead of ${header.plainLength}`);
   }
+  const bare = header.encoding === 'stored' ? idOfBareChunk(header.chunks) : null;
   let offset = 0;
   const chunks = header.chunks.map(({ id, height, length }, index) => {
     const bytes = plain.subarray(offset, offset + length);
-    if (!chunkId(height, bytes).equals(id)) {
+    // The payload was hashed already: see idOfBareChunk.
+    if (!(bare === null ? chunkId(height, bytes) : header.payloadSha256).equals(id)) {
       throw new CorruptError(`${place}, chunk ${index}, plain byte ${offset}`, 'a chunk does not match its id');
     }
     offset += length;
     return { id, height, bytes };
   });
   return { header, chunks };
+}
+
+/**
+ * Of a block that stores one data chunk as it is, payload and chunk are the same bytes and have the same SHA-256: large files
+ * that do not shrink are hashed once, not twice.
+ */
+function idOfBareChunk(chunks: readonly { readonly id: Buffer; readonly height: number }[]): Buffer | null {
+  const [only] = chunks;
+  return chunks.length === 1 && only?.height === 0 ? only.id : null;
 }
 
 function hasCompression(level: number): boolean {
