@@ -249,6 +249,15 @@ export class FakeServer implements ServerApi {
   listing(): AsyncIterable<Buffer> {
     throw new Error('not faked');
   }
+  versions(): AsyncIterable<Buffer> {
+    throw new Error('not faked');
+  }
+  listRuns(): Promise<never> {
+    return notFaked();
+  }
+  listProblems(): Promise<never> {
+    return notFaked();
+  }
   readChunks(): AsyncIterable<Buffer> {
     throw new Error('not faked');
   }

@@ -31,15 +31,18 @@ export function entryDocument(path: Buffer, entry: Entry): object {
   };
 }
 
-/** One line, much as `ls -l` writes it. */
-export function entryLine(path: Buffer, entry: Entry): string {
-  const { name } = splitPath(path);
-  const shown = name.length === 0 ? '/' : printableBytes(name);
+/** One line, much as `ls -l` writes it: the name, or what else `shown` is to stand for it. */
+export function entryLine(path: Buffer, entry: Entry, shown = shownName(path)): string {
   const target = entry.linkTarget === undefined ? '' : ` -> ${printableBytes(entry.linkTarget)}`;
   const size = entry.device === undefined ? String(entry.size) : `${entry.device.major},${entry.device.minor}`;
   const owner = `${entry.uid}:${entry.gid}`;
   const time = formatTimeNs(entry.mtimeNs);
   return `${modeText(entry)} ${owner.padEnd(11)} ${size.padStart(12)} ${time} ${shown}${target}`;
+}
+
+function shownName(path: Buffer): string {
+  const { name } = splitPath(path);
+  return name.length === 0 ? '/' : printableBytes(name);
 }
 
 export function modeText({ kind, mode }: Pick<Entry, 'kind' | 'mode'>): string {

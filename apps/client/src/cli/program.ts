@@ -1,33 +1,59 @@
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { backup } from './commands/backup';
+import { check } from './commands/check';
+import { diff } from './commands/diff';
 import { enroll } from './commands/enroll';
+import { find } from './commands/find';
 import { history } from './commands/history';
 import { ls } from './commands/ls';
 import { restore } from './commands/restore';
+import { runs } from './commands/runs';
 import { snapshots } from './commands/snapshots';
+import { stats } from './commands/stats';
+import { completionScript, type Shell, SHELLS } from './completion-script';
 import { ExitCode } from './failure';
+import { manPage } from './man-page';
 import { type Output } from './output';
 import { AGENT_VERSION } from './version';
 import { type World } from './world';
 
-const EXIT_CODES = `
-Exit codes: ${ExitCode.done} done, ${ExitCode.failed} failed, ${ExitCode.usage} bad usage or settings, ${ExitCode.partial} partial.
-State (secret, index files) is kept in HOLDFAST_STATE_DIR.`;
+/** Told after every help, and in the manual page. */
+const SECTIONS = [
+  {
+    title: 'Exit codes',
+    lines: [
+      `${ExitCode.done} done, ${ExitCode.failed} failed, ${ExitCode.usage} bad usage or settings, ${ExitCode.partial} partial.`,
+    ],
+  },
+  { title: 'Files', lines: ['State (secret, index files) is kept in HOLDFAST_STATE_DIR.'] },
+] as const;
+const [EXIT_CODES, FILES] = SECTIONS;
 const SNAPSHOT = 'an id, at least 6 characters of one, or "latest"';
 
+type Done = (code: ExitCode) => void;
+type Add = (name: string, description: string) => Command;
+
 /** The command line. Every command tells its exit code to `done`; usage errors are thrown as CommanderError. */
-export function buildProgram(world: World, output: Output, done: (code: ExitCode) => void): Command {
+export function buildProgram(world: World, output: Output, done: Done): Command {
   const program = new Command('holdfast')
     .description('Holdfast agent: backs up this machine and restores from its snapshots.')
     .version(AGENT_VERSION)
-    .addHelpText('after', EXIT_CODES);
-  const command = (name: string, description: string): Command =>
+    .addHelpText('after', `\n${EXIT_CODES.title}: ${EXIT_CODES.lines[0]}\n${FILES.lines[0]}`);
+  const add: Add = (name, description) =>
     program
       .command(name)
       .description(description)
       .option('--json', 'print exactly one JSON document on standard output');
+  addBackup(add, world, output, done);
+  addReading(add, world, output, done);
+  addRestore(add, world, output, done);
+  addInspection(add, world, output, done);
+  addShell(add, program, output, done);
+  return program;
+}
 
-  command('enroll', 'make this machine a client of a server')
+function addBackup(add: Add, world: World, output: Output, done: Done): void {
+  add('enroll', 'make this machine a client of a server')
     .requiredOption('--server <url>', 'the server, such as https://backup.example.org')
     .requiredOption('--username <name>', 'a user of the server')
     .option('--password-stdin', 'read the password from standard input instead of asking for it', false)
@@ -36,7 +62,7 @@ export function buildProgram(world: World, output: Output, done: (code: ExitCode
       done(await enroll(world, output, options));
     });
 
-  command('backup', 'back up files and folders')
+  add('backup', 'back up files and folders')
     .argument('<path...>', 'what to back up')
     .option('--exclude <pattern>', 'leave out what matches (gitignore pattern; may be repeated)', collect, [])
     .option('--exclude-file <file>', 'read such patterns from a file, one a line (may be repeated)', collect, [])
@@ -44,18 +70,46 @@ export function buildProgram(world: World, output: Output, done: (code: ExitCode
     .action(async (paths: string[], options: { exclude: string[]; excludeFile: string[]; task: string }) => {
       done(await backup(world, output, { paths, ...options }));
     });
+}
 
-  command('snapshots', 'list the snapshots of this machine, newest first').action(async () => {
+function addReading(add: Add, world: World, output: Output, done: Done): void {
+  add('snapshots', 'list the snapshots of this machine, newest first').action(async () => {
     done(await snapshots(world, output));
   });
 
-  command('ls', 'list a directory of a snapshot')
+  add('ls', 'list a directory of a snapshot')
     .argument('<snapshot[:path]>', `${SNAPSHOT}; then ":" and a path (default: the root)`)
     .action(async (reference: string) => {
       done(await ls(world, output, reference));
     });
 
-  command('restore', 'restore a snapshot; the full source paths are recreated below the target')
+  add('find', 'find paths by a pattern, in the newest snapshot of every task')
+    .argument(
+      '<pattern>',
+      'as in .gitignore: without a slash a name at any depth, with one the whole path; * ? ** [a-z]; a slash at the end: directories only',
+    )
+    .addOption(new Option('--snapshot <snapshot>', `look into this one instead: ${SNAPSHOT}`))
+    .addOption(new Option('--all', 'every version in any snapshot, and which snapshots show it').conflicts('snapshot'))
+    .action(async (pattern: string, options: { snapshot?: string; all?: boolean }) => {
+      done(await find(world, output, { pattern, ...options, all: options.all === true }));
+    });
+
+  add('history', 'list the restorable versions of a file or folder, newest first')
+    .argument('<path>', 'the file or folder; it need not exist any more')
+    .action(async (path: string) => {
+      done(await history(world, output, path));
+    });
+
+  add('diff', 'list what was added, removed and changed between two snapshots, and what about it')
+    .argument('<snapshot>', `the older one: ${SNAPSHOT}`)
+    .argument('<snapshot>', 'the newer one')
+    .action(async (from: string, to: string) => {
+      done(await diff(world, output, [from, to]));
+    });
+}
+
+function addRestore(add: Add, world: World, output: Output, done: Done): void {
+  add('restore', 'restore a snapshot; the full source paths are recreated below the target')
     .argument('<snapshot>', SNAPSHOT)
     .requiredOption('--target <dir>', 'where to restore to; created when missing')
     .option('--path <path>', 'restore only this file or folder')
@@ -71,13 +125,41 @@ export function buildProgram(world: World, output: Output, done: (code: ExitCode
         done(await restore(world, output, { ...rest, snapshot, conflicts }));
       },
     );
+}
 
-  command('history', 'list the restorable versions of a file or folder, newest first')
-    .argument('<path>', 'the file or folder; it need not exist any more')
-    .action(async (path: string) => {
-      done(await history(world, output, path));
+function addInspection(add: Add, world: World, output: Output, done: Done): void {
+  add('check', 'verify that the server holds what the snapshots show; name what is damaged')
+    .argument('[snapshot]', `${SNAPSHOT} (default: all snapshots)`)
+    .option('--read-data', 'also read every chunk and hold it against its id', false)
+    .action(async (snapshot: string | undefined, { readData }: { readData: boolean }) => {
+      done(await check(world, output, { readData, ...(snapshot === undefined ? {} : { snapshot }) }));
     });
-  return program;
+
+  add('runs', 'list the runs of this machine, newest first, whatever became of them')
+    .argument('[run]', 'one run, with the paths that it did not save: an id, at least 6 characters of one, or "latest"')
+    .action(async (run: string | undefined) => {
+      done(await runs(world, output, run));
+    });
+
+  add('stats', 'tell what the snapshots hold, what they take in storage, and the ratio').action(async () => {
+    done(await stats(world, output));
+  });
+}
+
+function addShell(add: Add, program: Command, output: Output, done: Done): void {
+  add('completion', 'print a script that completes commands and options in a shell')
+    .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
+    .action(async (shell: Shell) => {
+      const script = completionScript(program, shell);
+      await output.answer({ shell, script }, [script.trimEnd()]);
+      done(ExitCode.done);
+    });
+
+  add('man', 'print the manual page: holdfast man | man -l -').action(async () => {
+    const page = manPage(program, { version: AGENT_VERSION, sections: SECTIONS });
+    await output.answer({ page }, [page.trimEnd()]);
+    done(ExitCode.done);
+  });
 }
 
 function collect(value: string, previous: string[]): string[] {

@@ -10,30 +10,56 @@ const PREFIX = /^[0-9a-f-]{6,36}$/;
 
 /** `latest`, a snapshot's id, or the beginning of one (6 characters and more) that fits only one. */
 export async function findSnapshot(api: Pick<ServerApi, 'snapshots'>, reference: string): Promise<SnapshotSummary> {
+  assertReference(reference, 'snapshot');
+  const { snapshots } = await api.snapshots();
+  const newestFirst = snapshots.toSorted((a, b) => b.stampMs - a.stampMs);
+  return pickByReference(newestFirst, reference, 'snapshot');
+}
+
+type Noun = 'snapshot' | 'run';
+
+/** Before anything is asked of the server. */
+export function assertReference(reference: string, noun: Noun): void {
   const wanted = reference.toLowerCase();
   if (wanted !== 'latest' && !PREFIX.test(wanted)) {
     throw new CliError(
       'usage',
-      `"${reference}" names no snapshot: give "latest", an id, or at least ${MIN_PREFIX} characters of one`,
+      `"${reference}" names no ${noun}: give "latest", an id, or at least ${MIN_PREFIX} characters of one`,
       ExitCode.usage,
     );
   }
-  const { snapshots } = await api.snapshots();
+}
+
+/** The same words for whatever has an id; `latest` is the first of them. */
+export function pickByReference<T extends { readonly id: string }>(
+  newestFirst: readonly T[],
+  reference: string,
+  noun: Noun,
+): T {
+  const wanted = reference.toLowerCase();
+  const [newest] = newestFirst;
   if (wanted === 'latest') {
-    const newest = snapshots.reduce<SnapshotSummary | null>(
-      (best, one) => (best === null || one.stampMs > best.stampMs ? one : best),
-      null,
-    );
-    if (newest === null) throw new CliError('not-found', 'There is no snapshot yet. Make one: holdfast backup PATH');
+    if (newest === undefined) throw nothingYet(noun);
     return newest;
   }
-  const found = snapshots.filter(({ id }) => id.startsWith(wanted));
+  const found = newestFirst.filter(({ id }) => id.startsWith(wanted));
   const [only] = found;
-  if (only === undefined) throw new CliError('not-found', `No snapshot begins with ${wanted}. See: holdfast snapshots`);
+  if (only === undefined) throw new CliError('not-found', `No ${noun} begins with ${wanted}. See: holdfast ${noun}s`);
   if (found.length > 1) {
-    throw new CliError('ambiguous', `${found.length} snapshots begin with ${wanted}: give more characters`);
+    throw new CliError('ambiguous', `${found.length} ${noun}s begin with ${wanted}: give more characters`);
   }
   return only;
+}
+
+/** All snapshots of this client; there is at least one. */
+export async function allSnapshots(api: Pick<ServerApi, 'snapshots'>): Promise<SnapshotSummary[]> {
+  const { snapshots } = await api.snapshots();
+  if (snapshots.length === 0) throw nothingYet('snapshot');
+  return snapshots;
+}
+
+function nothingYet(noun: Noun): CliError {
+  return new CliError('not-found', `There is no ${noun} yet. Make one: holdfast backup PATH`);
 }
 
 /** `SNAPSHOT[:PATH]` */

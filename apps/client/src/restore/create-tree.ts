@@ -8,6 +8,7 @@ import { findAt, type RestoreContext, Slices } from './restore-context';
 import { isDiskFull, reasonOf, RestoreError } from './restore-error';
 import { errorCode } from '../system/error-code';
 import { type TemporaryFiles } from './temporary-files';
+import { isOneChunk } from './whole-files';
 
 const DIRECTORY_MODE = 0o700;
 const ANCESTOR_MODE = 0o755;
@@ -34,7 +35,7 @@ export function createAncestors(ancestors: readonly Buffer[], context: RestoreCo
 }
 
 /**
- * Makes the directories (0700 until the end) and the files that get content, decides what is kept and what becomes a
+ * Makes the directories (0700 until the end) and the files that get their content in pieces, decides what is kept and what becomes a
  * hard link, and hands over what has to be fetched. Failures concern one path each, a full disk all.
  */
 export async function createTree(
@@ -114,6 +115,6 @@ function createOther(
       return;
     }
   }
-  if (entry.content !== null) files.create(planned);
+  if (entry.content !== null && !isOneChunk(entry)) files.create(planned);
   if (entry.hardLinkGroup !== undefined) links.add(entryBytes, number);
 }

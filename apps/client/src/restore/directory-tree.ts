@@ -11,6 +11,8 @@ const SLASH = 0x2f;
  */
 export class DirectoryTree {
   private readonly handles = new Map<string, number>();
+  /** What was asked for last, which no opening has closed since: entries of a directory follow each other. */
+  private last: { path: Buffer; handle: number; prefix: Buffer } | null = null;
 
   /** `capacity` handles are kept besides the target's own, which the caller opened and which this closes. */
   constructor(
@@ -43,12 +45,17 @@ export class DirectoryTree {
 
   /** A path for system calls that means `name` in the directory `parent`, whatever happens to the path of `parent`. */
   locate(parent: Buffer, name: Buffer): Buffer {
-    return childOf(this.open(parent), name);
+    if (this.last?.path.equals(parent) !== true) {
+      const handle = this.open(parent);
+      this.last = { path: Buffer.from(parent), handle, prefix: Buffer.from(`/proc/self/fd/${handle}/`) };
+    }
+    return Buffer.concat([this.last.prefix, name]);
   }
 
   close(): void {
     for (const fd of this.handles.values()) closeSync(fd);
     this.handles.clear();
+    this.last = null;
     closeSync(this.targetFd);
   }
 
@@ -69,6 +76,7 @@ export class DirectoryTree {
       if (oldest !== undefined) {
         this.handles.delete(oldest[0]);
         closeSync(oldest[1]);
+        if (this.last?.handle === oldest[1]) this.last = null;
       }
     }
     return handle;

@@ -14,6 +14,7 @@ export interface PlannedEntry {
 }
 
 const MAX_ENTRIES = 0xffff_ffff;
+const NEAR_BYTES = 32 * 1024;
 
 /** The entries of a restore on disk, numbered in walk order, with what is known about each. */
 export class EntrySpool {
@@ -24,10 +25,15 @@ export class EntrySpool {
   /** Together the length of all extended attributes that are content of their own. */
   private xattrBytes = 0;
 
+  /** Storage order is about the walk order: what is asked for next mostly lies behind. */
+  private readonly near: SpoolReader;
+
   constructor(
     private readonly entries: SpoolFile,
     readonly nodes: NodeTable,
-  ) {}
+  ) {
+    this.near = new SpoolReader(entries, NEAR_BYTES);
+  }
 
   add(path: Buffer, entryBytes: Buffer, entry: Entry): void {
     if (this.nodes.count === MAX_ENTRIES) throw new RestoreError('unsafe-entries', 'More than 4 billion entries.');
@@ -58,8 +64,8 @@ export class EntrySpool {
 
   get(number: number): PlannedEntry {
     const node = this.nodes.get(number);
-    const bytes = this.entries.read(node.spoolOffset, node.pathLength + node.entryLength);
-    return planned(number, node, bytes);
+    const bytes = this.near.read(node.spoolOffset, node.pathLength + node.entryLength);
+    return planned(number, node, Buffer.from(bytes));
   }
 
   path(node: Node): Buffer {

@@ -1,10 +1,11 @@
 import { closeSync, constants } from 'node:fs';
-import { type EntrySpool } from './entry-spool';
+import { type EntrySpool, type PlannedEntry } from './entry-spool';
 import { type FileFailures } from './file-failures';
 import { type Node, NodeState } from './node-table';
 import { type Placement } from './placement-spool';
 import { type SpoolFile, writeFully } from './spool-file';
 import { type TemporaryFiles } from './temporary-files';
+import { isOneChunk, type WholeFiles } from './whole-files';
 
 const MAX_OPEN_FILES = 128;
 const HOLE_BYTES = 4_096;
@@ -24,6 +25,7 @@ export class FileWriter {
     private readonly spool: EntrySpool,
     private readonly files: TemporaryFiles,
     private readonly failures: FileFailures,
+    private readonly whole: WholeFiles,
     private readonly xattrs: SpoolFile,
   ) {}
 
@@ -40,7 +42,13 @@ export class FileWriter {
         this.countXattrs(number, bytes.length);
         return 0;
       }
-      const file = this.open(number);
+      const known = this.known(number);
+      const planned = known === null ? this.spool.get(number) : null;
+      if (planned !== null && planned.node.state === NodeState.planned && isOneChunk(planned.entry)) {
+        this.whole.make(planned, bytes, null);
+        return bytes.length;
+      }
+      const file = planned === null ? known : this.open(planned);
       if (file === null) return 0;
       if (file.isSparse) writeAroundHoles(file.fd, bytes, placement.offset);
       else writeFully(file.fd, bytes, bytes.length, placement.offset);
@@ -63,14 +71,15 @@ export class FileWriter {
     for (const [number, file] of this.opened) this.release(number, file);
   }
 
-  private open(number: number): OpenFile | null {
+  private known(number: number): OpenFile | null {
     const known = this.opened.get(number);
-    if (known !== undefined) {
-      this.opened.delete(number);
-      this.opened.set(number, known);
-      return known;
-    }
-    const { node, path, entry } = this.spool.get(number);
+    if (known === undefined) return null;
+    this.opened.delete(number);
+    this.opened.set(number, known);
+    return known;
+  }
+
+  private open({ number, node, path, entry }: PlannedEntry): OpenFile | null {
     if (node.state !== NodeState.created) return null;
     const fd = this.files.open(path, number, node, constants.O_WRONLY);
     const file = { fd, node, isSparse: entry.isSparse === true };

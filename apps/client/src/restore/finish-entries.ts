@@ -10,12 +10,16 @@ import { errorCode } from '../system/error-code';
 import { O_PATH } from '../system/directory-handle';
 import { type SpoolFile } from './spool-file';
 import { type TemporaryFiles } from './temporary-files';
+import { type WholeFiles } from './whole-files';
+
+const NOTHING = Buffer.alloc(0);
 
 export interface FinishSteps {
   context: RestoreContext;
   files: TemporaryFiles;
   failures: FileFailures;
   metadata: Metadata;
+  whole: WholeFiles;
   xattrs: SpoolFile;
 }
 
@@ -27,7 +31,7 @@ export async function finishEntries(steps: FinishSteps): Promise<void> {
     await slices.next();
     const { number, node, entry } = planned;
     if (entry.kind === 'file') progress.files += 1;
-    if (entry.kind === 'directory' || node.state === NodeState.failed || node.state === NodeState.kept) continue;
+    if (entry.kind === 'directory' || isSettled(node.state)) continue;
     try {
       if (node.state === NodeState.follower) linkToLeader(steps, planned);
       else finishOne(steps, planned);
@@ -51,7 +55,13 @@ export async function finishDirectories(steps: FinishSteps): Promise<void> {
       const { parent, name } = splitPath(planned.path);
       const location = tree.locate(parent, name);
       withHandle(location, node, (fd) => {
-        steps.metadata.apply({ fd, location, entry: planned.entry, xattrContent: xattrContent(steps, planned) });
+        steps.metadata.apply({
+          fd,
+          isOpenFile: false,
+          location,
+          entry: planned.entry,
+          xattrContent: xattrContent(steps, planned),
+        });
       });
       spool.nodes.update(number, { state: NodeState.done });
     } catch (error) {
@@ -60,15 +70,23 @@ export async function finishDirectories(steps: FinishSteps): Promise<void> {
   }
 }
 
+function isSettled(state: NodeState): boolean {
+  return state === NodeState.failed || state === NodeState.kept || state === NodeState.done;
+}
+
 function finishOne(steps: FinishSteps, planned: PlannedEntry): void {
   const { files, metadata, context } = steps;
   const { number, path, entry } = planned;
   assertWhole(planned.node);
+  if (entry.kind === 'file' && planned.node.state === NodeState.planned) {
+    steps.whole.make(planned, NOTHING, xattrContent(steps, planned));
+    return;
+  }
   const node = planned.node.state === NodeState.created ? planned.node : make(steps, planned);
   if (node === null) return;
   const location = files.locate(path, number);
   withHandle(location, node, (fd) => {
-    metadata.apply({ fd, location, entry, xattrContent: xattrContent(steps, planned) });
+    metadata.apply({ fd, isOpenFile: false, location, entry, xattrContent: xattrContent(steps, planned) });
   });
   files.place(path, number);
   context.spool.nodes.update(number, { state: NodeState.done });
@@ -78,11 +96,10 @@ function finishOne(steps: FinishSteps, planned: PlannedEntry): void {
 function make({ context, files }: FinishSteps, planned: PlannedEntry): Node | null {
   const { number, path, entry } = planned;
   const { system, report, spool } = context;
-  if (entry.kind === 'file') return files.create(planned);
   const location = files.locate(path, number);
   if (entry.kind === 'symlink') {
     symlinkSync(entry.linkTarget ?? Buffer.alloc(0), location);
-  } else if (entry.kind !== 'directory') {
+  } else if (entry.kind !== 'directory' && entry.kind !== 'file') {
     if (system === null) {
       report.note('FIFOs and devices were not restored: no native library');
       return null;

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lutimesSync } from 'node:fs';
+import { chmodSync, chownSync, fchmodSync, fchownSync, futimesSync, lutimesSync } from 'node:fs';
 import { decodeXattrs, type Entry, type Xattr } from '#engine';
 import { type SystemCalls } from './ports';
 import { isDiskFull } from './restore-error';
@@ -16,8 +16,9 @@ export interface Owner {
 
 /** One thing to be given its metadata: by handle where a call follows links, by name where the call does not. */
 export interface Subject {
-  /** O_PATH handle on it. */
+  /** Handle on it: O_PATH, or of a file open for writing. */
   fd: number;
+  isOpenFile: boolean;
   /** Its place in an open directory. */
   location: Buffer;
   entry: Entry;
@@ -44,11 +45,12 @@ export class Metadata {
     this.applyTimes(subject);
   }
 
-  private applyOwner({ fd, entry }: Subject): boolean {
+  private applyOwner({ fd, isOpenFile, entry }: Subject): boolean {
     const { owner } = this;
     if (!owner.isRoot && entry.uid === owner.uid && entry.gid === owner.gid) return true;
     try {
-      chownSync(handlePath(fd), entry.uid, entry.gid);
+      if (isOpenFile) fchownSync(fd, entry.uid, entry.gid);
+      else chownSync(handlePath(fd), entry.uid, entry.gid);
       return true;
     } catch (error) {
       if (isDiskFull(error)) throw error;
@@ -61,11 +63,13 @@ export class Metadata {
     }
   }
 
-  private applyMode({ fd, entry }: Subject, hasOwner: boolean): void {
+  private applyMode({ fd, isOpenFile, entry }: Subject, hasOwner: boolean): void {
     // Set-id bits give away the rights of whoever owns the file now: without the right owner they are dropped.
     const drops = !hasOwner && (entry.mode & SET_ID_BITS) !== 0;
     if (drops) this.report.note('Set-user-id and set-group-id bits were dropped with the owner');
-    chmodSync(handlePath(fd), drops ? entry.mode & ~SET_ID_BITS : entry.mode);
+    const mode = drops ? entry.mode & ~SET_ID_BITS : entry.mode;
+    if (isOpenFile) fchmodSync(fd, mode);
+    else chmodSync(handlePath(fd), mode);
   }
 
   private applyXattrs({ location, entry, xattrContent }: Subject): void {
@@ -100,14 +104,16 @@ export class Metadata {
     }
   }
 
-  private applyTimes({ location, entry }: Subject): void {
+  private applyTimes({ fd, isOpenFile, location, entry }: Subject): void {
     if (this.system !== null) {
-      this.system.setTimes(location, entry.mtimeNs, entry.mtimeNs);
+      if (isOpenFile) this.system.setTimesOfFile(fd, entry.mtimeNs, entry.mtimeNs);
+      else this.system.setTimes(location, entry.mtimeNs, entry.mtimeNs);
       return;
     }
     this.report.note('Times were restored to the microsecond only: no native library');
     const seconds = Number(entry.mtimeNs / 1_000n) / 1e6;
-    lutimesSync(location, seconds, seconds);
+    if (isOpenFile) futimesSync(fd, seconds, seconds);
+    else lutimesSync(location, seconds, seconds);
   }
 }
 

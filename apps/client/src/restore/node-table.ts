@@ -1,4 +1,5 @@
 import { type EntryKind } from '#engine';
+import { PagedRows } from './paged-rows';
 import { type SpoolFile } from './spool-file';
 
 const ENTRY_KIND_CODES: readonly EntryKind[] = [
@@ -53,7 +54,11 @@ export class NodeTable {
   private rows = 0;
   private readonly row = Buffer.alloc(ROW_BYTES);
 
-  constructor(private readonly file: SpoolFile) {}
+  private readonly pages: PagedRows;
+
+  constructor(private readonly file: SpoolFile) {
+    this.pages = new PagedRows(file, ROW_BYTES);
+  }
 
   get count(): number {
     return this.rows;
@@ -66,27 +71,27 @@ export class NodeTable {
   }
 
   get(number: number): Node {
-    const { row } = this;
-    this.file.readInto(row, number * ROW_BYTES);
-    const kind = ENTRY_KIND_CODES[row.readUInt8(36)];
+    const row = this.pages.page(number);
+    const at = this.pages.offset(number);
+    const kind = ENTRY_KIND_CODES[row.readUInt8(at + 36)];
     if (kind === undefined) throw new Error(`restore plan, entry ${number}: unknown kind`);
     return {
-      spoolOffset: Number(row.readBigUInt64LE(0)),
-      device: row.readBigUInt64LE(8),
-      inode: row.readBigUInt64LE(16),
-      remainingBytes: Number(row.readBigUInt64LE(24)),
-      leader: row.readUInt32LE(32),
+      spoolOffset: Number(row.readBigUInt64LE(at)),
+      device: row.readBigUInt64LE(at + 8),
+      inode: row.readBigUInt64LE(at + 16),
+      remainingBytes: Number(row.readBigUInt64LE(at + 24)),
+      leader: row.readUInt32LE(at + 32),
       kind,
-      state: row.readUInt8(37) as NodeState,
-      pathLength: row.readUInt32LE(40),
-      entryLength: row.readUInt32LE(44),
-      xattrOffset: Number(row.readBigUInt64LE(48)),
+      state: row.readUInt8(at + 37) as NodeState,
+      pathLength: row.readUInt32LE(at + 40),
+      entryLength: row.readUInt32LE(at + 44),
+      xattrOffset: Number(row.readBigUInt64LE(at + 48)),
     };
   }
 
   set(number: number, node: Node): void {
     this.encode(node);
-    this.file.overwrite(number * ROW_BYTES, this.row);
+    this.pages.replace(number, this.row);
   }
 
   update(number: number, change: Partial<Node>): Node {

@@ -1,4 +1,5 @@
 import { encodeKeys, ID_BYTES } from '#engine';
+import { PagedRows } from './paged-rows';
 import { type SpoolFile, SpoolReader } from './spool-file';
 
 /**
@@ -22,7 +23,11 @@ export class PlacementSpool {
   count = 0;
   private readonly row = Buffer.alloc(ROW_BYTES);
 
-  constructor(private readonly file: SpoolFile) {}
+  private readonly pages: PagedRows;
+
+  constructor(private readonly file: SpoolFile) {
+    this.pages = new PagedRows(file, ROW_BYTES);
+  }
 
   add(placement: Placement): void {
     const { row } = this;
@@ -35,7 +40,8 @@ export class PlacementSpool {
   }
 
   get(index: number): Placement {
-    const row = this.file.read(index * ROW_BYTES, ROW_BYTES);
+    const at = this.pages.offset(index);
+    const row = Buffer.from(this.pages.page(index).subarray(at, at + ROW_BYTES));
     const length = row.readUInt32LE(4);
     return {
       number: row.readUInt32LE(0),

@@ -6,7 +6,10 @@ import { type Placement } from './placement-spool';
 export type RestoreServer = Pick<ServerApi, 'entries' | 'ranks' | 'readChunks'>;
 
 /** System calls that Node lacks. Where they cannot be loaded, a restore gets null and says what it could not do. */
-export type SystemCalls = Pick<NativeCalls, 'listXattrs' | 'setXattr' | 'removeXattr' | 'makeNode' | 'setTimes'>;
+export type SystemCalls = Pick<
+  NativeCalls,
+  'listXattrs' | 'setXattr' | 'removeXattr' | 'makeNode' | 'setTimes' | 'setTimesOfFile' | 'renameNew'
+>;
 
 /** Takes what cannot be had of entry `number`; told once or often, it counts once. */
 export interface ContentFailures {

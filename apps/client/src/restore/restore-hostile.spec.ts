@@ -106,7 +106,7 @@ describe('a restore from a hostile server', () => {
   });
 
   it('fails a file that another took the place of, and leaves the other alone', async () => {
-    const server = new FakeServer().directory('/').directory('/a').file('/a/f', 'mine');
+    const server = new FakeServer().directory('/').directory('/a').file('/a/f', 'mine', { isSparse: true });
     const victim = join(sandbox.outside, 'victim');
     writeFileSync(victim, 'precious');
     server.onRead = () => {
@@ -141,7 +141,8 @@ describe('a restore from a hostile server', () => {
 
   it('gives nobody else a right to what is not finished', async () => {
     mkdirSync(sandbox.in('x'));
-    const server = new FakeServer().directory('/').directory('/a', { mode: 0o777 }).file('/a/f', 'x', { mode: 0o666 });
+    const server = new FakeServer().directory('/').directory('/a', { mode: 0o777 });
+    server.file('/a/f', 'x', { mode: 0o666, isSparse: true });
     let names: string[] = [];
     server.onRead = () => {
       names = readdirSync(sandbox.in('a'));

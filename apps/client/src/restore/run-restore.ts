@@ -20,6 +20,7 @@ import { isDiskFull, reasonOf, RestoreError, throwIfCancelled } from './restore-
 import { diskFull, type FailedPath, RestoreReport } from './restore-report';
 import { createSpools, type SpoolFile } from './spool-file';
 import { TemporaryFiles } from './temporary-files';
+import { WholeFiles } from './whole-files';
 import { writeContents } from './write-contents';
 
 const SPOOLS = ['entries', 'nodes', 'placements', 'xattrs'] as const;
@@ -109,12 +110,14 @@ async function restoreInto(
   const { spool, tree, report, policy, system, signal, progress } = context;
   const ancestors = ancestorsOf(options.path);
   refuseConflicts(ancestors, spool, tree, policy);
-  const files = new TemporaryFiles(tree, spool, policy);
+  const files = new TemporaryFiles(tree, spool, policy, system);
   const failures = new FileFailures(spool, files, report);
   const fetcher = new ChunkFetcher(deps.server, signal);
   const placements = new PlacementSpool(spools.placements);
   const planner = new ContentPlanner(placements, spool.nodes, fetcher, failures);
-  const writer = new FileWriter(spool, files, failures, spools.xattrs);
+  const metadata = new Metadata(system, deps.owner ?? ownUser(), report);
+  const whole = new WholeFiles(spool, files, metadata);
+  const writer = new FileWriter(spool, files, failures, whole, spools.xattrs);
   const links = new LinkGroups();
   try {
     progress.phase = 'creating';
@@ -124,8 +127,7 @@ async function restoreInto(
     progress.phase = 'contents';
     await writeContents(context, placements, deps.server, fetcher, writer);
     progress.phase = 'finishing';
-    const metadata = new Metadata(system, deps.owner ?? ownUser(), report);
-    const steps = { context, files, failures, metadata, xattrs: spools.xattrs };
+    const steps = { context, files, failures, metadata, whole, xattrs: spools.xattrs };
     await finishEntries(steps);
     await finishDirectories(steps);
   } catch (error) {

@@ -97,13 +97,16 @@ export class SpoolReader {
   private window: Buffer = Buffer.alloc(0);
   private windowStart = 0;
 
-  constructor(private readonly file: SpoolFile) {}
+  constructor(
+    private readonly file: SpoolFile,
+    private readonly windowBytes = BUFFER_BYTES,
+  ) {}
 
   /** A view that holds until the next call. */
   read(offset: number, length: number): Buffer {
     const end = offset + length;
     if (offset < this.windowStart || end > this.windowStart + this.window.length) {
-      const bytes = Math.max(length, Math.min(BUFFER_BYTES, this.file.length - offset));
+      const bytes = Math.max(length, Math.min(this.windowBytes, this.file.length - offset));
       this.window = this.file.read(offset, bytes);
       this.windowStart = offset;
     }

@@ -4,7 +4,7 @@ import { splitPath } from '#engine';
 import { type EntrySpool, type PlannedEntry } from './entry-spool';
 import { type DirectoryTree } from './directory-tree';
 import { type Node, NodeState } from './node-table';
-import { type ConflictPolicy } from './ports';
+import { type ConflictPolicy, type SystemCalls } from './ports';
 import { findAt } from './restore-context';
 import { errorCode } from '../system/error-code';
 
@@ -17,11 +17,13 @@ const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL |
  */
 export class TemporaryFiles {
   private readonly prefix = `.holdfast-${randomBytes(9).toString('hex')}-`;
+  private canRenameNew = true;
 
   constructor(
     private readonly tree: DirectoryTree,
     private readonly spool: EntrySpool,
     private readonly policy: ConflictPolicy,
+    private readonly system: Pick<SystemCalls, 'renameNew'> | null,
   ) {}
 
   /** Path (by handle) of entry `number`'s temporary name; holds as long as the tree's handle does. */
@@ -43,6 +45,12 @@ export class TemporaryFiles {
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** Creates the file, 0600. The caller closes the handle, and discards what does not become whole. */
+  createOpen(path: Buffer, number: number): { fd: number; location: Buffer } {
+    const location = this.locate(path, number);
+    return { fd: openSync(location, CREATE_FLAGS, 0o600), location };
   }
 
   /** Opens what was created, and nothing that took its name since. The caller closes the handle. */
@@ -72,6 +80,7 @@ export class TemporaryFiles {
       renameSync(temporary, final);
       return;
     }
+    if (this.renameNew(temporary, final)) return;
     try {
       linkSync(temporary, final);
     } catch (error) {
@@ -82,6 +91,20 @@ export class TemporaryFiles {
       return;
     }
     unlinkSync(temporary);
+  }
+
+  /** False where the system or this file system cannot rename without replacing. */
+  private renameNew(temporary: Buffer, final: Buffer): boolean {
+    if (this.system === null || !this.canRenameNew) return false;
+    try {
+      this.system.renameNew(temporary, final);
+      return true;
+    } catch (error) {
+      if (!['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EPERM'].includes(errorCode(error))) throw error;
+      // The target may hold several file systems, but then linking does as well for the rest.
+      this.canRenameNew = false;
+      return false;
+    }
   }
 
   private name(number: number): Buffer {

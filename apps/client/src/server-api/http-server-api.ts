@@ -159,11 +159,11 @@ export class HttpServerApi implements ServerApi {
     return this.stream({ method: 'GET', path: API.taskVersions(taskId) });
   }
 
-  async runs(before: string | null): Promise<RunsAnswer> {
+  async listRuns(before: string | null): Promise<RunsAnswer> {
     return this.json<RunsAnswer>({ method: 'GET', path: `${API.runs}${before === null ? '' : `?before=${before}`}` });
   }
 
-  async problems(runId: string, after: number | null): Promise<RunProblemsAnswer> {
+  async listProblems(runId: string, after: number | null): Promise<RunProblemsAnswer> {
     const query = after === null ? '' : `?after=${after}`;
     return this.json<RunProblemsAnswer>({ method: 'GET', path: `${API.problems(runId)}${query}` });
   }

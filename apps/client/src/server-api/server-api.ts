@@ -69,9 +69,9 @@ export interface ServerApi {
   /** Record stream of type `versions`: what all snapshots of the task hold, in walk order, oldest first within a path. */
   versions(taskId: string): AsyncIterable<Buffer>;
   /** A page of the client's runs, newest first; `before`: `next` of the page before. */
-  runs(before: string | null): Promise<RunsAnswer>;
+  listRuns(before: string | null): Promise<RunsAnswer>;
   /** A page of what a run told about paths; `after`: `next` of the page before. */
-  problems(runId: string, after: number | null): Promise<RunProblemsAnswer>;
+  listProblems(runId: string, after: number | null): Promise<RunProblemsAnswer>;
   /**
    * Storage order of chunks: one number per key, in the order of the keys; 0xffffffff: not available. `keys` gives the
    * encodeKeys form in pieces of any length (together at most LIMITS.rankKeys keys); it is called again for a retry.

@@ -30,6 +30,8 @@ export interface NativeCalls {
   removeXattr(path: Buffer, name: Buffer): void;
   /** Devices need root. The mode is subject to the umask; `device` is of devices only. EEXIST when the name is taken. */
   makeNode(path: Buffer, kind: NodeKind, mode: number, device?: DeviceNumber): void;
+  /** Renames and never replaces: EEXIST when the name is taken. EINVAL or ENOSYS: not possible here. */
+  renameNew(from: Buffer, to: Buffer): void;
   /** Nanoseconds since 1970, negative before. */
   setTimes(path: Buffer, atimeNs: bigint, mtimeNs: bigint): void;
   setTimesOfFile(fd: number, atimeNs: bigint, mtimeNs: bigint): void;
@@ -41,6 +43,7 @@ export interface NativeCalls {
 
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const RENAME_NOREPLACE = 1;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const NODE_MODES: Record<NodeKind, number> = {
@@ -97,6 +100,7 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): NativeCalls {
   const lsetxattr = func('lsetxattr', 'int', [pointer, pointer, pointer, 'size_t', 'int']);
   const lremovexattr = func('lremovexattr', 'int', [pointer, pointer]);
   const mknod = bindOptional(() => func('mknod', 'int', [pointer, 'uint32', 'uint64']));
+  const renameat2 = bindOptional(() => func('renameat2', 'int', ['int', pointer, 'int', pointer, 'uint32']));
   const utimensat = func('utimensat', 'int', ['int', pointer, pointer, 'int']);
   const futimens = func('futimens', 'int', ['int', pointer]);
   const lseek = func('lseek', 'int64', ['int', 'int64', 'int']);
@@ -129,6 +133,11 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): NativeCalls {
       const number = device === undefined ? 0n : encodeDeviceNumber(device);
       check('mknod', path, mknod(terminated(path), NODE_MODES[kind] | mode, number));
     },
+    renameNew: (from, to) => {
+      if (renameat2 === null) throw new SystemCallError('renameat2', 'ENOSYS', from);
+      const result = renameat2(AT_FDCWD, terminated(from), AT_FDCWD, terminated(to), RENAME_NOREPLACE);
+      check('renameat2', from, result);
+    },
     setTimes: (path, atimeNs, mtimeNs) => {
       const times = timespecs(atimeNs, mtimeNs);
       check('utimensat', path, utimensat(AT_FDCWD, terminated(path), times, AT_SYMLINK_NOFOLLOW));
@@ -145,7 +154,7 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): NativeCalls {
   };
 }
 
-/** Before glibc 2.33 mknod was no exported function. */
+/** Before glibc 2.33 mknod was no exported function, before 2.28 there was no renameat2; musl got it late. */
 function bindOptional(bindCall: () => Call): Call | null {
   try {
     return bindCall();

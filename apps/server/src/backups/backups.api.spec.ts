@@ -25,6 +25,7 @@ import {
   decodeIndexRecord,
   decodeKeys,
   decodeRecords,
+  decodeVersionRecord,
   EMPTY_CHAIN_DIGEST,
   encodeBlock,
   encodeChange,
@@ -224,6 +225,22 @@ eachDatabase('the backup API', (open) => {
       DETECTION,
     ]);
 
+    const versions = await bytesOf(await agent.get(API.taskVersions(task.id)), RECORDS_TYPE);
+    expect(
+      decodeRecords(versions, 'versions', 'answer').records.map((bytes) => decodeVersionRecord(bytes, 'version')),
+    ).toMatchObject([
+      { path: Buffer.from('/'), firstRun: 1, lastRun: null },
+      { path: Buffer.from('/r') },
+      { path: FILE, endReason: null },
+    ]);
+    expect(await (await agent.get(API.runs)).json()).toMatchObject({
+      runs: [{ id: run.runId, state: 'succeeded', task: 'my documents / é', logicalBytes: CONTENT.length }],
+      next: null,
+    });
+    expect(await (await agent.get(`${API.runs}?before=${run.runId}`)).json()).toEqual({ runs: [], next: null });
+    expect(await (await agent.get(API.problems(run.runId))).json()).toEqual({ problems: [note], next: null });
+    expect(await (await agent.get(`${API.problems(run.runId)}?after=1`)).json()).toEqual({ problems: [], next: null });
+
     const history = await agent.post(API.history, { pathBase64: FILE.toString('base64') });
     expect((await history.json()) as HistoryAnswer).toMatchObject({
       versions: [{ snapshotId: run.runId, endedMs: null }],
@@ -238,7 +255,15 @@ eachDatabase('the backup API', (open) => {
     expect(decodeBlock(read, 'answer').chunks).toEqual([{ ...KEY, bytes: CONTENT }]);
 
     // Nothing of it is anybody else's.
-    for (const url of [API.run(run.runId), API.entries(run.runId), API.listing(run.runId), API.taskIndex(task.id)]) {
+    for (const url of [
+      API.run(run.runId),
+      API.entries(run.runId),
+      API.listing(run.runId),
+      API.taskIndex(task.id),
+      API.taskVersions(task.id),
+      API.problems(run.runId),
+      `${API.runs}?before=${run.runId}`,
+    ]) {
       await expect(problemFrom(await stranger.get(url))).resolves.toMatchObject({ status: 404, code: 'not-found' });
     }
     await expect(
@@ -253,6 +278,7 @@ eachDatabase('the backup API', (open) => {
       await bytesOf(await stranger.send('POST', API.readChunks, encodeKeys([KEY]), keys), BLOCKS_TYPE),
     ).toHaveLength(0);
     expect(await (await stranger.get(API.snapshots)).json()).toEqual({ snapshots: [] });
+    expect(await (await stranger.get(API.runs)).json()).toEqual({ runs: [], next: null });
   });
 
   it('ends a run that is aborted, for good', async () => {
@@ -358,6 +384,7 @@ eachDatabase('the backup API', (open) => {
           [agent.get(API.entries(run.runId)), 'entries'],
           [agent.get(API.listing(run.runId)), 'listing'],
           [agent.get(API.taskIndex(NOWHERE)), 'index'],
+          [agent.get(API.taskVersions(NOWHERE)), 'versions'],
         ];
         for (const [answer, what] of cases) {
           expect({ what, ...(await problemFrom(await answer)) }).toMatchObject({ what, code: 'unavailable' });
@@ -365,6 +392,20 @@ eachDatabase('the backup API', (open) => {
       } finally {
         limits.perCaller = before;
       }
+    });
+
+    it('pages that begin nowhere', async () => {
+      for (const url of [
+        `${API.runs}?before=x`,
+        `${API.runs}?before=${NOWHERE}&before=${NOWHERE}`,
+        `${API.runs}?page=2`,
+        `${API.problems(run.runId)}?after=x`,
+        `${API.problems(run.runId)}?after=-1`,
+      ]) {
+        expect({ url, ...(await problemFrom(await agent.get(url))) }).toMatchObject({ url, code: 'invalid' });
+      }
+      const unknown = await problemFrom(await agent.get(`${API.runs}?before=${NOWHERE}`));
+      expect(unknown).toMatchObject({ code: 'not-found' });
     });
 
     it('JSON that lacks something, has too much, or is absurd', async () => {

@@ -45,6 +45,7 @@ const LOOK_UP: readonly Column[] = [
   { name: 'name', type: 'bytes' },
 ];
 const INSERT: readonly Column[] = [{ name: 'task_no', type: 'int' }, ...LOOK_UP];
+const PATH_KEY: readonly string[] = ['task_no', 'parent_no', 'name'];
 const NUMBERS: readonly Column[] = [{ name: 'no', type: 'int' }];
 
 /** Paths of directories by their numbers, for a reading of many pages. Numbers are never reused, so it cannot be stale. */
@@ -90,9 +91,12 @@ export class CatalogPathsRepository {
       const wanted = absent.filter(({ isWanted }) => isWanted);
       for await (const slice of slices(wanted)) {
         const rows = slice.map(({ parentNo, name }) => [taskNo, parentNo, name]);
-        await sql.insertMany('paths', INSERT, rows, 'on conflict do nothing');
+        const nos = await sql.insertNumbered('paths', INSERT, rows, PATH_KEY);
+        for (const [position, node] of slice.entries()) node.no = nos[position] ?? null;
       }
-      if (wanted.length > 0) await this.findNumbers(sql, taskNo, wanted);
+      // What another batch inserted meanwhile.
+      const others = wanted.filter(({ no }) => no === null);
+      if (others.length > 0) await this.findNumbers(sql, taskNo, others);
       walkers = nodes.flatMap((node) => stepDown(node, numbers));
     }
     return numbers;

@@ -26,6 +26,12 @@ interface ChildTrouble {
   condemned_at: number | null;
 }
 
+/** What stood when nothing of it was condemned any more; `found` is by `keyString`, damaged ones included. */
+export interface Presence {
+  readonly missing: ChunkKey[];
+  readonly found: ReadonlyMap<string, StoredChunk>;
+}
+
 interface Survey {
   found: Map<string, StoredChunk>;
   /** All lists that were found, and all below them. */
@@ -50,11 +56,13 @@ export async function findMissing(
   domainNo: number,
   keys: readonly ChunkKey[],
   findChunks: FindChunks,
-): Promise<ChunkKey[]> {
+): Promise<Presence> {
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const survey = await surveyChunks(tx, domainNo, keys, findChunks);
     // Nothing condemned: none of these rows can go before a pass of reclaim that begins after this transaction.
-    if (survey.condemnedNos.length === 0) return missingKeys(tx, keys, survey);
+    if (survey.condemnedNos.length === 0) {
+      return { missing: await missingKeys(tx, keys, survey), found: survey.found };
+    }
     await revive(tx, survey.condemnedNos);
     // Read again, after the write: a sweep that held one of the rows may have deleted it while we waited.
   }

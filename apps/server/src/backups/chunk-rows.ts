@@ -24,9 +24,15 @@ export interface StoredChunk extends NewChunk {
   readonly isDamaged: boolean;
 }
 
-/** Columns for {@link storedChunk}, of the alias `c`. */
-export const CHUNK_COLUMNS =
-  'c.no, c.id, c.height, c.domain_no, c.size, c.pack_no, c.block_offset, c.block_length, c.chunk_offset, c.chunk_length, ' +
+/** A row that was looked up by its key, which is `input`'s at `n`. */
+export type FoundRow = Omit<ChunkRow, 'id' | 'height'> & { readonly n: number };
+
+/**
+ * Columns for {@link storedChunk}, of `input` and the alias `c`. Without the key, which the caller has: every blob that
+ * SQLite hands out becomes a Buffer of its own, and that is half the cost of such a row.
+ */
+export const FOUND_COLUMNS =
+  'input.n, c.no, c.domain_no, c.size, c.pack_no, c.block_offset, c.block_length, c.chunk_offset, c.chunk_length, ' +
   'c.condemned_at, c.damaged';
 
 export const PLACE_COLUMNS: readonly Column[] = [
@@ -41,11 +47,11 @@ export function placeValues(place: ChunkPlace): Value[] {
   return [place.packNo, place.blockOffset, place.blockLength, place.chunkOffset, place.chunkLength];
 }
 
-export function storedChunk(row: ChunkRow): StoredChunk {
+export function storedChunk(row: FoundRow, { id, height }: ChunkKey): StoredChunk {
   return {
     no: row.no,
-    id: row.id,
-    height: row.height,
+    id,
+    height,
     domainNo: row.domain_no,
     size: row.size,
     packNo: row.pack_no,

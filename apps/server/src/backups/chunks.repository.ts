@@ -1,11 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { keyString, type ChunkKey } from '#engine';
-import type { ChunkRow } from '../database/entities/chunk.entities';
 import { slices, type Column, type Sql } from '../database/sql';
 import { lockChunks, updateLocked } from './chunk-locks';
-import { findMissing, reviveChunks } from './chunk-presence';
+import { findMissing, reviveChunks, type Presence } from './chunk-presence';
 import {
-  CHUNK_COLUMNS,
+  FOUND_COLUMNS,
   keysInput,
   nosInput,
   PLACE_COLUMNS,
@@ -13,6 +12,7 @@ import {
   sortedByKey,
   storedChunk,
   type ChunkPlace,
+  type FoundRow,
   type NewChunk,
   type StoredChunk,
 } from './chunk-rows';
@@ -37,6 +37,8 @@ export interface BlockPlace {
 }
 
 const MAX_INSERT_ROUNDS = 3;
+/** Keys looked up before it is asked whether one was missing. */
+const KEYS_PER_DOUBT = 256;
 
 const NEW_CHUNK_COLUMNS: readonly Column[] = [
   { name: 'id', type: 'bytes' },
@@ -45,7 +47,8 @@ const NEW_CHUNK_COLUMNS: readonly Column[] = [
   { name: 'size', type: 'int' },
   ...PLACE_COLUMNS,
 ];
-const NEW_CHUNK_NAMES = NEW_CHUNK_COLUMNS.map((column) => column.name).join(', ');
+/** What makes a chunk one of its kind: unique in the table. */
+const CHUNK_KEY: readonly string[] = ['id', 'height', 'domain_no'];
 
 /** All SQL about chunks and the lists that name them. Maps are by `keyString`. */
 @Injectable()
@@ -54,13 +57,16 @@ export class ChunksRepository {
   async findChunks(sql: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<Map<string, StoredChunk>> {
     const found = new Map<string, StoredChunk>();
     for await (const slice of slices(keys)) {
-      const rows = await sql.allWith<ChunkRow>(
+      const rows = await sql.allWith<FoundRow>(
         keysInput(slice),
-        `select ${CHUNK_COLUMNS} from input
+        `select ${FOUND_COLUMNS} from input
          join chunks c on c.id = input.id and c.height = input.height and c.domain_no = ?`,
         [domainNo],
       );
-      for (const row of rows) found.set(keyString(row), storedChunk(row));
+      for (const row of rows) {
+        const key = keyAt(slice, row.n);
+        found.set(keyString(key), storedChunk(row, key));
+      }
     }
     return found;
   }
@@ -77,7 +83,12 @@ export class ChunksRepository {
   }
 
   /** See {@link findMissing}: revives what is there and tells what is not. */
-  findMissing(tx: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<ChunkKey[]> {
+  async findMissing(tx: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<ChunkKey[]> {
+    return (await this.findPresence(tx, domainNo, keys)).missing;
+  }
+
+  /** As {@link ChunksRepository.findMissing}, with what was found. */
+  findPresence(tx: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<Presence> {
     return findMissing(tx, domainNo, keys, (sql, domain, wanted) => this.findChunks(sql, domain, wanted));
   }
 
@@ -90,10 +101,8 @@ export class ChunksRepository {
     let open = sortedByKey(chunks);
     for (let round = 0; open.length > 0; round += 1) {
       if (round === MAX_INSERT_ROUNDS) throw new Error('chunks neither could be inserted nor are there');
-      for (const row of await this.insertAbsent(tx, domainNo, open)) {
-        result.set(keyString(row), { no: row.no, isNew: true, isDamaged: false });
-      }
-      open = open.filter((chunk) => !result.has(keyString(chunk)));
+      open = await this.insertAbsent(tx, domainNo, open, result);
+      if (open.length === 0) break;
       const there = await this.findChunks(tx, domainNo, open);
       await reviveChunks(
         tx,
@@ -159,19 +168,29 @@ export class ChunksRepository {
   async findElsewhere(sql: Sql, keys: readonly ChunkKey[]): Promise<Map<string, StoredChunk>> {
     const places = new Map<string, StoredChunk>();
     for await (const slice of slices(keys)) {
-      const rows = await sql.allWith<ChunkRow>(
+      const rows = await sql.allWith<FoundRow>(
         keysInput(slice),
-        `select ${CHUNK_COLUMNS} from input
+        `select ${FOUND_COLUMNS} from input
          join chunks c on c.id = input.id and c.height = input.height
          join packs p on p.no = c.pack_no
          where c.damaged = 0 and p.state = 'live' order by c.no`,
       );
       for (const row of rows) {
         // The oldest place: whoever asks at the same time gets the same.
-        if (!places.has(keyString(row))) places.set(keyString(row), storedChunk(row));
+        const key = keyAt(slice, row.n);
+        const name = keyString(key);
+        if (!places.has(name)) places.set(name, storedChunk(row, key));
       }
     }
     return places;
+  }
+
+  /** True when {@link ChunksRepository.findElsewhere} finds every key. Stops at the first few that are nowhere. */
+  async areAllElsewhere(sql: Sql, keys: readonly ChunkKey[]): Promise<boolean> {
+    for await (const slice of slices(keys, KEYS_PER_DOUBT)) {
+      if ((await this.findElsewhere(sql, slice)).size < slice.length) return false;
+    }
+    return true;
   }
 
   /**
@@ -195,22 +214,29 @@ export class ChunksRepository {
     return locked.length;
   }
 
+  /** Notes the new rows in `result`; returns the chunks that are there already. */
   private async insertAbsent(
     tx: Sql,
     domainNo: number,
     sorted: readonly NewChunk[],
-  ): Promise<(ChunkKey & { no: number })[]> {
-    const inserted: (ChunkKey & { no: number })[] = [];
+    result: Map<string, InsertedChunk>,
+  ): Promise<NewChunk[]> {
+    const there: NewChunk[] = [];
     for await (const slice of slices(sorted)) {
       const rows = slice.map((chunk) => [chunk.id, chunk.height, domainNo, chunk.size, ...placeValues(chunk)]);
-      inserted.push(
-        ...(await tx.allWith<ChunkKey & { no: number }>(
-          { columns: NEW_CHUNK_COLUMNS, rows },
-          `insert into chunks (${NEW_CHUNK_NAMES}) select ${NEW_CHUNK_NAMES} from input where true order by n
-           on conflict (id, height, domain_no) do nothing returning no, id, height`,
-        )),
-      );
+      const nos = await tx.insertNumbered('chunks', NEW_CHUNK_COLUMNS, rows, CHUNK_KEY);
+      for (const [position, chunk] of slice.entries()) {
+        const no = nos[position] ?? null;
+        if (no === null) there.push(chunk);
+        else result.set(keyString(chunk), { no, isNew: true, isDamaged: false });
+      }
     }
-    return inserted;
+    return there;
   }
+}
+
+function keyAt(keys: readonly ChunkKey[], position: number): ChunkKey {
+  const key = keys[position];
+  if (key === undefined) throw new Error(`row ${position} of ${keys.length} was not asked for`);
+  return key;
 }

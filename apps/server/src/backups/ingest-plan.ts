@@ -1,4 +1,3 @@
-import { keyString } from '#engine';
 import type { StoredChunk } from './chunk-rows';
 import type { Upload, UploadedBlock, UploadedChunk } from './ingest-upload';
 
@@ -29,15 +28,12 @@ export function planIngest(upload: Upload, holdings: Holdings): IngestPlan {
   const kept: UploadedBlock[] = [];
   const packed = new Map<string, { chunk: UploadedChunk; block: UploadedBlock }>();
   for (const block of upload.blocks) {
-    const fresh = block.chunks.filter((chunk) => {
-      const name = keyString(chunk);
-      return !holdings.owned.has(name) && !packed.has(name);
-    });
-    if (!fresh.some((chunk) => !holdings.elsewhere.has(keyString(chunk)))) continue;
+    const fresh = block.chunks.filter(({ name }) => !holdings.owned.has(name) && !packed.has(name));
+    if (!fresh.some(({ name }) => !holdings.elsewhere.has(name))) continue;
     kept.push(block);
     // Also those that are elsewhere: beside their neighbours they can later be sent without cutting the block.
     for (const chunk of fresh) {
-      if (!packed.has(keyString(chunk))) packed.set(keyString(chunk), { chunk, block });
+      if (!packed.has(chunk.name)) packed.set(chunk.name, { chunk, block });
     }
   }
   const shared = new Map<string, { chunk: UploadedChunk; place: StoredChunk }>();
@@ -56,7 +52,7 @@ export function storedAlone(upload: Upload, newNames: ReadonlySet<string>): numb
   const counted = new Set<string>();
   let bytes = 0;
   for (const block of upload.blocks) {
-    const names = block.chunks.map(keyString).filter((name) => newNames.has(name) && !counted.has(name));
+    const names = block.chunks.map(({ name }) => name).filter((name) => newNames.has(name) && !counted.has(name));
     if (names.length > 0) bytes += block.header.totalLength;
     for (const name of names) counted.add(name);
   }

@@ -47,7 +47,7 @@ export class IngestRows {
     const owned = new Map([...found].filter(([, chunk]) => !chunk.isDamaged));
     const elsewhere = await this.chunks.findElsewhere(
       sql,
-      keys.filter((key) => !owned.has(keyString(key))),
+      keys.filter(({ name }) => !owned.has(name)),
     );
     return { owned, elsewhere };
   }
@@ -123,8 +123,7 @@ export class IngestRows {
   /** Another domain may have stored the very same chunks while our pack went to storage: then its bytes are one too many. */
   private async assertStillWanted(tx: Sql, plan: IngestPlan): Promise<void> {
     const packed = [...plan.packed.values()].map(({ chunk }) => chunk);
-    const places = await this.chunks.findElsewhere(tx, packed);
-    if (places.size === packed.length) throw new StalePlan();
+    if (await this.chunks.areAllElsewhere(tx, packed)) throw new StalePlan();
   }
 
   private async reviveOwned(tx: Sql, domainNo: number, plan: IngestPlan): Promise<void> {

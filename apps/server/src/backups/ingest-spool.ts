@@ -124,9 +124,10 @@ export class IngestSpool {
       const key = { id, height: chunk.height };
       const chunkLength = chunk.bytes.length;
       const size = chunk.height === 0 ? chunkLength : await this.addList({ ...key, bytes: chunk.bytes }, checks);
-      const entry = { ...key, chunkOffset, chunkLength, size };
+      const name = keyString(key);
+      const entry = { id, height: chunk.height, name, chunkOffset, chunkLength, size };
       uploaded.push(entry);
-      if (!this.chunks.has(keyString(key))) this.chunks.set(keyString(key), entry);
+      if (!this.chunks.has(name)) this.chunks.set(name, entry);
       chunkOffset += chunkLength;
     }
     this.blocks.push({ offset: this.index.add(header), header, chunks: uploaded });

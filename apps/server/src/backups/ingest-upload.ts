@@ -2,6 +2,8 @@ import type { BlockHeader, ChunkKey } from '#engine';
 
 /** A chunk of an upload, verified: its bytes have this id. */
 export interface UploadedChunk extends ChunkKey {
+  /** `keyString` of it. */
+  readonly name: string;
   /** Where it starts in its block's plain bytes, and its own plain length. */
   readonly chunkOffset: number;
   readonly chunkLength: number;

@@ -110,9 +110,8 @@ export class BatchWriter {
     const contents = contentsOf(changes);
     const keys = [...new Map<string, ChunkKey>(contents.map((content) => [keyString(content), content])).values()];
     if (keys.length === 0) return () => fail();
-    const missing = await chunks.findMissing(tx, run.domainNo, keys);
+    const { missing, found } = await chunks.findPresence(tx, run.domainNo, keys);
     if (missing.length > 0) throw missingChunks(run, missing);
-    const found = await chunks.findChunks(tx, run.domainNo, keys);
     for (const content of contents) {
       const size = found.get(keyString(content))?.size;
       if (size === content.size) continue;

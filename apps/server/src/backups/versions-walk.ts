@@ -12,8 +12,9 @@ export interface PathVersion extends Omit<ChildVersion, 'name' | 'pathNo' | 'kin
 const PAGE_ROWS = 1_000;
 /** Small directories cost a statement each; after so many, other requests get their turn. */
 const STATEMENTS_PER_TURN = 32;
-/** Rows kept for directories that were left half way to look into a child; beyond it they are read again. */
+/** Kept of directories that were left half way to look into a child, as in SnapshotWalk; what is beyond is read again. */
 const MAX_WAITING_ROWS = 10_000;
+const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 const ABOVE_THE_ROOT = { no: 0, path: Buffer.alloc(0) };
 
 interface Directory {
@@ -25,6 +26,8 @@ interface Directory {
 interface Level {
   readonly directory: Directory;
   rows: ChildVersion[];
+  /** About as many as each of `rows` takes. */
+  rowBytes: number;
   next: number;
   after: VersionPlace | null;
   isComplete: boolean;
@@ -80,6 +83,8 @@ export class VersionsWalk {
     level.rows = await this.database.read((sql) =>
       this.versions.childVersions(sql, task, { directoryNo: directory.no, after, limit: PAGE_ROWS }),
     );
+    const bytes = level.rows.reduce((sum, row) => sum + row.name.length + row.entry.length, 0);
+    level.rowBytes = bytes / Math.max(1, level.rows.length);
     level.next = 0;
     level.after = level.rows.at(-1) ?? after;
     level.isComplete = level.rows.length < PAGE_ROWS;
@@ -87,15 +92,18 @@ export class VersionsWalk {
 }
 
 function levelOf(directory: Directory): Level {
-  return { directory, rows: [], next: 0, after: null, isComplete: false, below: null };
+  return { directory, rows: [], rowBytes: 0, next: 0, after: null, isComplete: false, below: null };
 }
 
 /** In a deep tree of large directories, forgets the pages of those higher up: they are read again from where they stood. */
 function dropWaiting(levels: readonly Level[]): void {
   let waiting = 0;
+  let bytes = 0;
   for (const level of levels.toReversed()) {
-    waiting += level.rows.length - level.next;
-    if (waiting <= MAX_WAITING_ROWS || level.next === 0) continue;
+    const left = level.rows.length - level.next;
+    waiting += left;
+    bytes += left * level.rowBytes;
+    if ((waiting <= MAX_WAITING_ROWS && bytes <= MAX_WAITING_BYTES) || level.next === 0) continue;
     level.after = level.rows[level.next - 1] ?? level.after;
     if (level.next < level.rows.length) level.isComplete = false;
     level.rows = [];

@@ -236,6 +236,31 @@ eachDatabase('Database', (open) => {
       expect(numbered.map((row) => row.created_at)).toEqual(many.map((_, at) => at));
     });
 
+    it('numbers the rows that went in, in their order, and tells those that were there', async () => {
+      const columns: Column[] = [
+        { name: 'task_no', type: 'int' },
+        { name: 'parent_no', type: 'int' },
+        { name: 'name', type: 'bytes' },
+      ];
+      const rows = Array.from({ length: 300 }, (_, at): Value[] => [1, 0, Buffer.from(`name ${at}`)]);
+      const insert = (some: readonly Value[][]): Promise<(number | null)[]> =>
+        database.write('settings.set', (tx) =>
+          tx.insertNumbered('paths', columns, some, ['task_no', 'parent_no', 'name']),
+        );
+      const odd = await insert(rows.filter((_, at) => at % 2 === 1));
+      const even = await insert(rows);
+      expect(even.map((no) => no === null)).toEqual(rows.map((_, at) => at % 2 === 1));
+      const stored = await database.read((sql) =>
+        sql.all<{ no: number; name: Buffer }>('select no, name from paths order by no'),
+      );
+      const numbers = rows.map((_, at) => (at % 2 === 1 ? odd[(at - 1) / 2] : even[at]));
+      const byName = new Map(stored.map(({ no, name }) => [name.toString(), no]));
+      expect(numbers).toEqual(rows.map((_, at) => byName.get(`name ${at}`)));
+      // Rows get their numbers in the order in which they are given.
+      expect(stored.map(({ no }) => no)).toEqual([...odd, ...even.filter((no) => no !== null)]);
+      expect(await insert([])).toEqual([]);
+    });
+
     it('runs changing statements that give rows back', async () => {
       const row = await database.write('settings.set', (tx) =>
         tx.get('insert into domains (created_at) values (?), (?) returning created_at', [7, 8]),

@@ -41,6 +41,7 @@ function explaining(sql: Sql, plans: string[]): Sql {
       return { changes: 0 };
     },
     insertMany: () => Promise.resolve({ changes: 0 }),
+    insertNumbered: () => Promise.resolve([]),
   };
 }
 

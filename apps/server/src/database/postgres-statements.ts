@@ -60,6 +60,26 @@ export class PostgresSql implements Sql {
     return { changes: result.rowCount ?? 0 };
   }
 
+  async insertNumbered(
+    table: string,
+    columns: readonly Column[],
+    rows: readonly (readonly Value[])[],
+    unique: readonly string[],
+  ): Promise<(number | null)[]> {
+    const names = columns.map((column) => column.name).join(', ');
+    const key = unique.join(', ');
+    // The rows that come back are told by their key: `returning` sees nothing of where they came from.
+    const found = await this.allWith<{ n: number; no: number }>(
+      { columns, rows },
+      `, inserted as (insert into ${table} (${names}) select ${names} from input order by n
+         on conflict (${key}) do nothing returning no, ${key})
+       select input.n, inserted.no from inserted join input using (${key})`,
+    );
+    const numbers = rows.map((): number | null => null);
+    for (const { n, no } of found) numbers[n] = no;
+    return numbers;
+  }
+
   forUpdate(alias?: string): string {
     return alias === undefined ? 'for update' : `for update of ${alias}`;
   }

@@ -51,6 +51,17 @@ export interface Sql {
     suffix?: string,
   ): Promise<{ changes: number }>;
 
+  /**
+   * Inserts rows in the given order, those left out whose `unique` columns are in the table already. Returns the generated
+   * `no` per row, null for one left out. On PostgreSQL no two of the rows may be equal in these columns.
+   */
+  insertNumbered(
+    table: string,
+    columns: readonly Column[],
+    rows: readonly (readonly Value[])[],
+    unique: readonly string[],
+  ): Promise<(number | null)[]>;
+
   /** `for update of <alias>` where rows can be locked, nothing where the writer is alone. Alias may be left out. */
   forUpdate(alias?: string): string;
   /** `for share of <alias>`, likewise. */

@@ -83,13 +83,27 @@ export class SqliteSql implements Sql {
     rows: readonly (readonly Value[])[],
     suffix = '',
   ): Promise<{ changes: number }> {
-    this.scope.assertOpen();
-    const names = columns.map((column) => column.name).join(', ');
-    const marks = columns.map(() => '?').join(', ');
-    const statement = this.statements.prepare(`insert into ${table} (${names}) values (${marks}) ${suffix}`);
+    const statement = this.prepareInsert(table, columns, suffix);
     let changes = 0;
     for (const row of rows) changes += statement.run(...row).changes;
     return { changes };
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  async insertNumbered(
+    table: string,
+    columns: readonly Column[],
+    rows: readonly (readonly Value[])[],
+    unique: readonly string[],
+  ): Promise<(number | null)[]> {
+    const suffix = `on conflict (${unique.join(', ')}) do nothing`;
+    const statement = this.prepareInsert(table, columns, suffix);
+    return rows.map((row) => {
+      const { changes, lastInsertRowid } = statement.run(...row);
+      if (changes === 0) return null;
+      assertExact(Number(lastInsertRowid), 'no');
+      return Number(lastInsertRowid);
+    });
   }
 
   forUpdate(): string {
@@ -102,6 +116,13 @@ export class SqliteSql implements Sql {
 
   now(): Promise<number> {
     return Promise.resolve(this.clock.now());
+  }
+
+  private prepareInsert(table: string, columns: readonly Column[], suffix: string): Statement {
+    this.scope.assertOpen();
+    const names = columns.map((column) => column.name).join(', ');
+    const marks = columns.map(() => '?').join(', ');
+    return this.statements.prepare(`insert into ${table} (${names}) values (${marks}) ${suffix}`);
   }
 }
 

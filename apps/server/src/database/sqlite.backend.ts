@@ -12,6 +12,11 @@ import type { Sql } from './sql';
 /** How long a statement waits for another process (a backup tool, a shell) that holds the file. */
 const BUSY_TIMEOUT_MS = 5_000;
 const CACHE_KIB = 64 * 1_024;
+/**
+ * 32 MB of log before its pages are copied into the file (SQLite's default: 4 MB). Chunk ids are random, so every pack
+ * touches most pages of their index: copied less often, they are copied once for several packs.
+ */
+const CHECKPOINT_PAGES = 8_000;
 
 /**
  * One file, one writer connection behind a mutex, one read-only connection for reads: those never see an open
@@ -107,6 +112,7 @@ function prepareWriter(connection: BetterSqlite3.Database): void {
   connection.pragma('journal_mode = WAL');
   connection.pragma('synchronous = FULL');
   connection.pragma(`cache_size = -${String(CACHE_KIB)}`);
+  connection.pragma(`wal_autocheckpoint = ${String(CHECKPOINT_PAGES)}`);
   connection.pragma('temp_store = MEMORY');
   const mode = connection.pragma('journal_mode', { simple: true });
   const synchronous = connection.pragma('synchronous', { simple: true });
