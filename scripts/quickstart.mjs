@@ -4,6 +4,7 @@
 // demo folder, restores everything into a temporary folder, compares it with the originals, and says what was stored.
 // DIR is only ever read. With --once it ends there, with exit code 0 only if the comparison held.
 import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -91,7 +92,7 @@ async function agent(environment, words, { input = '', accept = [0] } = {}) {
 function makeDemo(folder) {
   mkdirSync(join(folder, 'notes', 'empty'), { recursive: true });
   writeFileSync(join(folder, 'notes', 'today.txt'), 'The first version of a note.\n');
-  writeFileSync(join(folder, 'large.bin'), Buffer.alloc(6 * 1024 * 1024, 'a demo of deduplication '));
+  writeFileSync(join(folder, 'large.bin'), randomBytes(6 * 1024 * 1024));
   writeFileSync(join(folder, 'read-only.txt'), 'Look, do not touch.\n', { mode: 0o444 });
   symlinkSync('notes/today.txt', join(folder, 'a-link'));
   utimesSync(join(folder, 'read-only.txt'), 1, 1);
