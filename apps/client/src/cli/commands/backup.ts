@@ -1,6 +1,7 @@
 import { lstatSync, readFileSync } from 'node:fs';
-import { isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type BackupOutcome, type PathProblem } from '../../backup/backup';
+import { normaliseRoots } from '../../backup/roots';
 import { runBackup } from '../../backup/run-backup';
 import { errorCode } from '../../system/error-code';
 import { encodeArgument } from '../argument-bytes';
@@ -29,21 +30,20 @@ export async function backup(world: World, output: Output, args: BackupArguments
   }
   const excludes = [...args.exclude, ...args.excludeFile.flatMap((file) => readPatterns(world, file))];
   // One missing path among others keeps what it held and makes the run partial; with none there, nothing can be meant.
-  if (!args.paths.some((path) => isThere(world, path))) {
-    throw new CliError(
-      'not-found',
-      `Nothing to back up: ${args.paths.map((path) => printableBytes(encodeArgument(path))).join(', ')} does not exist.`,
-    );
+  const roots = args.paths.map(encodeArgument);
+  const workingDirectory = encodeArgument(world.workingDirectory);
+  if (!normaliseRoots(roots, workingDirectory).some(isThere)) {
+    throw new CliError('not-found', `Nothing to back up: ${roots.map(printableBytes).join(', ')} does not exist.`);
   }
   const bar = new ProgressBar(world.stderr);
   const outcome = await withSession(world, async ({ api, settings, identity }) => {
     try {
       return await runBackup(
         {
-          roots: args.paths.map(encodeArgument),
+          roots,
           excludes,
           taskName: args.task,
-          workingDirectory: encodeArgument(world.workingDirectory),
+          workingDirectory,
           signal: world.signal,
           ...(output.isJson
             ? {}
@@ -82,19 +82,13 @@ function cancelled(): CliError {
 }
 
 /** False only with proof: what cannot be looked at may well be there. */
-function isThere(world: World, path: string): boolean {
-  const bytes = encodeArgument(path);
-  const absolute = isAbsolute(path) ? bytes : joinBytes(encodeArgument(world.workingDirectory), bytes);
+function isThere(root: Buffer): boolean {
   try {
-    lstatSync(absolute);
+    lstatSync(root);
     return true;
   } catch (error) {
     return errorCode(error) !== 'ENOENT';
   }
-}
-
-function joinBytes(folder: Buffer, name: Buffer): Buffer {
-  return Buffer.concat([folder, Buffer.from('/'), name]);
 }
 
 function readPatterns(world: World, file: string): string[] {
