@@ -47,6 +47,12 @@ eachDatabase('migrations', (open) => {
         `select name from sqlite_master where type = 'table' and sql like '%WITHOUT ROWID%' order by name`,
       ),
     );
-    expect(clustered.map((row) => row.name)).toEqual(['file_versions', 'list_refs', 'run_problems', 'settings']);
+    expect(clustered.map((row) => row.name)).toEqual([
+      'doomed_versions',
+      'file_versions',
+      'list_refs',
+      'run_problems',
+      'settings',
+    ]);
   });
 });

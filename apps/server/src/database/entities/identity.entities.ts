@@ -1,3 +1,4 @@
+import { PolicyColumns, policyColumns } from './retention.entities';
 import { smallKey, int, bigint, text, bytes, nullable, primary, type TableSpec } from './table';
 
 /** A named value of the installation (repository id, ...). */
@@ -25,7 +26,7 @@ export const domainsTable: TableSpec<DomainRow> = {
   columns: { no: smallKey, created_at: bigint },
 };
 
-export class UserRow {
+export class UserRow extends PolicyColumns {
   no!: number;
   /** UUID */
   id!: string;
@@ -50,6 +51,7 @@ export const usersTable: TableSpec<UserRow> = {
     domain_no: int,
     state: text,
     created_at: bigint,
+    ...policyColumns,
   },
   indices: [
     { name: 'users_id', columns: ['id'], isUnique: true },
@@ -57,7 +59,7 @@ export const usersTable: TableSpec<UserRow> = {
   ],
 };
 
-export class ClientRow {
+export class ClientRow extends PolicyColumns {
   no!: number;
   /** UUID */
   id!: string;
@@ -91,6 +93,7 @@ export const clientsTable: TableSpec<ClientRow> = {
     agent_version: nullable(text),
     last_seen_at: nullable(bigint),
     created_at: bigint,
+    ...policyColumns,
   },
   indices: [
     { name: 'clients_id', columns: ['id'], isUnique: true },

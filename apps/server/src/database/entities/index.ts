@@ -3,6 +3,7 @@ import type { Dialect } from '../sql';
 import { fileVersionsTable, pathsTable } from './catalog.entities';
 import { chunksTable, listRefsTable, packsTable } from './chunk.entities';
 import { clientsTable, domainsTable, settingsTable, usersTable } from './identity.entities';
+import { doomedVersionsTable, pinsTable, removalsTable } from './retention.entities';
 import { runProblemsTable, runsTable, tasksTable } from './run.entities';
 import { entityOf } from './table';
 
@@ -21,5 +22,8 @@ export function entitiesFor(dialect: Dialect): EntitySchema[] {
     entityOf(chunksTable, dialect),
     entityOf(listRefsTable, dialect),
     entityOf(packsTable, dialect),
+    entityOf(pinsTable, dialect),
+    entityOf(removalsTable, dialect),
+    entityOf(doomedVersionsTable, dialect),
   ];
 }

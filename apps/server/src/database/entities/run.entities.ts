@@ -1,7 +1,8 @@
-import { smallKey, int, bigint, text, bytes, nullable, primary, withDefault, type TableSpec } from './table';
+import { PolicyColumns, policyColumns } from './retention.entities';
+import { smallKey, int, bigint, flag, text, bytes, nullable, primary, withDefault, type TableSpec } from './table';
 
 /** What a client backs up: one line of runs. */
-export class TaskRow {
+export class TaskRow extends PolicyColumns {
   no!: number;
   /** UUID */
   id!: string;
@@ -15,6 +16,10 @@ export class TaskRow {
   /** Newest stamp that the task issued, ms. */
   last_stamp!: number;
   created_at!: number;
+  /** IANA name; null: the server's. */
+  time_zone!: string | null;
+  /** Retention works on the task until then at the latest, ms: no run starts. */
+  retention_until!: number;
 }
 
 export const tasksTable: TableSpec<TaskRow> = {
@@ -30,6 +35,9 @@ export const tasksTable: TableSpec<TaskRow> = {
     generation: withDefault(int, 0),
     last_stamp: withDefault(bigint, 0),
     created_at: bigint,
+    ...policyColumns,
+    time_zone: nullable(text),
+    retention_until: withDefault(bigint, 0),
   },
   indices: [
     { name: 'tasks_id', columns: ['id'], isUnique: true },
@@ -74,6 +82,8 @@ export class RunRow {
   new_bytes!: number;
   stored_bytes!: number;
   unsaved_count!: number;
+  /** 1: retention took versions that this snapshot showed. */
+  is_thinned!: number;
 }
 
 export const runsTable: TableSpec<RunRow> = {
@@ -107,6 +117,7 @@ export const runsTable: TableSpec<RunRow> = {
     new_bytes: withDefault(bigint, 0),
     stored_bytes: withDefault(bigint, 0),
     unsaved_count: withDefault(bigint, 0),
+    is_thinned: withDefault(flag, 0),
   },
   indices: [
     { name: 'runs_id', columns: ['id'], isUnique: true },
