@@ -21,7 +21,7 @@ module.exports = {
         'libs/engine is pure: no Nest, no ORM, no network, no file system; time, randomness and I/O are arguments.',
       severity: 'error',
       from: { path: '^libs/engine/src', pathNot: '\\.spec\\.ts$' },
-      to: { pathNot: '^libs/engine/src|^(node:)?(crypto|zlib|buffer|util)$' },
+      to: { pathNot: '^libs/engine/src|^node_modules/croner/|^(node:)?(crypto|zlib|buffer|util)$' },
     },
     {
       name: 'common-imports-only-validators-and-the-engine',

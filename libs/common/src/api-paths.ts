@@ -4,11 +4,24 @@ export const API = {
   login: '/api/login',
   users: '/api/register_user',
   registerClient: '/api/clients/register',
+  /** With an enrolment code and nothing else: {@link EnrolRequest} in, {@link RegisterClientAnswer} out. */
+  enrolClient: '/api/clients/enrol',
+  enrolmentCodes: '/api/enrolment_codes',
   /** Trades a client's secret for a JWT of at most 15 minutes. */
   agentToken: '/api/agent/token',
   /** The calls below carry an agent's JWT and act for its own client. */
   me: '/api/clients/me',
   task: (name: string) => `/api/clients/me/tasks/${encodeURIComponent(name)}`,
+  /** The agent changes its own secret: {@link ChangeSecretRequest} in, 204 out. */
+  mySecret: '/api/clients/me/secret',
+  /** `id`: `me` for an agent, else the client's UUID. */
+  config: (id: string) => `/api/clients/${id}/config`,
+  ping: (id: string) => `/api/clients/${id}/ping`,
+  log: (id: string) => `/api/clients/${id}/log`,
+  /** Long poll: {@link CommandsQuery} in the address, {@link CommandsAnswer} out. */
+  commands: (id: string) => `/api/clients/${id}/commands`,
+  /** {@link MissedRunsRequest} in, 204 out. */
+  missedRuns: (taskId: string) => `/api/tasks/${taskId}/missed`,
   snapshots: '/api/clients/me/snapshots',
   /** All runs of the client, newest first, a page at a time: {@link RunsQuery} in the address, {@link RunsAnswer} out. */
   runs: '/api/clients/me/runs',
@@ -27,6 +40,10 @@ export const API = {
   batch: (runId: string, sequence: number) => `/api/runs/${runId}/batches/${sequence}`,
   /** POST: told by the run's agent. GET: {@link RunProblemsQuery} in the address, {@link RunProblemsAnswer} out. */
   problems: (runId: string) => `/api/runs/${runId}/problems`,
+  /** {@link ProgressRequest} in, {@link ProgressAnswer} out. */
+  progress: (runId: string) => `/api/runs/${runId}/progress`,
+  /** {@link CommandOutputsRequest} in, 204 out. */
+  outputs: (runId: string) => `/api/runs/${runId}/outputs`,
   commit: (runId: string) => `/api/runs/${runId}/commit`,
   abort: (runId: string) => `/api/runs/${runId}/abort`,
   /** Entry stream (records) of everything at and below `?path=` (base64url of the path's bytes), in walk order. */

@@ -38,6 +38,11 @@ export class RegisterClientRequest {
   @IsOptional() @IsString() @MaxLength(255) hostName?: string;
   @IsOptional() @IsString() @MaxLength(32) platform?: string;
   @IsOptional() @IsString() @MaxLength(32) agentVersion?: string;
+  /**
+   * Makes the registration repeatable: the agent chooses its secret (256 random bits as 64 hex digits) and writes it down
+   * before it asks. Without it the server chooses.
+   */
+  @IsOptional() @Matches(/^[0-9a-f]{64}$/) secret?: string;
 }
 
 export interface RegisterClientAnswer {

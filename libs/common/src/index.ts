@@ -66,3 +66,60 @@ export {
   type RunsAnswer,
   type RunSummary,
 } from './run-history.dto';
+export {
+  AgentGrants,
+  ChangeClientConfigRequest,
+  ChangeClientRequest,
+  ClientsQuery,
+  CommandsQuery,
+  DueTask,
+  PingRequest,
+  Refusal,
+  type AgentCommand,
+  type ClientDetail,
+  type ClientsAnswer,
+  type ClientStatus,
+  type CommandsAnswer,
+  type ConfigAnswer,
+  type PingAnswer,
+  type TaskConfig,
+} from './client.dto';
+export {
+  ChangeSecretRequest,
+  CreateEnrolmentCodeRequest,
+  EnrolRequest,
+  type EnrolmentCodeAnswer,
+} from './enrolment.dto';
+export {
+  LOG_LEVELS,
+  LogLine,
+  LogRequest,
+  LogsQuery,
+  type LogAnswer,
+  type LogLevel,
+  type LogsAnswer,
+  type StoredLogLine,
+} from './log.dto';
+export {
+  CommandOutput,
+  CommandOutputsRequest,
+  MissedRunsRequest,
+  ProgressRequest,
+  type ProgressAnswer,
+  type RunCommandAnswer,
+  type RunProgress,
+  type RunTrigger,
+} from './run-report.dto';
+export {
+  ChangeTaskRequest,
+  CommandSpec,
+  CreateTaskRequest,
+  NAME,
+  OpenTaskRequest,
+  ScheduleSpec,
+  TaskDefinitionFields,
+  type TaskDefinition,
+  type TaskDetail,
+  type TaskOrigin,
+  type TasksAnswer,
+} from './task.dto';

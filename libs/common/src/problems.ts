@@ -6,6 +6,7 @@ export type ProblemKind =
   | 'not-found'
   | 'conflict'
   | 'too-large'
+  | 'too-many'
   | 'unavailable'
   | 'corrupt'
   | 'internal';
@@ -17,6 +18,7 @@ export const STATUS_OF_KIND: Readonly<Record<ProblemKind, number>> = {
   'not-found': 404,
   conflict: 409,
   'too-large': 413,
+  'too-many': 429,
   unavailable: 503,
   corrupt: 500,
   internal: 500,
@@ -30,6 +32,10 @@ export const PROBLEMS = {
   'client-revoked': 'forbidden',
   forbidden: 'forbidden',
   'not-found': 'not-found',
+  /** The change needs a sign-in of the last minutes: sign in again, then repeat it. */
+  'fresh-sign-in-required': 'forbidden',
+  /** The task or client is in another state than the call needs; the words say which. */
+  conflict: 'conflict',
   'name-taken': 'conflict',
   /** Another run of the task is active. */
   'run-active': 'conflict',
@@ -46,6 +52,8 @@ export const PROBLEMS = {
   /** The task's last run is still being undone; ask again after Retry-After. */
   'undo-in-progress': 'unavailable',
   'too-large': 'too-large',
+  /** Too many sign-ins went wrong; Retry-After says when to come again. */
+  'slow-down': 'too-many',
   unavailable: 'unavailable',
   'storage-unavailable': 'unavailable',
   'object-missing': 'corrupt',

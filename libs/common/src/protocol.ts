@@ -41,4 +41,9 @@ export const LIMITS = {
   problemBytesPerRun: 4 * 1024 * 1024,
   /** Bytes of all roots of a run: they stand in one record of its manifest, and in every list of snapshots. */
   rootBytes: 64 * 1024,
+  /** Log lines in one request, and characters of a line; longer ones are cut by the agent. */
+  logLines: 500,
+  logLineCharacters: 4_000,
+  /** Of one command's output, in UTF-8; the newest are kept. */
+  outputBytes: 64 * 1024,
 } as const;

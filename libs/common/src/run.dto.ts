@@ -15,6 +15,7 @@ import {
   Min,
   ValidateNested,
 } from 'class-validator';
+import { RUN_TRIGGERS, type RunTrigger } from './run-report.dto';
 
 const SAFE = Number.MAX_SAFE_INTEGER;
 
@@ -60,6 +61,18 @@ export class StartRunRequest {
   @IsOptional()
   @Matches(/^[0-9a-f]{64}$/)
   token?: string;
+
+  /** What made it start; default `command-line`. A queued run of the task is claimed by whatever start comes first. */
+  @IsOptional()
+  @IsIn(RUN_TRIGGERS)
+  trigger?: RunTrigger;
+
+  /** The due time (server time) that it starts for; of a made-up run: the newest that was missed. */
+  @IsOptional()
+  @IsInt()
+  @Min(0)
+  @Max(SAFE)
+  dueMs?: number;
 }
 
 export interface StartRunAnswer {
@@ -76,7 +89,9 @@ export interface StartRunAnswer {
   readAgainBase64: string[];
 }
 
-export type RunState = 'running' | 'committing' | 'undoing' | 'succeeded' | 'partial' | 'failed' | 'cancelled';
+/** `queued`: told to run, not started by its agent yet. `missed`: due, and never started. */
+export type RunState =
+  'queued' | 'running' | 'committing' | 'undoing' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed';
 
 /** `GET /api/runs/:id` */
 export interface RunAnswer {
@@ -100,6 +115,8 @@ export interface PackAnswer {
 
 export interface BatchAnswer {
   nextSequence: number;
+  /** True: the run is to end, see ProgressAnswer. */
+  isCancelRequested?: boolean;
 }
 
 export class RunProblemItem {

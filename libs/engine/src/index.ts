@@ -84,3 +84,4 @@ export {
   voidKey,
 } from './manifest';
 export { planPlacements } from './restore-plan';
+export { countDue, lastDueMs, nextDueMs, parseSchedule, type Schedule } from './schedule';
