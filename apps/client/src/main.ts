@@ -1,4 +1,5 @@
 import type * as Cli from './cli/cli';
+import type * as CompileCache from './state/compile-cache';
 
 // Nothing else may be loaded before this check: native modules crash an older Node instead of saying what is wrong.
 const MIN_NODE = 24;
@@ -8,6 +9,7 @@ if (Number.parseInt(process.versions.node, 10) < MIN_NODE) {
   );
   process.exitCode = 1;
 } else {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- an import would be loaded before the check
+  /* eslint-disable @typescript-eslint/no-require-imports -- an import would be loaded before the check */
+  (require('./state/compile-cache') as typeof CompileCache).useCompileCache();
   void (require('./cli/cli') as typeof Cli).main();
 }

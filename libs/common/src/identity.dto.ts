@@ -1,3 +1,5 @@
+// Its decorators need it, also where no Nest is loaded (tests).
+import 'reflect-metadata';
 import { IsBoolean, IsIn, IsOptional, IsString, IsUUID, Length, Matches, MaxLength } from 'class-validator';
 
 export const ROLES = ['admin', 'user', 'viewer'] as const;

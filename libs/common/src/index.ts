@@ -1,6 +1,4 @@
-// Decorators of the DTOs need it, also where no Nest is loaded (the agent, tests).
-import 'reflect-metadata';
-
+// The DTO files are loaded at first use (scripts/lazy-imports.mjs): the agent needs their types only, and starts without class-validator.
 export { API } from './api-paths';
 export {
   AgentTokenRequest,

@@ -1,3 +1,5 @@
+// Its decorators need it, also where no Nest is loaded (tests).
+import 'reflect-metadata';
 import { Type } from 'class-transformer';
 import { IsInt, IsOptional, Max, Min, Matches } from 'class-validator';
 import type { RunState } from './run.dto';

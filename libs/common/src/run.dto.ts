@@ -1,3 +1,5 @@
+// Its decorators need it, also where no Nest is loaded (tests).
+import 'reflect-metadata';
 import { Type } from 'class-transformer';
 import {
   ArrayMaxSize,

@@ -7,7 +7,7 @@ import { runCli } from './run-cli';
 
 /** The process's command line: runs it, sets the exit code, and lets the process end by itself. */
 export async function main(): Promise<void> {
-  const { stdin, stdout, stderr, env } = process;
+  const { stdout, stderr, env } = process;
   // Whoever reads our answer may stop reading (`| head`): not done, but nothing to shout about.
   for (const stream of [stdout, stderr]) {
     stream.on('error', (error) => {
@@ -24,7 +24,10 @@ export async function main(): Promise<void> {
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   process.exitCode = await runCli(processArguments(), {
     env,
-    stdin,
+    // Made at its first use: few commands read it, and Node takes longer to make it than to parse a command line.
+    get stdin() {
+      return process.stdin;
+    },
     stdout,
     stderr,
     workingDirectory: processDirectory(),

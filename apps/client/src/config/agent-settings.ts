@@ -1,6 +1,6 @@
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute } from 'node:path';
 import { killPointsFrom } from '#common';
+import { stateDirectory } from './state-directory';
 
 /** What the agent's environment sets; everything else is an argument of a command. */
 export interface AgentSettings {
@@ -30,15 +30,9 @@ export function loadAgentSettings(env: Environment = process.env): AgentSettings
 }
 
 function parseStateDir(env: Environment, problems: string[]): string {
-  const given = valueOf(env, 'HOLDFAST_STATE_DIR');
-  if (given !== undefined) {
-    if (!isAbsolute(given)) problems.push('HOLDFAST_STATE_DIR must be an absolute path');
-    return given;
-  }
-  if (process.platform !== 'win32' && process.getuid?.() === 0) return '/var/lib/holdfast';
-  const stateHome = valueOf(env, 'XDG_STATE_HOME');
-  const base = stateHome !== undefined && isAbsolute(stateHome) ? stateHome : join(homedir(), '.local', 'state');
-  return join(base, 'holdfast');
+  const directory = stateDirectory(env);
+  if (!isAbsolute(directory)) problems.push('HOLDFAST_STATE_DIR must be an absolute path');
+  return directory;
 }
 
 function parseNumber(

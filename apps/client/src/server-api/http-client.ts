@@ -1,6 +1,8 @@
-import { Readable } from 'node:stream';
+import * as http from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import * as https from 'node:https';
+import { pipeline, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Agent, type Dispatcher, errors, request } from 'undici';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '#common';
 import { parseProblem, ServerProblem, ServerUnreachableError } from './server-problem';
 import { errorCode } from '../system/error-code';
@@ -25,6 +27,7 @@ const NETWORK_CODES: readonly string[] = [
   'ENETUNREACH',
   'ENOTFOUND',
   'EPIPE',
+  'ERR_STREAM_PREMATURE_CLOSE',
   'ETIMEDOUT',
 ];
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -40,39 +43,95 @@ export const SYSTEM_CLOCK: RetryClock = {
 
 /** One server, its connections, and the translation of what can go wrong into this project's errors. */
 export class HttpClient {
-  private readonly agent = new Agent({
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: ANSWER_TIMEOUT_MS,
-    bodyTimeout: ANSWER_TIMEOUT_MS,
-  });
+  /** `node:https` is loaded for servers that need it only: it takes as long as the rest of this file's imports. */
+  private readonly door: typeof http | typeof https;
+  private readonly agent: http.Agent;
+  private readonly serverUrl: string;
 
   /** `signal` ends every call in flight. */
   constructor(
-    private readonly serverUrl: string,
+    serverUrl: string,
     private readonly signal: AbortSignal,
-  ) {}
+  ) {
+    this.serverUrl = serverUrl.replace(/\/+$/, '');
+    this.door = new URL(serverUrl).protocol === 'https:' ? https : http;
+    this.agent = new this.door.Agent({ keepAlive: true });
+  }
 
-  async close(): Promise<void> {
-    await this.agent.destroy();
+  /** Connections in use end too. */
+  close(): void {
+    this.agent.destroy();
   }
 
   /**
    * The answer's body as it comes. Throws ServerProblem for a refusal and TryAgainLater when the server is away, busy,
    * or something in front of it answers in its place.
    */
-  async open(call: HttpCall): Promise<Dispatcher.ResponseData> {
+  async open(call: HttpCall): Promise<IncomingMessage> {
     const answer = await this.send(call);
-    if (answer.statusCode >= 200 && answer.statusCode < 300 && answer.statusCode !== 202) return answer;
-    throw await this.refusal(call, answer);
+    const status = answer.statusCode ?? 0;
+    if (status >= 200 && status < 300 && status !== 202) return answer;
+    throw await this.refusal(call, answer, status);
   }
 
   /** The whole body, in memory: answers that are read like this are bounded. */
   async read(call: HttpCall): Promise<Buffer> {
-    const answer = await this.open(call);
+    return this.readBody(call, await this.open(call));
+  }
+
+  /** Streams a body; what breaks it midway is a TryAgainLater. */
+  async *stream(answer: IncomingMessage): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      yield* answer as AsyncIterable<Buffer>;
+    } catch (error) {
+      throw this.translate(error);
+    }
+  }
+
+  private async send(call: HttpCall): Promise<IncomingMessage> {
+    this.signal.throwIfAborted();
+    try {
+      return await this.exchange(call);
+    } catch (error) {
+      throw this.translate(error);
+    }
+  }
+
+  /** Resolves when the answer's head is there. */
+  private exchange(call: HttpCall): Promise<IncomingMessage> {
+    const headers = { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION), ...call.headers };
+    return new Promise((resolve, reject) => {
+      const request = this.door.request(new URL(this.serverUrl + call.path), {
+        agent: this.agent,
+        method: call.method,
+        headers,
+        signal: this.signal,
+      });
+      request.on('error', reject);
+      request.on('response', (answer) => {
+        // Answered before the body was sent: the rest of it is of no use to the server.
+        answer.once('end', () => {
+          if (!request.writableFinished) request.destroy();
+        });
+        resolve(answer);
+      });
+      limitWaits(request);
+      if (typeof call.body !== 'function') {
+        request.end(call.body);
+        return;
+      }
+      const body = Readable.from(call.body());
+      // Before the request hears of it: a body that fails is no network failure.
+      body.on('error', reject);
+      pipeline(body, request, () => undefined);
+    });
+  }
+
+  private async readBody(call: HttpCall, answer: IncomingMessage): Promise<Buffer> {
     const pieces: Buffer[] = [];
     let length = 0;
     try {
-      for await (const piece of answer.body as AsyncIterable<Buffer>) {
+      for await (const piece of answer as AsyncIterable<Buffer>) {
         length += piece.length;
         if (length > MAX_ANSWER_BYTES) throw new ServerUnreachableError(call.path, 'the answer is absurdly long');
         pieces.push(piece);
@@ -83,38 +142,12 @@ export class HttpClient {
     return Buffer.concat(pieces);
   }
 
-  /** Streams a body; what breaks it midway is a TryAgainLater. */
-  async *stream(answer: Dispatcher.ResponseData): AsyncGenerator<Buffer, void, undefined> {
-    try {
-      yield* answer.body as AsyncIterable<Buffer>;
-    } catch (error) {
-      throw this.translate(error);
-    }
-  }
-
-  private async send(call: HttpCall): Promise<Dispatcher.ResponseData> {
-    this.signal.throwIfAborted();
-    const body = typeof call.body === 'function' ? Readable.from(call.body()) : call.body;
-    try {
-      return await request(new URL(this.serverUrl.replace(/\/+$/, '') + call.path), {
-        dispatcher: this.agent,
-        method: call.method,
-        headers: { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION), ...call.headers },
-        signal: this.signal,
-        ...(body === undefined ? {} : { body }),
-      });
-    } catch (error) {
-      throw this.translate(error);
-    }
-  }
-
-  private async refusal(call: HttpCall, answer: Dispatcher.ResponseData): Promise<Error> {
-    const { statusCode } = answer;
+  private async refusal(call: HttpCall, answer: IncomingMessage, statusCode: number): Promise<Error> {
     let text: string;
     try {
-      text = await answer.body.text();
+      text = (await this.readBody(call, answer)).toString('utf8');
     } catch (error) {
-      return asError(this.translate(error));
+      return asError(error);
     }
     const problem = parseProblem(text, statusCode);
     if (BUSY_STATUSES.includes(statusCode) || statusCode === 202) {
@@ -132,12 +165,28 @@ export class HttpClient {
     if (/^ERR_TLS|CERT|SELF_SIGNED|^ERR_SSL/.test(code)) {
       return new ServerUnreachableError(this.serverUrl, `its certificate is not accepted (${code})`, { cause: error });
     }
-    const isOwn =
-      error instanceof errors.InvalidArgumentError || error instanceof errors.RequestContentLengthMismatchError;
-    if (isOwn || !(error instanceof errors.UndiciError || NETWORK_CODES.includes(code))) return error;
+    // HPE_: what came is no HTTP.
+    if (!NETWORK_CODES.includes(code) && !code.startsWith('HPE_')) return error;
     const reason = error instanceof Error && error.message !== '' ? error.message : code;
     return new TryAgainLater(reason, null, { cause: error });
   }
+}
+
+/** A connection must stand soon; after that, silence of any length up to ANSWER_TIMEOUT_MS may be work. */
+function limitWaits(request: ClientRequest): void {
+  const giveUp = (): void => {
+    request.destroy(Object.assign(new Error('it does not answer'), { code: 'ETIMEDOUT' }));
+  };
+  request.setTimeout(ANSWER_TIMEOUT_MS, giveUp);
+  request.once('socket', (socket) => {
+    if (!socket.connecting) return;
+    const timer = setTimeout(giveUp, CONNECT_TIMEOUT_MS);
+    const stop = (): void => {
+      clearTimeout(timer);
+    };
+    socket.once('secureConnect', stop).once('close', stop);
+    if (request.protocol === 'http:') socket.once('connect', stop);
+  });
 }
 
 function asError(error: unknown): Error {

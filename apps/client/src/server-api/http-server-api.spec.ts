@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dataChunkId, encodeKeys } from '#engine';
-import { SYSTEM_CLOCK } from './http-client';
+import { HttpClient, SYSTEM_CLOCK } from './http-client';
 import { HttpServerApi } from './http-server-api';
 import type { RetryClock } from './retry';
 import { ServerProblem, ServerUnreachableError } from './server-problem';
@@ -165,6 +165,46 @@ describe('a call to the server', () => {
       response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>nginx</h1>');
     });
     await expect(api.me()).rejects.toThrow(/no Holdfast server/);
+  });
+
+  it('takes an answer that comes before its body was read, and sends no more of it', async () => {
+    let sent = 0;
+    const refuse = createServer((_, response) => {
+      const body = JSON.stringify({ code: 'too-large', detail: 'because' });
+      response.writeHead(413, { 'content-type': 'application/json' }).end(body);
+    });
+    await new Promise<void>((resolve) => refuse.listen(0, '127.0.0.1', resolve));
+    const { port } = refuse.address() as AddressInfo;
+    const endless = async function* (): AsyncGenerator<Buffer> {
+      for (; ; sent++) yield await Promise.resolve(Buffer.alloc(65_536));
+    };
+    const client = new HttpClient(`http://127.0.0.1:${port}`, new AbortController().signal);
+    await expect(client.read({ method: 'POST', path: '/', body: endless })).rejects.toMatchObject({ status: 413 });
+    const sentBefore = sent;
+    refuse.closeAllConnections();
+    await new Promise((resolve) => refuse.close(resolve));
+    expect(sent - sentBefore).toBeLessThan(100);
+    client.close();
+  });
+
+  it('passes on what its own body fails with', async () => {
+    const failing = async function* (): AsyncGenerator<Buffer> {
+      yield await Promise.resolve(Buffer.alloc(1));
+      throw new Error('the disk is gone');
+    };
+    await expect(api.ranks(failing)).rejects.toThrow('the disk is gone');
+    expect(waits).toEqual([]);
+  });
+
+  it('ends a call in flight when it is closed', async () => {
+    let isAsked: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => (isAsked = resolve));
+    answers.push(() => {
+      isAsked();
+    });
+    const call = api.me();
+    await asked;
+    await Promise.all([expect(call).rejects.toThrow('closed'), api.close()]);
   });
 
   it('goes to a server that is published below a path', async () => {

@@ -180,9 +180,10 @@ export class HttpServerApi implements ServerApi {
     return this.stream({ method: 'POST', path: API.readChunks, headers, body: encodeKeys(keys) });
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.closing.abort(new ServerUnreachableError('close', 'the connection was closed'));
-    await this.http.close();
+    this.http.close();
+    return Promise.resolve();
   }
 
   private async json<T>(call: HttpCall): Promise<T> {

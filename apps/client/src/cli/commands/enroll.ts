@@ -1,4 +1,3 @@
-import { RegisterClientRequest } from '#common';
 import { loadIdentity, saveIdentity } from '../../state/identity';
 import { makeStateDirectory } from '../../state/durable-write';
 import { CliError, ExitCode } from '../failure';
@@ -35,15 +34,12 @@ export async function enroll(world: World, output: Output, args: EnrollArguments
   const api = world.connect({ serverUrl });
   try {
     const { access_token } = await api.login(args.username, password);
-    const { clientId, secret } = await api.registerClient(
-      access_token,
-      Object.assign(new RegisterClientRequest(), {
-        name: clientName,
-        hostName: world.hostName,
-        platform: process.platform,
-        agentVersion: AGENT_VERSION,
-      }),
-    );
+    const { clientId, secret } = await api.registerClient(access_token, {
+      name: clientName,
+      hostName: world.hostName,
+      platform: process.platform,
+      agentVersion: AGENT_VERSION,
+    });
     saveIdentity(settings.stateDir, { serverUrl, clientId, clientName, secret }, killPointsOf(settings));
     await output.answer({ clientId, name: clientName, server: serverUrl }, [
       `Enrolled as "${printableBytes(Buffer.from(clientName))}" at ${serverUrl}. Back up a folder: holdfast backup PATH`,
