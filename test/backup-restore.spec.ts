@@ -10,9 +10,8 @@ import {
 } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { randomUUID } from 'node:crypto';
-import { Client } from 'pg';
 import { differences, itWith } from './support/judge';
+import { postgresSettings } from './support/postgres';
 import { AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
 import { buildOddTree } from './support/tree';
 
@@ -21,21 +20,6 @@ interface BackupDocument {
   state: 'succeeded' | 'partial';
   unsaved: { path: string; reason: string }[];
   notes: { path: string; reason: string }[];
-}
-
-/** The settings that put a server on a fresh PostgreSQL database; the function drops it. */
-async function postgresSettings(): Promise<{ settings: Record<string, string>; drop: () => Promise<void> }> {
-  const base = process.env['TEST_POSTGRES_URL'];
-  if (base === undefined) throw new Error('TEST_POSTGRES_URL is not set: run the tests through jest.config.js');
-  const name = `journey_${randomUUID().replaceAll('-', '')}`;
-  const run = async (sql: string): Promise<void> => {
-    const client = new Client({ connectionString: `${base}/postgres` });
-    await client.connect();
-    await client.query(sql);
-    await client.end();
-  };
-  await run(`create database ${name}`);
-  return { settings: { DATABASE_URL: `${base}/${name}` }, drop: () => run(`drop database ${name} with (force)`) };
 }
 
 describe.each(['sqlite', 'postgres'] as const)('the main road on %s', (kind) => {

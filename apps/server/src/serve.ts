@@ -82,7 +82,8 @@ async function localUrl(app: NestExpressApplication): Promise<string> {
 /** Without DATABASE_URL, which holds a password. */
 function describe(settings: ServerSettings): string {
   const database = settings.databaseUrl === null ? `SQLite ${settings.databasePath}` : 'PostgreSQL';
-  return `${database}, storage ${settings.storagePath}`;
+  const storage = settings.s3 === null ? settings.storagePath : `S3 ${settings.s3.bucket}/${settings.s3.prefix}`;
+  return `${database}, storage ${storage}`;
 }
 
 /** Errors that were written for the operator without a stack; others are faults and show all they know. */

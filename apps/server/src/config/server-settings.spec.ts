@@ -37,6 +37,48 @@ describe('loadServerSettings', () => {
     });
   });
 
+  it('keeps objects on local disk without S3_BUCKET, in S3 with it, and takes a path style for an endpoint', () => {
+    expect(loadServerSettings({ S3_PREFIX: 'a', BACKUP_STORAGE_PATH: '/srv' }).s3).toBeNull();
+    expect(loadServerSettings({ S3_BUCKET: 'team', BACKUP_STORAGE_PATH: '/srv' }).s3).toEqual({
+      bucket: 'team',
+      endpoint: null,
+      region: 'us-east-1',
+      credentials: null,
+      prefix: '',
+      storageClass: null,
+      forcePathStyle: false,
+      createBucket: false,
+    });
+    const settings = loadServerSettings({
+      S3_BUCKET: 'team',
+      S3_ENDPOINT: 'http://127.0.0.1:9000',
+      S3_PREFIX: 'backups/one/',
+      AWS_ACCESS_KEY_ID: 'id',
+      AWS_SECRET_ACCESS_KEY: 'key',
+      S3_CREATE_BUCKET: 'true',
+    });
+    expect(settings.s3).toMatchObject({
+      endpoint: 'http://127.0.0.1:9000',
+      credentials: { accessKeyId: 'id', secretAccessKey: 'key' },
+      prefix: 'backups/one/',
+      forcePathStyle: true,
+      createBucket: true,
+    });
+  });
+
+  it.each([
+    ['S3_BUCKET', { S3_BUCKET: 'no/bucket' }],
+    ['S3_ENDPOINT', { S3_ENDPOINT: 'minio:9000/path' }],
+    ['S3_PREFIX', { S3_PREFIX: '/from/root' }],
+    ['S3_PREFIX', { S3_PREFIX: 'a//b' }],
+    ['S3_STORAGE_CLASS', { S3_STORAGE_CLASS: 'GLACIER' }],
+    ['S3_FORCE_PATH_STYLE', { S3_FORCE_PATH_STYLE: 'yes' }],
+    ['S3_CREATE_BUCKET', { S3_CREATE_BUCKET: '1' }],
+    ['AWS_SECRET_ACCESS_KEY', { AWS_ACCESS_KEY_ID: 'only-this' }],
+  ])('refuses a wrong %s (%j)', (name, env) => {
+    expect(() => loadServerSettings({ S3_BUCKET: 'team', ...env })).toThrow(name);
+  });
+
   it('reports all bad settings at once, by name and reason, never by value', () => {
     const env = {
       PORT: '8o00',

@@ -1,5 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { killPointsFrom } from '#common';
+import { readS3Settings, type S3Settings } from './s3-settings';
 import { isWellKnownSecret, MIN_SECRET_KEY_CHARACTERS } from './secret-rules';
 
 /** What the operator decided, read once at start by {@link loadServerSettings}. */
@@ -12,6 +15,10 @@ export class ServerSettings {
   databasePath = './data/holdfast.sqlite';
   /** Root of the local disk backend; generated secrets and the upload spool live in it too. */
   storagePath = './data';
+  /** S3 when set, else local disk at {@link storagePath}. */
+  s3: S3Settings | null = null;
+  /** With S3: where uploads rest until they are stored. The local disk backend spools beside its objects. */
+  spoolPath = join(tmpdir(), 'holdfast-spool');
   /** Name of the admin made at the first start; null: `admin`. */
   adminUsername: string | null = null;
   /** null: generated at the first start. */
@@ -83,6 +90,12 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
     settings.storagePath = text;
     return null;
   });
+  read('SPOOL_PATH', (text) => {
+    if (text.includes('\0')) return 'must be a path of a directory';
+    settings.spoolPath = text;
+    return null;
+  });
+  settings.s3 = readS3Settings(value, (problem) => problems.push(problem));
   read('ADMIN_USERNAME', (text) => {
     if (!/^[^\p{Cc}]{1,128}$/u.test(text)) return 'must have 1 to 128 characters and no control characters';
     settings.adminUsername = text;

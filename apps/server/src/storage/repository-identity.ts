@@ -126,15 +126,15 @@ function usedStorage(what: string): DomainError {
   return new DomainError(
     'storage-unavailable',
     `The database is empty, but the storage already holds a repository (${what}). Restore the database that belongs to it ` +
-      '(DATABASE_PATH or DATABASE_URL), or give this server a new storage (BACKUP_STORAGE_PATH). Nothing was changed.',
+      '(DATABASE_PATH or DATABASE_URL), or give this server a new storage (BACKUP_STORAGE_PATH, or S3_BUCKET and S3_PREFIX). Nothing was changed.',
   );
 }
 
 function anotherRepository(stored: string, known: string): DomainError {
   return new DomainError(
     'storage-unavailable',
-    `The storage holds repository ${stored}, the database belongs to ${known}. Set BACKUP_STORAGE_PATH and ` +
-      'DATABASE_PATH (or DATABASE_URL) to two that belong together. Nothing was changed.',
+    `The storage holds repository ${stored}, the database belongs to ${known}. Set BACKUP_STORAGE_PATH (or S3_BUCKET ` +
+      'and S3_PREFIX) and DATABASE_PATH (or DATABASE_URL) to two that belong together. Nothing was changed.',
   );
 }
 
@@ -142,6 +142,6 @@ function storageGone(id: string): DomainError {
   return new DomainError(
     'storage-unavailable',
     `The storage has no ${REPOSITORY_KEY}, but the database belongs to repository ${id}. Is its disk mounted at ` +
-      'BACKUP_STORAGE_PATH? Nothing was changed.',
+      'BACKUP_STORAGE_PATH (or do S3_BUCKET and S3_PREFIX name another place)? Nothing was changed.',
   );
 }

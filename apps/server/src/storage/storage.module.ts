@@ -1,10 +1,13 @@
 import { Global, Module } from '@nestjs/common';
 import type { KillPoints } from '#common';
+import { Clock } from '../config/clock';
 import { KILL_POINTS } from '../config/kill-points.token';
 import { ServerSettings } from '../config/server-settings';
 import { KillPointStorage } from './kill-point.storage';
 import { LocalDiskStorage } from './local-disk.storage';
+import { openOwnSpool } from './own-spool';
 import { RepositoryIdentity } from './repository-identity';
+import { openS3 } from './s3/open-s3';
 import { type Storage, STORAGE } from './storage';
 
 @Global()
@@ -12,12 +15,17 @@ import { type Storage, STORAGE } from './storage';
   providers: [
     {
       provide: STORAGE,
-      inject: [ServerSettings, KILL_POINTS],
-      useFactory: async (settings: ServerSettings, killPoints: KillPoints): Promise<Storage> =>
-        new KillPointStorage(await LocalDiskStorage.open(settings.storagePath), killPoints),
+      inject: [ServerSettings, Clock, KILL_POINTS],
+      useFactory: async (settings: ServerSettings, clock: Clock, killPoints: KillPoints): Promise<Storage> =>
+        new KillPointStorage(await openBackend(settings, clock), killPoints),
     },
     RepositoryIdentity,
   ],
   exports: [STORAGE, RepositoryIdentity],
 })
 export class StorageModule {}
+
+async function openBackend({ s3, spoolPath, storagePath }: ServerSettings, clock: Clock): Promise<Storage> {
+  if (s3 === null) return LocalDiskStorage.open(storagePath);
+  return openS3(s3, await openOwnSpool(spoolPath), clock.now());
+}

@@ -1,0 +1,288 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  CreateMultipartUploadCommand,
+  DeleteBucketCommand,
+  DeleteObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutBucketLifecycleConfigurationCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
+import { FaultProxy } from '../../../../../test/support/fault-proxy';
+import { describeWithS3, s3Server } from '../../../../../test/support/s3-server';
+import type { S3Settings } from '../../config/s3-settings';
+import { StartError } from '../../config/start-error';
+import { describeStorageContract, packKey } from '../storage.contract';
+import { openS3 } from './open-s3';
+import type { S3Storage } from './s3.storage';
+
+const QUICK = { attempts: 4, firstPauseMs: 5, maxPauseMs: 20 };
+
+async function settingsOf(changes: Partial<S3Settings> = {}): Promise<S3Settings> {
+  const { endpoint, accessKeyId, secretAccessKey } = await s3Server();
+  return {
+    bucket: `test-${randomUUID()}`,
+    endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId, secretAccessKey },
+    prefix: 'team/backups/',
+    storageClass: null,
+    forcePathStyle: true,
+    createBucket: true,
+    ...changes,
+  };
+}
+
+async function removeBucket({ client, settings }: S3Storage): Promise<void> {
+  const Bucket = settings.bucket;
+  for (;;) {
+    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket }));
+    if (Contents.length === 0) break;
+    for (const { Key } of Contents) await client.send(new DeleteObjectCommand({ Bucket, Key }));
+  }
+  await client.send(new DeleteBucketCommand({ Bucket }));
+  client.destroy();
+}
+
+async function openTemporary() {
+  const storage = await openS3(await settingsOf(), tmpdir(), Date.now(), QUICK);
+  return { storage, close: () => removeBucket(storage) };
+}
+
+describeWithS3('S3', () => {
+  describeStorageContract('S3', openTemporary);
+
+  describe('S3Storage', () => {
+    let storage: S3Storage;
+    let proxy: FaultProxy;
+    let through: S3Storage;
+
+    beforeAll(async () => {
+      storage = await openS3(await settingsOf(), tmpdir(), Date.now(), QUICK);
+      proxy = await FaultProxy.before(storage.settings.endpoint ?? '');
+      through = await openS3({ ...storage.settings, endpoint: proxy.endpoint }, tmpdir(), Date.now(), QUICK);
+      await storage.put('repository.json', { bytes: Buffer.from('{}') });
+    });
+    beforeEach(() => {
+      proxy.seen.length = 0;
+    });
+    afterAll(async () => {
+      through.client.destroy();
+      await proxy.close();
+      await removeBucket(storage);
+    });
+
+    it('writes below its prefix only, and lists nothing that is not its own', async () => {
+      const { client, settings } = storage;
+      const Bucket = settings.bucket;
+      await client.send(new PutObjectCommand({ Bucket, Key: packKey(900), Body: 'elsewhere' }));
+      await client.send(
+        new PutObjectCommand({ Bucket, Key: `${settings.prefix}notes.txt`, Body: 'a person was here' }),
+      );
+      await storage.put(packKey(901), { bytes: Buffer.from('x') });
+      const found = [];
+      for await (const { key } of storage.list('')) found.push(key);
+      expect(found).toEqual([packKey(901), 'repository.json']);
+      expect(await storage.stat(packKey(900))).toBeNull();
+      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix: 'packs/' }));
+      expect(Contents.map(({ Key }) => Key)).toEqual([packKey(900)]);
+    });
+
+    it.each([
+      ['500', { type: 'answer', status: 500, code: 'InternalError' }],
+      ['503 slow down', { type: 'answer', status: 503, code: 'SlowDown' }],
+      ['a cut request', { type: 'cut-request', afterBytes: 100_000 }],
+    ] as const)('stores in spite of %s, bytes and files', async (_, fault) => {
+      const bytes = randomBytes(400_000);
+      const file = join(await mkdtemp(join(tmpdir(), 'holdfast-s3-')), 'body');
+      await writeFile(file, bytes);
+      proxy.fail('PUT', fault, 2);
+      await through.put(packKey(1), { bytes });
+      proxy.fail('PUT', fault, 2);
+      await through.put(packKey(2), { file, length: bytes.length });
+      expect((await storage.get(packKey(1))).equals(bytes)).toBe(true);
+      expect((await storage.get(packKey(2))).equals(bytes)).toBe(true);
+      await rm(join(file, '..'), { recursive: true });
+    });
+
+    it.each([
+      ['500', { type: 'answer', status: 500, code: 'InternalError' }],
+      ['503 slow down', { type: 'answer', status: 503, code: 'SlowDown' }],
+      ['a cut answer', { type: 'cut-answer', afterBytes: 200_000 }],
+    ] as const)('reads in spite of %s, at once and as a stream', async (_, fault) => {
+      const bytes = randomBytes(400_000);
+      await storage.put(packKey(3), { bytes });
+      proxy.fail('GET', fault, 2);
+      expect((await through.get(packKey(3))).equals(bytes)).toBe(true);
+      proxy.fail('GET', fault, 2);
+      const pieces: Buffer[] = [];
+      for await (const piece of await through.stream(packKey(3))) pieces.push(piece as Buffer);
+      expect(Buffer.concat(pieces).equals(bytes)).toBe(true);
+    });
+
+    it('calls a server that keeps failing unavailable, never absent, after the attempts that are set', async () => {
+      proxy.fail('GET', { type: 'answer', status: 503, code: 'SlowDown' }, QUICK.attempts);
+      await expect(through.get(packKey(3), { offset: 0, length: 5 })).rejects.toMatchObject({
+        code: 'storage-unavailable',
+      });
+      expect(proxy.seen).toHaveLength(QUICK.attempts);
+      proxy.fail('HEAD', { type: 'answer', status: 500, code: 'InternalError' }, QUICK.attempts);
+      await expect(through.stat(packKey(3))).rejects.toMatchObject({ code: 'storage-unavailable' });
+    });
+
+    it('takes a bare 404 for no proof of absence', async () => {
+      await storage.put(packKey(4), { bytes: Buffer.from('x') });
+      proxy.fail('HEAD', { type: 'answer', status: 404, code: 'NotFound' });
+      await expect(through.stat(packKey(4))).rejects.toMatchObject({ code: 'storage-unavailable' });
+      proxy.fail('GET', { type: 'answer', status: 404, code: 'NotFound' });
+      await expect(through.get(packKey(4), { offset: 0, length: 1 })).rejects.toMatchObject({
+        code: 'storage-unavailable',
+      });
+    });
+
+    it('does not ask again what S3 refuses', async () => {
+      proxy.fail('PUT', { type: 'answer', status: 403, code: 'AccessDenied' });
+      await expect(through.put(packKey(5), { bytes: Buffer.from('x') })).rejects.toMatchObject({
+        code: 'storage-unavailable',
+        message: expect.stringContaining('access denied') as string,
+      });
+      expect(proxy.seen).toHaveLength(1);
+    });
+
+    it('says of an archived object that it is archived', async () => {
+      proxy.fail('GET', { type: 'answer', status: 403, code: 'InvalidObjectState' });
+      await expect(through.get(packKey(4), { offset: 0, length: 1 })).rejects.toMatchObject({
+        code: 'storage-unavailable',
+        message: expect.stringContaining('archive') as string,
+      });
+    });
+
+    it('calls a missing bucket unavailable', async () => {
+      const nowhere = { ...storage.settings, bucket: `gone-${randomUUID()}` };
+      const made = await openS3(nowhere, tmpdir(), Date.now(), QUICK);
+      await made.client.send(new DeleteBucketCommand({ Bucket: nowhere.bucket }));
+      await expect(made.stat(packKey(1))).rejects.toMatchObject({ code: 'storage-unavailable' });
+      await expect(made.get(packKey(1), { offset: 0, length: 1 })).rejects.toMatchObject({
+        code: 'storage-unavailable',
+      });
+      made.client.destroy();
+    });
+
+    it('stores a body of several parts, and leaves no part behind when it cannot', async () => {
+      const directory = await mkdtemp(join(tmpdir(), 'holdfast-s3-'));
+      const file = join(directory, 'manifest');
+      const handle = await open(file, 'w');
+      const length = 64 * 1024 * 1024 + 1_000_000;
+      const last = randomBytes(1_000_000);
+      await handle.truncate(length);
+      await handle.write(last, 0, last.length, length - last.length);
+      await handle.close();
+      proxy.fail('PUT', { type: 'answer', status: 503, code: 'SlowDown' }, 1);
+      await through.put(packKey(6), { file, length });
+      expect(await storage.stat(packKey(6))).toEqual({ length });
+      expect((await storage.get(packKey(6), { offset: length - 1_000_000, length: 1_000_000 })).equals(last)).toBe(
+        true,
+      );
+
+      proxy.fail('PUT', { type: 'answer', status: 403, code: 'AccessDenied' }, 1);
+      await expect(through.put(packKey(7), { file, length })).rejects.toMatchObject({ code: 'storage-unavailable' });
+      expect(await storage.stat(packKey(7))).toBeNull();
+      const { Uploads = [] } = await storage.client.send(
+        new ListMultipartUploadsCommand({ Bucket: storage.settings.bucket }),
+      );
+      expect(Uploads).toEqual([]);
+      await rm(directory, { recursive: true });
+    });
+  });
+
+  describe('openS3', () => {
+    const opened: S3Storage[] = [];
+    const openWith = async (settings: S3Settings, nowMs = Date.now()) => {
+      const storage = await openS3(settings, tmpdir(), nowMs, QUICK);
+      opened.push(storage);
+      return storage;
+    };
+    afterEach(async () => {
+      for (const storage of opened.splice(0)) await removeBucket(storage);
+    });
+
+    it('makes a missing bucket only when it is told to', async () => {
+      const settings = await settingsOf();
+      await expect(openWith({ ...settings, createBucket: false })).rejects.toThrow(/S3_CREATE_BUCKET/);
+      await openWith(settings);
+      await openS3({ ...settings, createBucket: false }, tmpdir(), Date.now(), QUICK);
+    });
+
+    it('says which right is missing', async () => {
+      const storage = await openWith(await settingsOf());
+      const proxy = await FaultProxy.before(storage.settings.endpoint ?? '');
+      const settings = { ...storage.settings, endpoint: proxy.endpoint };
+      const denied = { type: 'answer', status: 403, code: 'AccessDenied' } as const;
+      try {
+        for (const [method, right] of [
+          ['PUT', 's3:PutObject'],
+          ['GET', 's3:GetObject'],
+          ['DELETE', 's3:DeleteObject'],
+        ] as const) {
+          proxy.fail(method, denied);
+          const failure = await openS3(settings, tmpdir(), Date.now(), QUICK).catch((error: unknown) => error);
+          expect(failure).toBeInstanceOf(StartError);
+          expect((failure as Error).message).toContain(right);
+        }
+      } finally {
+        await proxy.close();
+      }
+    });
+
+    it('refuses wrong keys without showing them', async () => {
+      const storage = await openWith(await settingsOf());
+      const credentials = { accessKeyId: 'testkey', secretAccessKey: 'planted-secret' };
+      const failure = await openS3({ ...storage.settings, credentials }, tmpdir(), Date.now(), QUICK).catch(
+        (error: unknown) => error,
+      );
+      expect(failure).toBeInstanceOf(StartError);
+      expect((failure as Error).message).not.toContain('planted-secret');
+    });
+
+    it('refuses a lifecycle rule that would delete backups, and minds no other', async () => {
+      const storage = await openWith(await settingsOf());
+      const setRule = (Prefix: string) =>
+        storage.client.send(
+          new PutBucketLifecycleConfigurationCommand({
+            Bucket: storage.settings.bucket,
+            LifecycleConfiguration: {
+              Rules: [{ ID: 'tidy', Status: 'Enabled', Filter: { Prefix }, Expiration: { Days: 30 } }],
+            },
+          }),
+        );
+      const again = () => openS3(storage.settings, tmpdir(), Date.now(), QUICK);
+      for (const prefix of ['', 'team/', 'team/backups/packs/']) {
+        await setRule(prefix);
+        await expect(again()).rejects.toThrow(/lifecycle rule "tidy"/);
+      }
+      await setRule('logs/');
+      await again();
+    });
+
+    it('aborts uploads that were abandoned under its prefix, and leaves the others', async () => {
+      const storage = await openWith(await settingsOf());
+      const Bucket = storage.settings.bucket;
+      const begin = (Key: string) => storage.client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+      await begin(`${storage.settings.prefix}${packKey(1)}`);
+      const other = await begin('elsewhere');
+      const uploads = async () =>
+        ((await storage.client.send(new ListMultipartUploadsCommand({ Bucket }))).Uploads ?? []).map(({ Key }) => Key);
+      await openS3(storage.settings, tmpdir(), Date.now(), QUICK);
+      expect(await uploads()).toHaveLength(2);
+      await openS3(storage.settings, tmpdir(), Date.now() + 25 * 3_600_000, QUICK);
+      expect(await uploads()).toEqual(['elsewhere']);
+      const { AbortMultipartUploadCommand } = await import('@aws-sdk/client-s3');
+      await storage.client.send(
+        new AbortMultipartUploadCommand({ Bucket, Key: 'elsewhere', UploadId: other.UploadId }),
+      );
+    });
+  });
+});

@@ -1,0 +1,114 @@
+import { once } from 'node:events';
+import {
+  createServer,
+  type IncomingMessage,
+  request,
+  type RequestOptions,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** What the proxy does with one request instead of passing it on. */
+export type Fault =
+  | { readonly type: 'answer'; readonly status: number; readonly code: string }
+  /** Takes the request and never answers. */
+  | { readonly type: 'silence' }
+  /** Passes the request on and the answer back, but ends the connection after so many bytes of its body. */
+  | { readonly type: 'cut-answer'; readonly afterBytes: number }
+  /** Ends the connection after so many bytes of the request's body; the server behind sees it cut as well. */
+  | { readonly type: 'cut-request'; readonly afterBytes: number };
+
+/** Stands before a real server and fails requests on order. */
+export class FaultProxy {
+  private readonly faults: { readonly method: string; readonly fault: Fault }[] = [];
+  /** Methods and paths of the requests that arrived, failed ones too. */
+  readonly seen: string[] = [];
+
+  private constructor(
+    private readonly server: Server,
+    private readonly target: URL,
+  ) {}
+
+  static async before(endpoint: string): Promise<FaultProxy> {
+    const server = createServer();
+    const proxy = new FaultProxy(server, new URL(endpoint));
+    server.on('request', (incoming, answer) => {
+      proxy.handle(incoming, answer);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return proxy;
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** The next `count` requests of the method meet the fault. */
+  fail(method: string, fault: Fault, count = 1): void {
+    for (let n = 0; n < count; n += 1) this.faults.push({ method, fault });
+  }
+
+  async close(): Promise<void> {
+    this.server.closeAllConnections();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+
+  private handle(incoming: IncomingMessage, answer: ServerResponse): void {
+    this.seen.push(`${incoming.method ?? ''} ${incoming.url ?? ''}`);
+    const index = this.faults.findIndex(({ method }) => method === incoming.method);
+    const fault = index === -1 ? undefined : this.faults.splice(index, 1)[0]?.fault;
+    switch (fault?.type) {
+      case 'answer':
+        incoming.resume();
+        incoming.once('end', () => {
+          answer.writeHead(fault.status, { 'content-type': 'application/xml' });
+          answer.end(`<?xml version="1.0"?><Error><Code>${fault.code}</Code><Message>on order</Message></Error>`);
+        });
+        return;
+      case 'silence':
+        incoming.resume();
+        return;
+      default:
+        this.pass(incoming, answer, fault);
+    }
+  }
+
+  private pass(
+    incoming: IncomingMessage,
+    answer: ServerResponse,
+    fault: Extract<Fault, { afterBytes: number }> | undefined,
+  ): void {
+    const { hostname, port } = this.target;
+    const { method, url, headers } = incoming;
+    const options: RequestOptions = { hostname, port, method, path: url, headers };
+    const outgoing = request(options, (found) => {
+      answer.writeHead(found.statusCode ?? 502, found.headers);
+      let count = 0;
+      found.on('data', (bytes: Buffer) => {
+        count += bytes.length;
+        if (fault?.type === 'cut-answer' && count > fault.afterBytes) {
+          answer.write(bytes.subarray(0, Math.max(0, bytes.length - (count - fault.afterBytes))), () => {
+            answer.destroy();
+          });
+          found.destroy();
+        } else answer.write(bytes);
+      });
+      found.on('end', () => answer.end());
+      found.on('error', () => answer.destroy());
+    });
+    outgoing.on('error', () => answer.destroy());
+    let sent = 0;
+    incoming.on('data', (bytes: Buffer) => {
+      sent += bytes.length;
+      if (fault?.type === 'cut-request' && sent > fault.afterBytes) {
+        outgoing.destroy();
+        incoming.destroy();
+      } else outgoing.write(bytes);
+    });
+    incoming.on('end', () => outgoing.end());
+    incoming.on('error', () => outgoing.destroy());
+  }
+}
