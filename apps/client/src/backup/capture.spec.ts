@@ -16,7 +16,8 @@ import {
 import { randomBytes } from 'node:crypto';
 import { decodeList, decodeXattrs, type ContentRef, keyString } from '#engine';
 import { DirectoryHandle } from '../system/directory-handle';
-import { type NativeCalls, nativeCalls, SystemCallError } from '../system/native-calls';
+import { type NativeCalls, nativeCalls } from '../system/native-calls';
+import { SystemCallError } from '../system/system-call-error';
 import { capture, type Captured, type CaptureTools } from './capture';
 import { ContentReader } from './content-reader';
 import { HardLinks } from './hard-links';
@@ -41,7 +42,13 @@ afterEach(() => {
 /** Captures `name`; `onChunk` runs while the file is read. */
 async function captureFile(
   name: string,
-  options: { onChunk?: () => void; native?: NativeCalls | null; beforeRead?: () => void; nowMs?: number } = {},
+  options: {
+    onChunk?: () => void;
+    native?: NativeCalls | null;
+    beforeRead?: () => void;
+    nowMs?: number;
+    isFull?: boolean;
+  } = {},
 ): Promise<Captured> {
   const native = options.native === undefined ? nativeCalls() : options.native;
   const tools: CaptureTools = {
@@ -50,6 +57,12 @@ async function captureFile(
     hardLinks: new HardLinks(),
     linkedContents,
     sink: {
+      tryAdd: (chunk) => {
+        if (options.isFull === true) return false;
+        chunks.set(keyString(chunk), Buffer.from(chunk.bytes));
+        options.onChunk?.();
+        return true;
+      },
       add: async (chunk) => {
         chunks.set(keyString(chunk), Buffer.from(chunk.bytes));
         options.onChunk?.();
@@ -82,6 +95,49 @@ describe('reading a file', () => {
       },
     });
     expect(captured).toMatchObject({ type: 'saved', entry: { size: 5_000_004 } });
+  });
+
+  it.each([
+    ['the native calls', nativeCalls()],
+    ["Node's calls", null],
+  ])('is read again when it is small too, by %s', async (_, native) => {
+    writeFileSync(work.path('a'), 'small');
+    let isFirst = true;
+    const onChunk = () => {
+      if (isFirst) appendFileSync(work.path('a'), 'er');
+      isFirst = false;
+    };
+    const captured = await captureFile('a', { native, onChunk });
+    expect(captured.type === 'saved' && bytesOf(captured.entry.content).toString()).toBe('smaller');
+  });
+
+  it.each([
+    ['the native calls', nativeCalls()],
+    ["Node's calls", null],
+  ])('is unsaved when it is small and goes on changing, by %s', async (_, native) => {
+    writeFileSync(work.path('a'), 'small');
+    const onChunk = () => {
+      appendFileSync(work.path('a'), 'x');
+    };
+    const captured = await captureFile('a', { native, onChunk });
+    expect(captured).toEqual({ type: 'unsaved', reason: 'it changed while it was read, twice' });
+  });
+
+  it('waits when the sink has no room, and is the same then', async () => {
+    writeFileSync(work.path('a'), 'small');
+    const atOnce = await captureFile('a');
+    chunks.clear();
+    expect(await captureFile('a', { isFull: true })).toEqual(atOnce);
+    expect([...chunks.values()].map(String)).toEqual(['small']);
+  });
+
+  it('leaves no trace in the time of access', async () => {
+    writeFileSync(work.path('a'), 'small');
+    utimesSync(work.path('a'), 1_000, 2_000);
+    for (const native of [nativeCalls(), null]) {
+      await captureFile('a', { native });
+      expect(lstatSync(work.path('a')).atimeMs).toBe(1_000_000);
+    }
   });
 
   it('is unsaved when it goes on changing', async () => {
@@ -200,6 +256,7 @@ describe('extended attributes', () => {
     native && {
       ...native,
       listXattrs: () => [...values.keys()].map((name) => Buffer.from(name)),
+      listXattrsOfFile: () => [...values.keys()].map((name) => Buffer.from(name)),
       getXattr: (_, name) => {
         const value = values.get(name.toString());
         if (value instanceof Buffer) return value;

@@ -1,11 +1,11 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, readlinkSync } from 'node:fs';
 import {
-  type ContentRef,
   type Detection,
   encodeXattrs,
   type Entry,
   type EntryKind,
   MAX_INLINE_XATTR_BYTES,
+  MIN_CHUNK_BYTES,
 } from '#engine';
 import { decodeDeviceNumber } from '../system/device-number';
 import { describeError, isSystemError } from '../system/error-code';
@@ -16,7 +16,8 @@ import type { ContentReader, ReadFile } from './content-reader';
 import { mayHaveHoles } from './extents';
 import type { HardLinks } from './hard-links';
 import type { LinkedContents } from './linked-contents';
-import { readXattrs } from './read-xattrs';
+import { isSame, OpenedFile } from './opened-file';
+import { type ReadXattrs, readXattrs } from './read-xattrs';
 import type { Standing } from './scanner';
 
 /** What stands at a path, as it was seen before it is read. */
@@ -56,14 +57,27 @@ class ChangedError extends Error {}
 /** A file whose ctime is so near to the reading may change again without a new ctime: it is read again next time. */
 const RACY_NS = 2_000_000_000n;
 
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-
 /**
  * Reads what stands at a path: metadata, and a file's content, which goes to the sink. What it returns was true at one
  * moment: the stat before and the one after reading are the same. What changes meanwhile is read once more at once;
  * what then changes again, vanishes or cannot be read is 'unsaved' with a reason. Errors of the sink pass.
+ * Mostly it returns at once: a promise for each of a million small files costs more than reading it.
  */
-export async function capture(subject: Subject, tools: CaptureTools): Promise<Captured> {
+export function capture(subject: Subject, tools: CaptureTools): Captured | Promise<Captured> {
+  return captureAtOnce(subject, tools) ?? captureInTurn(subject, tools);
+}
+
+/** Null when it takes more than one chunk, has to wait for the sink, or does not go smoothly: captureInTurn does it, and names what is wrong. */
+function captureAtOnce(subject: Subject, tools: CaptureTools): Captured | null {
+  try {
+    return subject.kind === 'file' ? smallFileAtOnce(subject, tools) : otherAtOnce(subject, tools);
+  } catch (error) {
+    if (error instanceof ChangedError || isSystemError(error)) return null;
+    throw error;
+  }
+}
+
+async function captureInTurn(subject: Subject, tools: CaptureTools): Promise<Captured> {
   try {
     return await attempt(subject, tools);
   } catch (error) {
@@ -94,46 +108,49 @@ class SinkError extends Error {
 }
 
 async function attempt(subject: Subject, tools: CaptureTools): Promise<Captured> {
-  const sink: ChunkSink = {
+  const { sink } = tools;
+  const guarded: ChunkSink = {
+    tryAdd: (chunk) => sink.tryAdd(chunk),
     add: async (chunk) => {
       try {
-        await tools.sink.add(chunk);
+        await sink.add(chunk);
       } catch (error) {
         throw new SinkError(error);
       }
     },
   };
-  return subject.kind === 'file' ? attemptFile(subject, tools, sink) : attemptOther(subject, tools, sink);
+  return subject.kind === 'file' ? attemptFile(subject, tools, guarded) : attemptOther(subject, tools, guarded);
+}
+
+function smallFileAtOnce(subject: Subject, tools: CaptureTools): Captured | null {
+  const { at, stat } = subject;
+  if (stat.size > MIN_CHUNK_BYTES || mayHaveHoles(stat)) return null;
+  const startedMs = tools.now();
+  const opened = OpenedFile.open(at, tools.native?.files ?? null);
+  try {
+    if (!opened.isStill(stat)) return null;
+    const known = tools.linkedContents?.find(stat) ?? null;
+    const file = known?.read ?? tools.reader.readAtOnce({ ...tools, fd: opened.fd, size: Number(stat.size) });
+    const attributes = file === null ? null : inlineAttributes(readXattrs(at, tools.native, opened.fd));
+    if (file === null || attributes === null) return null;
+    return savedFile(subject, tools, { opened, file, attributes, readMs: known?.readMs ?? startedMs });
+  } finally {
+    opened.close();
+  }
 }
 
 async function attemptFile(subject: Subject, tools: CaptureTools, sink: ChunkSink): Promise<Captured> {
   const { at, stat } = subject;
   const startedMs = tools.now();
-  const fd = openSync(at.parent.child(at.name), OPEN_FLAGS);
+  const opened = OpenedFile.open(at, tools.native?.files ?? null);
   try {
-    if (!isSame(fstatSync(fd, { bigint: true }), stat)) throw new ChangedError();
+    if (!opened.isStill(stat)) throw new ChangedError();
     const known = tools.linkedContents?.find(stat) ?? null;
-    const file = known?.read ?? (await readContent(fd, stat, tools, sink));
-    // Racy is what was racy when the bytes were read, under whichever name.
-    const readMs = known?.readMs ?? startedMs;
-    const attributes = await readAttributes(subject, tools, sink);
-    if (!file.isComplete || !isSame(fstatSync(fd, { bigint: true }), stat)) throw new ChangedError();
-    tools.linkedContents?.remember(stat, file, readMs);
-    const isSparse = file.hasHoles || (tools.native === null && mayHaveHoles(stat));
-    return {
-      type: 'saved',
-      entry: {
-        ...commonFields(subject, tools),
-        size: Number(stat.size),
-        content: file.content,
-        ...attributes.fields,
-        ...(isSparse ? { isSparse: true } : {}),
-      },
-      detection: detectionOf(subject, readMs, attributes.problem !== null),
-      problem: attributes.problem,
-    };
+    const file = known?.read ?? (await readContent(opened.fd, stat, tools, sink));
+    const attributes = await storedAttributes(readXattrs(at, tools.native, opened.fd), sink);
+    return savedFile(subject, tools, { opened, file, attributes, readMs: known?.readMs ?? startedMs });
   } finally {
-    closeSync(fd);
+    opened.close();
   }
 }
 
@@ -142,17 +159,59 @@ function readContent(fd: number, stat: BigIntStats, tools: CaptureTools, sink: C
   return reader.read({ fd, size: Number(stat.size), mayHaveHoles: mayHaveHoles(stat), sink, onBytes });
 }
 
-async function attemptOther(subject: Subject, tools: CaptureTools, sink: ChunkSink): Promise<Captured> {
-  const { at, stat, kind } = subject;
+interface FileRead {
+  readonly opened: OpenedFile;
+  readonly file: ReadFile;
+  readonly attributes: Attributes;
+  /** Racy is what was racy when the bytes were read, under whichever name. */
+  readonly readMs: number;
+}
+
+/** What was read of a file, if it is true: throws ChangedError. */
+function savedFile(subject: Subject, tools: CaptureTools, { opened, file, attributes, readMs }: FileRead): Captured {
+  const { stat } = subject;
+  if (!file.isComplete || !opened.isStill(stat)) throw new ChangedError();
+  tools.linkedContents?.remember(stat, file, readMs);
+  const isSparse = file.hasHoles || (tools.native === null && mayHaveHoles(stat));
+  return {
+    type: 'saved',
+    entry: {
+      ...commonFields(subject, tools),
+      size: Number(stat.size),
+      content: file.content,
+      ...attributes.fields,
+      ...(isSparse ? { isSparse: true } : {}),
+    },
+    detection: detectionOf(subject, readMs, attributes.problem !== null),
+    problem: attributes.problem,
+  };
+}
+
+function otherAtOnce(subject: Subject, tools: CaptureTools): Captured | null {
   const startedMs = tools.now();
+  const attributes = inlineAttributes(readXattrs(subject.at, tools.native, null));
+  return attributes === null ? null : savedOther(subject, tools, { attributes, startedMs });
+}
+
+async function attemptOther(subject: Subject, tools: CaptureTools, sink: ChunkSink): Promise<Captured> {
+  const startedMs = tools.now();
+  const attributes = await storedAttributes(readXattrs(subject.at, tools.native, null), sink);
+  return savedOther(subject, tools, { attributes, startedMs });
+}
+
+/** What was seen of a path that is no file, if it is true: throws ChangedError. */
+function savedOther(
+  subject: Subject,
+  tools: CaptureTools,
+  { attributes, startedMs }: { readonly attributes: Attributes; readonly startedMs: number },
+): Captured {
+  const { at, stat, kind } = subject;
   const isDevice = kind === 'character-device' || kind === 'block-device';
   const linkTarget = kind === 'symlink' ? readlinkSync(at.parent.child(at.name), { encoding: 'buffer' }) : null;
-  const attributes = await readAttributes(subject, tools, sink);
   const after = at.parent.lstat(at.name);
   const hasChanged = !isSame(after, stat);
   // In a busy directory names come and go all the time: it is saved as it was before, and looked at again next time.
   if (hasChanged && !(kind === 'directory' && after.ino === stat.ino && after.isDirectory())) throw new ChangedError();
-  const detection = detectionOf(subject, startedMs, hasChanged || attributes.problem !== null);
   return {
     type: 'saved',
     entry: {
@@ -163,23 +222,27 @@ async function attemptOther(subject: Subject, tools: CaptureTools, sink: ChunkSi
       ...(linkTarget === null ? {} : { linkTarget }),
       ...(isDevice ? { device: decodeDeviceNumber(stat.rdev) } : {}),
     },
-    detection,
+    detection: detectionOf(subject, startedMs, hasChanged || attributes.problem !== null),
     problem: attributes.problem,
   };
 }
 
-async function readAttributes(
-  subject: Subject,
-  tools: CaptureTools,
-  sink: ChunkSink,
-): Promise<{ fields: Pick<Entry, 'xattrs' | 'xattrContent'>; problem: string | null }> {
-  const { at } = subject;
-  const { xattrs, problem } = readXattrs(at.parent.child(at.name), tools.native);
+interface Attributes {
+  readonly fields: Pick<Entry, 'xattrs' | 'xattrContent'>;
+  readonly problem: string | null;
+}
+
+/** Null: they are too long to stand in the entry. */
+function inlineAttributes({ xattrs, problem }: ReadXattrs): Attributes | null {
   if (xattrs.length === 0) return { fields: {}, problem };
-  const encoded = encodeXattrs(xattrs);
-  if (encoded.length <= MAX_INLINE_XATTR_BYTES) return { fields: { xattrs }, problem };
-  const xattrContent: ContentRef | null = await storeBytes(encoded, sink);
-  return { fields: xattrContent === null ? {} : { xattrContent }, problem };
+  return encodeXattrs(xattrs).length <= MAX_INLINE_XATTR_BYTES ? { fields: { xattrs }, problem } : null;
+}
+
+async function storedAttributes(read: ReadXattrs, sink: ChunkSink): Promise<Attributes> {
+  const inline = inlineAttributes(read);
+  if (inline !== null) return inline;
+  const xattrContent = await storeBytes(encodeXattrs(read.xattrs), sink);
+  return { fields: xattrContent === null ? {} : { xattrContent }, problem: read.problem };
 }
 
 function commonFields(
@@ -206,9 +269,4 @@ function detectionOf({ stat, isMount }: Subject, startedMs: number, isDoubtful: 
     isMount,
     isRacy: isDoubtful || stat.ctimeNs > BigInt(startedMs) * 1_000_000n - RACY_NS,
   };
-}
-
-function isSame(a: BigIntStats, b: BigIntStats): boolean {
-  const isSameFile = a.ino === b.ino && a.dev === b.dev && a.mode === b.mode && a.rdev === b.rdev;
-  return isSameFile && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }

@@ -1,7 +1,10 @@
 import { ContentBuilder, type ContentRef, cutLength, dataChunkId, type PlainChunk } from '#engine';
 
-/** Takes the chunks of what is read. It copies the bytes it keeps, and resolves when it can take more. */
+/** Takes the chunks of what is read. It copies the bytes it keeps. */
 export interface ChunkSink {
+  /** False: there is no room for it just now. Nothing happened then; add() waits for room. Does not throw. */
+  tryAdd(chunk: PlainChunk): boolean;
+  /** Resolves when it can take more. */
   add(chunk: PlainChunk): Promise<void>;
 }
 

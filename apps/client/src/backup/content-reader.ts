@@ -31,6 +31,26 @@ export class ContentReader {
 
   constructor(private readonly native: NativeCalls | null) {}
 
+  /**
+   * A file of at most MIN_CHUNK_BYTES, which is one chunk, without holes and without a promise. Null when the sink has no room
+   * for it: read() then waits for it. Throws what the file system throws.
+   */
+  readAtOnce({ fd, size, sink, onBytes }: Omit<ReadOptions, 'mayHaveHoles'>): ReadFile | null {
+    const { buffer } = this;
+    let length = 0;
+    while (length < size) {
+      const count = readSync(fd, buffer, length, size - length, length);
+      if (count === 0) return { content: null, hasHoles: false, isComplete: false };
+      length += count;
+    }
+    if (size === 0) return { content: null, hasHoles: false, isComplete: true };
+    const bytes = buffer.subarray(0, size);
+    const id = dataChunkId(bytes);
+    if (!sink.tryAdd({ id, height: 0, bytes })) return null;
+    onBytes(size);
+    return { content: { id, height: 0, size }, hasHoles: false, isComplete: true };
+  }
+
   /** Throws what the file system throws. Holes are fed as zeros without being read. */
   async read({ fd, size, mayHaveHoles, sink, onBytes }: ReadOptions): Promise<ReadFile> {
     const extents = new Extents(fd, size, mayHaveHoles ? this.native : null);

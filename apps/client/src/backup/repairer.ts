@@ -17,9 +17,16 @@ class DirectSink implements ChunkSink {
 
   constructor(private readonly uploader: Uploader) {}
 
+  tryAdd(chunk: PlainChunk): boolean {
+    if (this.window.has(chunk)) return true;
+    if (!this.window.hasRoomFor(chunk) || this.window.isFull) return false;
+    this.window.addChunk(chunk);
+    return true;
+  }
+
   async add(chunk: PlainChunk): Promise<void> {
-    if (this.window.has(chunk)) return;
-    if (!this.window.hasRoomFor(chunk) || this.window.isFull) await this.flush();
+    if (this.tryAdd(chunk)) return;
+    await this.flush();
     this.window.addChunk(chunk);
   }
 

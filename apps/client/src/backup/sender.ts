@@ -25,16 +25,25 @@ export class Sender implements ChunkSink {
     private readonly afterWindow: () => Promise<void>,
   ) {}
 
+  tryAdd(chunk: PlainChunk): boolean {
+    if (this.failure !== null) return false;
+    if (this.window.has(chunk)) return true;
+    if (!this.window.hasRoomFor(chunk) || this.window.isFull) return false;
+    this.window.addChunk(chunk);
+    return true;
+  }
+
   async add(chunk: PlainChunk): Promise<void> {
-    if (this.window.has(chunk)) return;
-    if (!this.window.hasRoomFor(chunk) || this.window.isFull) await this.rotate();
+    if (this.tryAdd(chunk)) return;
+    await this.rotate();
     this.window.addChunk(chunk);
   }
 
-  /** After the chunks that it needs. */
-  async step(step: Step): Promise<void> {
-    if (this.window.isFull) await this.rotate();
+  /** After the chunks that it needs. Undefined: it was taken at once. */
+  step(step: Step): Promise<void> | undefined {
+    if (this.window.isFull || this.failure !== null) return this.stepInTurn(step);
     this.window.addStep(step);
+    return undefined;
   }
 
   /** Everything was added: resolves when everything was sent. */
@@ -43,6 +52,11 @@ export class Sender implements ChunkSink {
     await this.uploading;
     await this.recording;
     this.throwFailure();
+  }
+
+  private async stepInTurn(step: Step): Promise<void> {
+    await this.rotate();
+    this.window.addStep(step);
   }
 
   private async rotate(): Promise<void> {

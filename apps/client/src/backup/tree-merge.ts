@@ -11,7 +11,7 @@ import { describeError, isSystemError } from '../system/error-code';
 import { kindOf } from '../system/kind-of';
 import { Absence } from './absence';
 import { Breather } from './breathe';
-import { capture, type CaptureTools } from './capture';
+import { capture, type Captured, type CaptureTools } from './capture';
 import { decide, type Decision, type DirectoryState, type NowFacts } from './decide';
 import type { ProblemLog } from './problem-log';
 import type { Seen, Sighting } from './scanner';
@@ -30,6 +30,8 @@ export interface TreeMergeParts {
   /** Called for every path. Throws to end the run. */
   readonly onPath: (path: Buffer) => void;
 }
+
+type KeepReason = Extract<Decision, { do: 'keep' }>['why'];
 
 /** A directory that the merge is in. */
 interface Frame {
@@ -66,11 +68,19 @@ export class TreeMerge {
       const path = merged.now?.path ?? merged.old?.path;
       if (path === undefined) continue;
       this.parts.onPath(path);
-      await this.leaveAllBut(path);
-      await this.visit(path, merged.old === undefined ? null : openVersion(merged.old), merged.now ?? null);
-      await this.breather.breathe();
+      if (this.isLeaving(path)) await this.leaveAllBut(path);
+      // Most paths are dealt with at once: nothing is awaited for them.
+      const visiting = this.visit(path, merged.old === undefined ? null : openVersion(merged.old), merged.now ?? null);
+      if (visiting !== undefined) await visiting;
+      const pause = this.breather.breathe();
+      if (pause !== undefined) await pause;
     }
     await this.leaveAllBut(null);
+  }
+
+  private isLeaving(path: Buffer): boolean {
+    const top = this.frames.at(-1);
+    return top !== undefined && !isWithin(path, top.path);
   }
 
   /** Leaves the directories that `path` is not in. */
@@ -82,7 +92,7 @@ export class TreeMerge {
     }
   }
 
-  private async visit(path: Buffer, old: OldVersion | null, now: Sighting | null): Promise<void> {
+  private visit(path: Buffer, old: OldVersion | null, now: Sighting | null): Promise<void> | undefined {
     const { selection } = this.parts;
     const seen = now?.type === 'seen' ? now : null;
     if (seen?.kind === 'directory') this.parts.tools.hardLinks.seeDirectory(seen.stat.dev, path);
@@ -93,40 +103,47 @@ export class TreeMerge {
       isSelected: now !== null || selection.isSelected(path, isOldDirectory),
       parent: this.parentState(path),
     });
-    await this.act(decision, path, old, now);
+    return this.act(decision, path, old, now);
   }
 
-  private async act(decision: Decision, path: Buffer, old: OldVersion | null, now: Sighting | null): Promise<void> {
-    const { sender, problems } = this.parts;
+  /** Undefined: nothing need be waited for. */
+  private act(
+    decision: Decision,
+    path: Buffer,
+    old: OldVersion | null,
+    now: Sighting | null,
+  ): Promise<void> | undefined {
     const seen = now?.type === 'seen' ? now : null;
-    const isOldDirectory = old?.entry.kind === 'directory';
     switch (decision.do) {
       case 'save':
-        if (seen !== null) await this.save(seen, old);
-        return;
+        return seen === null ? undefined : this.save(seen, old);
       case 'carry':
-        if (old !== null) await sender.step(carryStep(old.line));
         if (seen?.kind === 'directory') this.enter(seen);
-        return;
+        return old === null ? undefined : this.parts.sender.step(carryStep(old.line));
       case 'keep':
-        if (this.parentState(path) === 'gone') await this.takeBackClosings();
-        if (decision.why === 'lost-mount') {
-          problems.addUnsaved(path, 'a file system was mounted here and is not now: what was saved of it is kept');
-        } else if (now?.type === 'unavailable') {
-          problems.addUnsaved(path, now.reason);
-        } else if (this.parentState(path) !== 'kept') {
-          problems.addUnsaved(path, 'whether it still exists cannot be told: what was saved of it is kept');
-        }
-        if (old !== null) await sender.step(carryStep(old.line));
-        if (isOldDirectory || seen?.kind === 'directory') this.shut(path, seen);
-        return;
+        return this.keep(decision.why, path, old, now);
       case 'close':
-        if (old !== null) await this.close(path, old, decision.reason);
-        return;
+        return old === null ? undefined : this.close(path, old, decision.reason);
       case 'ignore':
-        if (now?.type === 'unavailable') problems.addUnsaved(path, now.reason);
+        if (now?.type === 'unavailable') this.parts.problems.addUnsaved(path, now.reason);
         if (seen?.kind === 'directory') this.shut(path, seen);
+        return undefined;
     }
+  }
+
+  private async keep(why: KeepReason, path: Buffer, old: OldVersion | null, now: Sighting | null): Promise<void> {
+    const { sender, problems } = this.parts;
+    const seen = now?.type === 'seen' ? now : null;
+    if (this.parentState(path) === 'gone') await this.takeBackClosings();
+    if (why === 'lost-mount') {
+      problems.addUnsaved(path, 'a file system was mounted here and is not now: what was saved of it is kept');
+    } else if (now?.type === 'unavailable') {
+      problems.addUnsaved(path, now.reason);
+    } else if (this.parentState(path) !== 'kept') {
+      problems.addUnsaved(path, 'whether it still exists cannot be told: what was saved of it is kept');
+    }
+    if (old !== null) await sender.step(carryStep(old.line));
+    if (old?.entry.kind === 'directory' || seen?.kind === 'directory') this.shut(path, seen);
   }
 
   private async close(path: Buffer, old: OldVersion, reason: CloseReason): Promise<void> {
@@ -171,29 +188,33 @@ export class TreeMerge {
     }
   }
 
-  private async save(seen: Seen, old: OldVersion | null): Promise<void> {
+  private save(seen: Seen, old: OldVersion | null): Promise<void> | undefined {
+    const captured = capture(seen, this.parts.tools);
+    if (captured instanceof Promise) return captured.then((later) => this.send(seen, old, later));
+    return this.send(seen, old, captured);
+  }
+
+  private send(seen: Seen, old: OldVersion | null, captured: Captured): Promise<void> | undefined {
     const { path } = seen;
     const { sender } = this.parts;
-    const step = await this.read(seen, old);
+    const step = this.stepOf(seen, old, captured);
     const isOldDirectory = old?.entry.kind === 'directory';
     if (step === null) {
       // Never a closing: the old version stays, and so does what is below it.
-      if (old !== null) await sender.step(carryStep(old.line));
       if (isOldDirectory || seen.kind === 'directory') this.shut(path, seen);
-      return;
+      return old === null ? undefined : sender.step(carryStep(old.line));
     }
     if (isOldDirectory && seen.kind !== 'directory') {
       this.push(path, 'replaced', step);
-      return;
+      return undefined;
     }
-    await sender.step(step);
     if (seen.kind === 'directory') this.enter(seen);
+    return sender.step(step);
   }
 
   /** Null when it could not be saved; the reason is in the log. */
-  private async read(seen: Seen, old: OldVersion | null): Promise<Step | null> {
-    const { problems, tools } = this.parts;
-    const captured = await capture(seen, tools);
+  private stepOf(seen: Seen, old: OldVersion | null, captured: Captured): Step | null {
+    const { problems } = this.parts;
     if (captured.type === 'unsaved') {
       problems.addUnsaved(seen.path, captured.reason);
       return null;

@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type NativeCalls, nativeCalls, SystemCallError } from '../system/native-calls';
+import { type NativeCalls, nativeCalls } from '../system/native-calls';
+import { SystemCallError } from '../system/system-call-error';
 import { FakeServer, Sandbox } from './testing';
 
 /** The real calls, some of them replaced. */

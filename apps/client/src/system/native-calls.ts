@@ -1,19 +1,7 @@
-import { constants } from 'node:os';
 import type * as Koffi from 'koffi';
 import { type DeviceNumber, encodeDeviceNumber } from './device-number';
-
-/** A system call failed: `code` is the errno's name (ENOENT, EACCES, ...), as in Node's own errors. */
-export class SystemCallError extends Error {
-  readonly code: string;
-  readonly syscall: string;
-
-  constructor(syscall: string, code: string, path: Buffer | null) {
-    super(`${code}: ${syscall}${path === null ? '' : ` '${path.toString()}'`}`);
-    this.name = 'SystemCallError';
-    this.code = code;
-    this.syscall = syscall;
-  }
-}
+import { bindFileCalls, type FileCalls } from './file-calls';
+import { errnoName, SystemCallError } from './system-call-error';
 
 type NodeKind = 'fifo' | 'character-device' | 'block-device';
 
@@ -22,8 +10,12 @@ type NodeKind = 'fifo' | 'character-device' | 'block-device';
  * are bytes: use them with DirectoryHandle.child(). They block, and throw SystemCallError.
  */
 export interface NativeCalls {
+  /** The calls that read a file, where the C library has them all. */
+  readonly files: FileCalls | null;
   /** Names of all extended attributes, as the kernel lists them; empty where the file system has none. */
   listXattrs(path: Buffer): Buffer[];
+  /** The same of an open file: no path is resolved. */
+  listXattrsOfFile(fd: number): Buffer[];
   /** ENODATA: there is no such attribute. */
   getXattr(path: Buffer, name: Buffer): Buffer;
   setXattr(path: Buffer, name: Buffer, value: Buffer): void;
@@ -78,7 +70,8 @@ function load(): { calls: NativeCalls | null; problem: string | null } {
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded lazily: a missing binary must not stop the agent
     const koffi = require('koffi') as typeof Koffi;
-    return { calls: bind(koffi, loadLibc(koffi)), problem: null };
+    const libc = loadLibc(koffi);
+    return { calls: { ...bind(koffi, libc), files: bindOptional(() => bindFileCalls(koffi, libc)) }, problem: null };
   } catch (error) {
     return { calls: null, problem: `the native library cannot be loaded: ${String(error)}` };
   }
@@ -92,9 +85,10 @@ function loadLibc(koffi: typeof Koffi): Koffi.LibraryHandle {
   }
 }
 
-function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): NativeCalls {
+function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls, 'files'> {
   const func = (name: string, result: string, args: string[]): Call => libc.func(name, result, args) as Call;
   const pointer = 'const void *';
+  const flistxattr = func('flistxattr', 'int64', ['int', 'void *', 'size_t']);
   const llistxattr = func('llistxattr', 'int64', [pointer, 'void *', 'size_t']);
   const lgetxattr = func('lgetxattr', 'int64', [pointer, pointer, 'void *', 'size_t']);
   const lsetxattr = func('lsetxattr', 'int', [pointer, pointer, pointer, 'size_t', 'int']);
@@ -111,13 +105,14 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): NativeCalls {
   };
   // One buffer for all answers: calls are synchronous, and what is returned is copied out of it.
   const answer = Buffer.allocUnsafeSlow(XATTR_MAX_BYTES);
+  const namesFrom = (syscall: string, path: Buffer | null, length: number | bigint): Buffer[] => {
+    if (length === 0 || (length < 0 && errnoName(koffi.errno()) === 'ENOTSUP')) return [];
+    return splitNames(answer.subarray(0, check(syscall, path, length)));
+  };
 
   return {
-    listXattrs: (path) => {
-      const length = llistxattr(terminated(path), answer, answer.length);
-      if (length < 0 && errnoName(koffi.errno()) === 'ENOTSUP') return [];
-      return splitNames(answer.subarray(0, check('llistxattr', path, length)));
-    },
+    listXattrs: (path) => namesFrom('llistxattr', path, llistxattr(terminated(path), answer, answer.length)),
+    listXattrsOfFile: (fd) => namesFrom('flistxattr', null, flistxattr(fd, answer, answer.length)),
     getXattr: (path, name) => {
       const length = lgetxattr(terminated(path), terminated(name), answer, answer.length);
       return Buffer.from(answer.subarray(0, check('lgetxattr', path, length)));
@@ -154,8 +149,8 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): NativeCalls {
   };
 }
 
-/** Before glibc 2.33 mknod was no exported function, before 2.28 there was no renameat2; musl got it late. */
-function bindOptional(bindCall: () => Call): Call | null {
+/** Before glibc 2.33 mknod was no exported function, before 2.28 there was no renameat2 and no statx; musl got them late. */
+function bindOptional<T>(bindCall: () => T): T | null {
   try {
     return bindCall();
   } catch {
@@ -189,11 +184,4 @@ function timespecs(atimeNs: bigint, mtimeNs: bigint): Buffer {
     bytes.writeBigInt64LE(nanoseconds, 16 * index + 8);
   });
   return bytes;
-}
-
-function errnoName(errno: number): string {
-  const found = Object.entries(constants.errno).find(([, number]) => number === errno);
-  // Node names EOPNOTSUPP and ENOTSUP alike on Linux (95).
-  if (found === undefined) return `E${errno}`;
-  return found[0] === 'EOPNOTSUPP' ? 'ENOTSUP' : found[0];
 }
