@@ -101,9 +101,23 @@ function statFields(pid) {
   return text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
-function cpuSeconds(pid) {
+/** CPU time of a process and of its children that ended. */
+export function cpuSeconds(pid) {
   const fields = statFields(pid);
   return (Number(fields[11]) + Number(fields[12]) + Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND;
+}
+
+/** The same with all that the process started and that still runs. */
+export function treeCpuSeconds(pid) {
+  return [pid, ...descendants(pid)].reduce((sum, each) => sum + cpuSecondsOr(each, 0), 0);
+}
+
+function cpuSecondsOr(pid, otherwise) {
+  try {
+    return cpuSeconds(pid);
+  } catch {
+    return otherwise;
+  }
 }
 
 function childrenCpuSeconds() {
@@ -111,8 +125,8 @@ function childrenCpuSeconds() {
   return (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND;
 }
 
-/** 0 when the process is gone. */
-function peakBytes(pid) {
+/** The highest resident size (VmHWM) so far; 0 when the process is gone. */
+export function peakBytes(pid) {
   try {
     const match = /^VmHWM:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
     return match === null ? 0 : Number(match[1]) * 1_024;
@@ -122,7 +136,7 @@ function peakBytes(pid) {
 }
 
 /** Lets the peak start anew at what the process holds now. */
-function forgetPeak(pid) {
+export function forgetPeak(pid) {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 

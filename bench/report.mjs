@@ -113,7 +113,7 @@ export function renderPage(results) {
 ${results.startedAt}, \`${options.command}\`, seed ${options.seed}. Engines interleaved in every phase, ${options.repeat} times; figures are medians.
 Before each timed command: \`sync\`, and everything that it reads was read once (warm page cache).
 
-- Machine: ${machine.processor}, ${machine.cores} cores, ${(machine.memoryBytes / MIB / 1_024).toFixed(1)} GiB, ${machine.system}, Linux ${machine.kernel}, ${machine.fileSystem}; load ${machine.loadBefore.toFixed(2)} before
+- Machine: ${renderMachine(machine)}
 ${engines.map(({ version, compression, encryption, commands }) => `- ${version}: compression ${compression}; encryption ${encryption}; ${commands.map((command) => `\`${command}\``).join(', ')}`).join('\n')}
 
 ${table([
@@ -131,6 +131,10 @@ ${renderTables(results)}
 ${renderNotes(groups)}`;
 }
 
+export function renderMachine({ processor, cores, memoryBytes, system, kernel, fileSystem, loadBefore }) {
+  return `${processor}, ${cores} cores, ${(memoryBytes / MIB / 1_024).toFixed(1)} GiB, ${system}, Linux ${kernel}, ${fileSystem}; load ${loadBefore.toFixed(2)} before`;
+}
+
 /** What each restored copy was judged to be, and which engines failed. */
 export function renderNotes(groups) {
   const lines = groups.flatMap(({ title, comparisons, failures }) => [
@@ -146,7 +150,7 @@ export function renderNotes(groups) {
   return `${lines.join('\n')}\n`;
 }
 
-function table(rows) {
+export function table(rows) {
   const widths = rows[0].map((_, column) => Math.max(3, ...rows.map((row) => row[column].length)));
   const line = (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |\n`;
   return `${line(rows[0])}${line(widths.map((width) => '-'.repeat(width)))}${rows.slice(1).map(line).join('')}`;

@@ -7,12 +7,13 @@ import { insist, start } from '../processes.mjs';
 import { cleanEnvironment } from './found.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const AGENT = join(ROOT, 'bin/holdfast');
 const PASSWORD = 'correct horse battery staple';
 const STARTUP_MS = 60_000;
 
 /** Agent and server, two processes from bin/, over loopback; SQLite and local disk. */
 export function findHoldfast() {
-  const file = join(ROOT, 'bin/holdfast');
+  const file = AGENT;
   return {
     name: 'holdfast',
     version: version(),
@@ -27,15 +28,9 @@ export function findHoldfast() {
 
     async open(folder) {
       const stored = join(folder, 'data');
-      const env = cleanEnvironment(join(folder, 'home'), { HOLDFAST_STATE_DIR: join(folder, 'state') });
-      mkdirSync(env.HOME, { recursive: true });
+      const env = agentEnvironment(folder);
       const server = await startServer(stored, env);
-      await insist({
-        file,
-        args: ['enroll', '--server', server.url, '--username', 'admin', '--password-stdin', '--name', 'benchmark'],
-        env,
-        input: `${PASSWORD}\n`,
-      });
+      await enroll(server.url, env);
       return {
         serverPid: server.child.pid,
         stored,
@@ -54,15 +49,28 @@ export function findHoldfast() {
   };
 }
 
-async function startServer(stored, environment) {
+/** Of an agent with its home and state below the folder. */
+export function agentEnvironment(folder) {
+  const env = cleanEnvironment(join(folder, 'home'), { HOLDFAST_STATE_DIR: join(folder, 'state') });
+  mkdirSync(env.HOME, { recursive: true });
+  return env;
+}
+
+export async function enroll(url, env) {
+  const args = ['enroll', '--server', url, '--username', 'admin', '--password-stdin', '--name', 'benchmark'];
+  await insist({ file: AGENT, args, env, input: `${PASSWORD}\n` });
+}
+
+/** A server on a free port, or on `environment.PORT`; its database is SQLite below `stored` unless the environment says otherwise. */
+export async function startServer(stored, environment) {
   const { child, output, ended } = start({
     file: join(ROOT, 'bin/holdfast-server'),
     args: [],
     env: {
-      ...environment,
       PORT: '0',
       BACKUP_STORAGE_PATH: stored,
       DATABASE_PATH: join(stored, 'holdfast.sqlite'),
+      ...environment,
       ADMIN_USERNAME: 'admin',
       ADMIN_PASSWORD: PASSWORD,
     },
@@ -75,7 +83,7 @@ async function startServer(stored, environment) {
   throw new Error(`the server did not start within ${STARTUP_MS / 1_000} s:\n${output()}`);
 }
 
-function version() {
+export function version() {
   const { version: number } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const git = (...args) =>
     spawnSync('git', ['--no-optional-locks', '-C', ROOT, ...args])
