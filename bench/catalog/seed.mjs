@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { CatalogWriteRepository, ChunksRepository, encodeRoots, engine } from '../holdfast-code.mjs';
+import { ChunksRepository, encodeRoots, engine } from '../holdfast-code.mjs';
 import { Changes, makeTree } from './shape.mjs';
 
 const ROWS_PER_WRITE = 20_000;
+const ROWS_PER_STATEMENT = 1_000;
 const FIRST_STAMP_MS = Date.UTC(2026, 0, 1);
 const DAY_MS = 86_400_000;
 const PACK_NO = 1;
@@ -14,14 +15,18 @@ const int = (name) => ({ name, type: 'int' });
 const text = (name) => ({ name, type: 'text' });
 const bytes = (name) => ({ name, type: 'bytes' });
 const PATH = [int('no'), int('task_no'), int('parent_no'), bytes('name')];
+const VERSION = [
+  ...['task_no', 'path_no', 'first_run', 'last_run', 'kind', 'size'].map(int),
+  ...['content_no', 'content_since', 'exists_since', 'end_reason'].map(int),
+  ...['entry', 'detect'].map(bytes),
+];
+
+const ids = [];
 
 /** What a seeded chunk is: everything follows from its index. */
 export function contentAt(index) {
-  return {
-    id: createHash('sha256').update(`chunk ${index}`).digest(),
-    height: 0,
-    size: 300 + ((index * 7_919) % 60_000),
-  };
+  ids[index] ??= createHash('sha256').update(`chunk ${index}`).digest();
+  return { id: ids[index], height: 0, size: 300 + ((index * 7_919) % 60_000) };
 }
 
 /** Gives the domain `count` chunks. Returns their numbers by index. */
@@ -45,23 +50,46 @@ export async function seedChunks(database, domainNo, count) {
 }
 
 /**
- * A task with its runs, all committed: the first writes every path, each later one closes and writes what it changed,
- * through the statements of the real batches and in their order (so that rows lie where runs would have put them). What is
- * left out: paths and chunks are not looked up, and there are no manifests.
+ * A task with its runs, all committed: rows are inserted run by run, so that they lie where runs would have put them. What
+ * is left out: nothing is looked up, rows are inserted with the end that later runs gave them (so PostgreSQL has no dead
+ * rows of closed versions), and there are no manifests.
  */
 export async function seedTask(database, { clientNo, shape, chunkNos }) {
   const tree = makeTree(shape);
   const task = await insertTask(database, clientNo, shape);
   const baseNo = await insertPaths(database, task.no, tree);
-  const writer = new VersionWriter(database, { task, tree, baseNo, chunkNos });
-  await writer.writeAll();
   const changes = new Changes(tree);
-  const later = shape.runs - 1;
-  for (let run = 2; run <= shape.runs; run += 1) {
-    const left = shape.versions - writer.written;
-    await writer.change(run, changes.of(run, Math.ceil(left / (later - run + 2))));
+  const rows = new VersionRows({ taskNo: task.no, tree, baseNo, chunkNos });
+  let written = 0;
+  for (const run of runsOf(shape, tree, changes)) {
+    await inWrites(database, run.nodes.length, async (tx, start, end) => {
+      for (let from = start; from < end; from += ROWS_PER_STATEMENT) {
+        const slice = rows.of(run, from, Math.min(end, from + ROWS_PER_STATEMENT));
+        await tx.insertMany('file_versions', VERSION, slice);
+        written += slice.length;
+      }
+    });
   }
-  return { ...task, ...shape, tree, changes, written: writer.written };
+  return { ...task, ...shape, tree, changes, written };
+}
+
+/** Which nodes each run wrote, and which run wrote or deleted them next (negative: deleted). */
+function runsOf({ runs, versions }, tree, changes) {
+  const later = runs - 1;
+  const each = Math.ceil((versions - tree.size) / later);
+  const lists = Array.from({ length: later }, (_, at) => ({ number: at + 2, nodes: changes.of(at + 2, each) }));
+  lists.unshift({ number: 1, nodes: Array.from({ length: tree.size }, (_, node) => node) });
+  const next = new Int32Array(tree.size);
+  for (const run of lists.toReversed()) {
+    run.nodes = Int32Array.from(run.nodes);
+    run.ends = run.nodes.map((node) => next[node]);
+    for (const node of run.nodes) next[node] = isDeletion(run.number, node) ? -run.number : run.number;
+  }
+  return lists;
+}
+
+function isDeletion(number, node) {
+  return number > 1 && (node + number) % DELETED_ONE_IN === 0;
 }
 
 async function insertTask(database, clientNo, { name, runs, files }) {
@@ -100,9 +128,9 @@ async function insertPaths(database, taskNo, tree) {
   const baseNo = last + 1;
   const numberOf = (node) => (node < 0 ? 0 : baseNo + node);
   await inWrites(database, tree.size, async (tx, start, end) => {
-    for (let from = start; from < end; from += 1_000) {
+    for (let from = start; from < end; from += ROWS_PER_STATEMENT) {
       const rows = [];
-      for (let node = from; node < Math.min(end, from + 1_000); node += 1)
+      for (let node = from; node < Math.min(end, from + ROWS_PER_STATEMENT); node += 1)
         rows.push([numberOf(node), taskNo, numberOf(tree.parents[node]), Buffer.from(tree.names[node])]);
       await tx.insertMany('paths', PATH, rows);
     }
@@ -119,60 +147,32 @@ async function inWrites(database, count, write) {
     await database.write('runs.batch', (tx) => write(tx, start, Math.min(count, start + ROWS_PER_WRITE)));
 }
 
-class VersionWriter {
-  versions = new CatalogWriteRepository();
-  written = 0;
-
-  constructor(database, { task, tree, baseNo, chunkNos }) {
-    Object.assign(this, { database, task, tree, baseNo, chunkNos });
+class VersionRows {
+  constructor({ taskNo, tree, baseNo, chunkNos }) {
+    Object.assign(this, { taskNo, baseNo, chunkNos });
     this.isFile = new Uint8Array(tree.size);
     for (const node of tree.files) this.isFile[node] = 1;
-    this.isGone = new Uint8Array(tree.size);
   }
 
-  async writeAll() {
-    const run = { taskNo: this.task.no, number: 1 };
-    await inWrites(this.database, this.tree.size, (tx, start, end) =>
-      this.versions.insert(
-        tx,
-        run,
-        Array.from({ length: end - start }, (_, at) => this.versionOf(start + at, 1)),
-      ),
-    );
-    this.written += this.tree.size;
+  of({ number, nodes, ends }, start, end) {
+    const rows = [];
+    for (let at = start; at < end; at += 1) {
+      const node = nodes[at];
+      if (!isDeletion(number, node)) rows.push(this.row(node, number, ends[at]));
+    }
+    return rows;
   }
 
-  async change(number, nodes) {
-    const run = { taskNo: this.task.no, number };
-    await inWrites(this.database, nodes.length, async (tx, start, end) => {
-      const closings = [];
-      const versions = [];
-      for (const node of nodes.slice(start, end)) {
-        const isDeletion = this.isGone[node] === 0 && (node + number) % DELETED_ONE_IN === 0;
-        if (this.isGone[node] === 0) closings.push({ pathNo: this.baseNo + node, reason: isDeletion ? DELETED : null });
-        this.isGone[node] = isDeletion ? 1 : 0;
-        if (!isDeletion) versions.push(this.versionOf(node, number));
-      }
-      await this.versions.close(tx, run, closings);
-      await this.versions.insert(tx, run, versions);
-      this.written += versions.length;
-    });
-  }
-
-  versionOf(node, number) {
+  row(node, number, ending) {
     const index = (node * 31 + number * 17) % this.chunkNos.length;
-    const entry = this.isFile[node] === 1 ? fileEntry(index, number) : directoryEntry(number);
-    return {
-      pathNo: this.baseNo + node,
-      kind: this.isFile[node] === 1 ? 1 : 2,
-      size: entry.size,
-      contentNo: entry.content === null ? null : this.chunkNos[index],
-      xattrsNo: null,
-      contentSince: number,
-      existsSince: 1,
-      entry: engine.encodeEntry(entry),
-      detect: detectionOf(node, number),
-    };
+    const isFile = this.isFile[node] === 1;
+    const entry = isFile ? fileEntry(index, number) : directoryEntry(number);
+    const lastRun = ending === 0 ? null : Math.abs(ending);
+    return [
+      ...[this.taskNo, this.baseNo + node, number, lastRun, isFile ? 1 : 2, entry.size],
+      ...[isFile ? this.chunkNos[index] : null, number, 1, ending < 0 ? DELETED : null],
+      ...[engine.encodeEntry(entry), detectionOf(node, number)],
+    ];
   }
 }
 

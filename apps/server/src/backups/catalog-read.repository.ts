@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Sql } from '../database/sql';
+import type { Column, Sql } from '../database/sql';
 import { CatalogPathsRepository, PathCache, pathKey } from './catalog-paths.repository';
 import type { RunKey } from './runs.repository';
 
@@ -55,6 +55,7 @@ export const CHILDREN_PAGE = `
   where p.task_no = ? and p.parent_no = ? and p.name > ?
   order by p.name limit ?`;
 
+const DIRECTORIES: readonly Column[] = [{ name: 'no', type: 'int' }];
 const NO_NAME = Buffer.alloc(0);
 /** Versions that one look for damaged content reads: some 10 ms. */
 const DAMAGE_ROWS = 50_000;
@@ -86,6 +87,37 @@ export class CatalogReadRepository {
     const { taskNo, number } = snapshot;
     const after = page.after ?? NO_NAME;
     return sql.all<VisibleChild>(CHILDREN_PAGE, [number, number, taskNo, page.directoryNo, after, page.limit]);
+  }
+
+  /** How many names were ever in each of these directories, counted no further than `limit`. */
+  async countNames(sql: Sql, taskNo: number, directoryNos: readonly number[], limit: number): Promise<number[]> {
+    const rows = await sql.allWith<{ n: number; names: number }>(
+      { columns: DIRECTORIES, rows: directoryNos.map((no) => [no]) },
+      `select input.n, (select count(*) from (
+         select 1 as one from paths p where p.task_no = ? and p.parent_no = input.no limit ?) some_names) as names
+       from input`,
+      [taskNo, limit],
+    );
+    const counts = directoryNos.map(() => 0);
+    for (const { n, names } of rows) counts[n] = names;
+    return counts;
+  }
+
+  /** All children of each of these directories, by name in byte order: for few and small ones. */
+  async childrenOfAll(sql: Sql, snapshot: RunKey, directoryNos: readonly number[]): Promise<VisibleChild[][]> {
+    const { taskNo, number } = snapshot;
+    const rows = await sql.allWith<VisibleChild & { n: number }>(
+      { columns: DIRECTORIES, rows: directoryNos.map((no) => [no]) },
+      // As in CatalogWriteRepository: `cross join` for SQLite, which would otherwise read the task.
+      `select input.n, p.no as "pathNo", p.name, v.kind, v.entry, v.detect
+       from input cross join paths p cross join file_versions v
+       where p.task_no = ? and p.parent_no = input.no and v.task_no = ? and v.path_no = p.no and ${VISIBLE}
+       order by input.n, p.name`,
+      [taskNo, taskNo, number, number],
+    );
+    const children = directoryNos.map((): VisibleChild[] => []);
+    for (const row of rows) children[row.n]?.push(row);
+    return children;
   }
 
   /** All versions of a path that some committed run shows, oldest first. */

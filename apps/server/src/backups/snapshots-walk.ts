@@ -4,6 +4,7 @@ import { Database } from '../database/database';
 import { DIRECTORY } from './catalog-codes';
 import { CatalogReadRepository, type VisibleChild } from './catalog-read.repository';
 import type { RunKey } from './runs.repository';
+import { directoriesOf, SmallDirectories } from './small-directories';
 
 /** One path of a snapshot. Buffers are the encoded entry and detection. */
 export interface SnapshotEntry {
@@ -16,8 +17,6 @@ export interface SnapshotEntry {
 export const WALK_BYTES = 8 * 1024 * 1024;
 
 const PAGE_ROWS = 1_000;
-/** Small directories cost a statement each; after so many, other requests get their turn. */
-const STATEMENTS_PER_TURN = 32;
 /** Kept of directories that were left half way to look into a child; what is beyond is read again. */
 const MAX_WAITING_ROWS = 10_000;
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
@@ -74,18 +73,14 @@ export class SnapshotWalk {
   }
 
   private async *descend(snapshot: RunKey, top: Level, first: SnapshotEntry): AsyncGenerator<SnapshotEntry[]> {
+    const small = this.smallDirectories(snapshot);
     const levels = [top];
     let page = [first];
-    for (let level = levels.at(-1), statements = 0; level !== undefined; level = levels.at(-1)) {
+    for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
       const child = level.rows[level.next];
       if (child === undefined) {
-        if (level.isComplete) {
-          levels.pop();
-          continue;
-        }
-        await this.fill(snapshot, level);
-        statements += 1;
-        if (statements % STATEMENTS_PER_TURN === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+        if (level.isComplete) levels.pop();
+        else await this.fill(snapshot, level);
         continue;
       }
       level.next += 1;
@@ -94,13 +89,25 @@ export class SnapshotWalk {
       if (page.length >= PAGE_ROWS) {
         yield page;
         page = [];
+        // A caller that never waits would keep all others waiting.
+        await new Promise<void>((resolve) => setImmediate(resolve));
       }
       if (child.kind === DIRECTORY) {
         dropWaiting(levels);
-        levels.push(levelOf(child.pathNo, entry.path));
+        const rows = await small.take(child.pathNo, directoriesOf(level.rows, level.next));
+        const below = levelOf(child.pathNo, entry.path);
+        levels.push(rows === null ? below : wholeLevel(below, rows));
       }
     }
     if (page.length > 0) yield page;
+  }
+
+  private smallDirectories(snapshot: RunKey): SmallDirectories<VisibleChild> {
+    const { database, catalog } = this;
+    return new SmallDirectories({
+      count: (nos, limit) => database.read((sql) => catalog.countNames(sql, snapshot.taskNo, nos, limit)),
+      read: (nos) => database.read((sql) => catalog.childrenOfAll(sql, snapshot, nos)),
+    });
   }
 
   private async fill(snapshot: RunKey, level: Level): Promise<void> {
@@ -108,8 +115,7 @@ export class SnapshotWalk {
     level.rows = await this.database.read((sql) =>
       this.catalog.childrenAt(sql, snapshot, { directoryNo, after, limit: PAGE_ROWS }),
     );
-    const bytes = level.rows.reduce((sum, row) => sum + row.name.length + row.entry.length + row.detect.length, 0);
-    level.rowBytes = bytes / Math.max(1, level.rows.length);
+    level.rowBytes = rowBytesOf(level.rows);
     level.next = 0;
     level.after = level.rows.at(-1)?.name ?? after;
     level.isComplete = level.rows.length < PAGE_ROWS;
@@ -118,6 +124,16 @@ export class SnapshotWalk {
 
 function levelOf(directoryNo: number, path: Buffer): Level {
   return { directoryNo, path, rows: [], rowBytes: 0, next: 0, after: null, isComplete: false };
+}
+
+/** Of a directory that was read in one go. */
+function wholeLevel(level: Level, rows: VisibleChild[]): Level {
+  return { ...level, rows, rowBytes: rowBytesOf(rows), after: rows.at(-1)?.name ?? null, isComplete: true };
+}
+
+function rowBytesOf(rows: readonly VisibleChild[]): number {
+  const bytes = rows.reduce((sum, row) => sum + row.name.length + row.entry.length + row.detect.length, 0);
+  return bytes / Math.max(1, rows.length);
 }
 
 function entryOf(level: Level, child: VisibleChild): SnapshotEntry {

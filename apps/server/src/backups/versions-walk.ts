@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { joinPath } from '#engine';
 import { Database } from '../database/database';
 import { DIRECTORY } from './catalog-codes';
+import { directoriesOf, SmallDirectories } from './small-directories';
 import { type ChildVersion, type VersionPlace, VersionsRepository } from './versions.repository';
 
 /** A version with its path; `entry` are encoded bytes. */
@@ -10,8 +11,6 @@ export interface PathVersion extends Omit<ChildVersion, 'name' | 'pathNo' | 'kin
 }
 
 const PAGE_ROWS = 1_000;
-/** Small directories cost a statement each; after so many, other requests get their turn. */
-const STATEMENTS_PER_TURN = 32;
 /** Kept of directories that were left half way to look into a child, as in SnapshotWalk; what is beyond is read again. */
 const MAX_WAITING_ROWS = 10_000;
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
@@ -45,21 +44,21 @@ export class VersionsWalk {
 
   /** Pages of versions. Rows of committed runs do not change, so the walk is of one state although pages are read for themselves. */
   async *walk(task: { taskNo: number; headRun: number }): AsyncGenerator<PathVersion[], void, undefined> {
+    const small = this.smallDirectories(task);
     const levels = [levelOf(ABOVE_THE_ROOT)];
     let page: PathVersion[] = [];
-    for (let level = levels.at(-1), statements = 0; level !== undefined; level = levels.at(-1)) {
+    for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
       const row = level.rows[level.next];
       if (row === undefined && !level.isComplete) {
         await this.fill(task, level);
-        statements += 1;
-        if (statements % STATEMENTS_PER_TURN === 0) await new Promise<void>((resolve) => setImmediate(resolve));
         continue;
       }
       if (level.below !== null && row?.pathNo !== level.below.no) {
         const { below } = level;
         level.below = null;
         dropWaiting(levels);
-        levels.push(levelOf(below));
+        const rows = await small.take(below.no, directoriesOf(level.rows, level.next));
+        levels.push(rows === null ? levelOf(below) : wholeLevel(below, rows));
         continue;
       }
       if (row === undefined) {
@@ -67,15 +66,25 @@ export class VersionsWalk {
         continue;
       }
       level.next += 1;
-      const { pathNo, name, kind, ...version } = row;
+      const { pathNo, name, kind, firstRun, lastRun, endReason, entry } = row;
       const path = joinPath(level.directory.path, name);
       if (kind === DIRECTORY) level.below = { no: pathNo, path };
-      page.push({ ...version, path });
+      page.push({ path, firstRun, lastRun, endReason, entry });
       if (page.length < PAGE_ROWS) continue;
       yield page;
       page = [];
+      // A caller that never waits would keep all others waiting.
+      await new Promise<void>((resolve) => setImmediate(resolve));
     }
     if (page.length > 0) yield page;
+  }
+
+  private smallDirectories(task: { taskNo: number; headRun: number }): SmallDirectories<ChildVersion> {
+    const { database, versions } = this;
+    return new SmallDirectories({
+      count: (nos, limit) => database.read((sql) => versions.countVersions(sql, task.taskNo, nos, limit)),
+      read: (nos) => database.read((sql) => versions.childVersionsOfAll(sql, task, nos)),
+    });
   }
 
   private async fill(task: { taskNo: number; headRun: number }, level: Level): Promise<void> {
@@ -83,8 +92,7 @@ export class VersionsWalk {
     level.rows = await this.database.read((sql) =>
       this.versions.childVersions(sql, task, { directoryNo: directory.no, after, limit: PAGE_ROWS }),
     );
-    const bytes = level.rows.reduce((sum, row) => sum + row.name.length + row.entry.length, 0);
-    level.rowBytes = bytes / Math.max(1, level.rows.length);
+    level.rowBytes = rowBytesOf(level.rows);
     level.next = 0;
     level.after = level.rows.at(-1) ?? after;
     level.isComplete = level.rows.length < PAGE_ROWS;
@@ -93,6 +101,16 @@ export class VersionsWalk {
 
 function levelOf(directory: Directory): Level {
   return { directory, rows: [], rowBytes: 0, next: 0, after: null, isComplete: false, below: null };
+}
+
+/** Of a directory that was read in one go. */
+function wholeLevel(directory: Directory, rows: ChildVersion[]): Level {
+  const place = { rows, rowBytes: rowBytesOf(rows), after: rows.at(-1) ?? null, isComplete: true };
+  return { ...levelOf(directory), ...place };
+}
+
+function rowBytesOf(rows: readonly ChildVersion[]): number {
+  return rows.reduce((sum, row) => sum + row.name.length + row.entry.length, 0) / Math.max(1, rows.length);
 }
 
 /** In a deep tree of large directories, forgets the pages of those higher up: they are read again from where they stood. */
