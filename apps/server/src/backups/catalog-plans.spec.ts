@@ -1,40 +1,10 @@
-import { columnArrays, inputHeadPostgres, inputHeadSqlite, inputJson } from '../database/dialect';
+import { explaining } from '../database/plans.testing';
 import type { InputRows, Sql, Value } from '../database/sql';
 import { eachDatabase, type TestDatabase } from '../database/testing';
 import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
 import { CatalogReadRepository } from './catalog-read.repository';
 import { CatalogWriteRepository } from './catalog-write.repository';
 import { directory, file, TestServer, WatchedStorage } from './runs.testing';
-
-/** Explains every bulk statement before it runs. */
-function explaining(tx: Sql, plans: string[]): Sql {
-  const explain = async (input: InputRows, sql: string, params: readonly Value[]): Promise<void> => {
-    const rows =
-      tx.dialect === 'sqlite'
-        ? await tx.all<{ detail: string }>(`explain query plan ${inputHeadSqlite(input.columns)}${sql}`, [
-            inputJson(input),
-            ...params,
-          ])
-        : await tx.all<{ 'QUERY PLAN': string }>(`explain ${inputHeadPostgres(input.columns)}${sql}`, [
-            // The driver sends arrays as arrays; Value does not say so.
-            ...(columnArrays(input.columns, input.rows) as unknown as Value[]),
-            ...params,
-          ]);
-    plans.push(rows.map((row) => ('detail' in row ? row.detail : row['QUERY PLAN'])).join('\n'));
-  };
-  return new Proxy(tx, {
-    get: (target, name) => {
-      if (name === 'allWith' || name === 'runWith') {
-        return async (input: InputRows, sql: string, params: readonly Value[] = []) => {
-          await explain(input, sql, params);
-          return target[name](input, sql, params);
-        };
-      }
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
-    },
-  });
-}
 
 /** Notes how many rows each bulk statement hands out. */
 function measuring(tx: Sql, sizes: number[]): Sql {
