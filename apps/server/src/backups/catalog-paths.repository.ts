@@ -1,16 +1,32 @@
 import { Injectable } from '@nestjs/common';
-import { joinPath, ROOT_PATH, splitPath } from '#engine';
+import { joinPath, ROOT_PATH } from '#engine';
 import { type Column, slices, type Sql } from '../database/sql';
+import { KnownDirectories, type KnownDirectory } from './known-directories';
 
 /** A path as a key of maps. */
 export function pathKey(path: Buffer): string {
   return path.toString('latin1');
 }
 
+/** The key of the directory that the path with this key lies in; '' of the root. */
+export function parentKeyOf(key: string): string {
+  if (key === ROOT_KEY) return '';
+  return key.slice(0, key.lastIndexOf('/')) || ROOT_KEY;
+}
+
+/** Numbers of paths and of the directories that they lie in, by {@link pathKey}. */
+export interface PathNumbers {
+  readonly numbers: ReadonlyMap<string, number>;
+  /** Numbers that were given by this very call: nothing refers to them yet. */
+  readonly created: ReadonlySet<number>;
+  readonly directories: ReadonlyMap<string, KnownDirectory>;
+}
+
 /** A path on the way from the root down to its number. */
 interface Walker {
   readonly path: Buffer;
   readonly key: string;
+  readonly parentKey: string;
   /** Where the name that is looked up next begins; 0: the root. */
   start: number;
   parentNo: number;
@@ -25,6 +41,20 @@ interface PathNode {
   no: number | null;
 }
 
+interface Walk {
+  readonly walkers: readonly Walker[];
+  readonly create: ReadonlySet<string>;
+  /** Directories from which the walk may start. */
+  readonly known: ReadonlyMap<string, KnownDirectory>;
+}
+
+/** What a walk has found so far. */
+interface Found {
+  readonly numbers: Map<string, number>;
+  readonly directories: Map<string, KnownDirectory>;
+  readonly fresh: ReadonlySet<number>;
+}
+
 interface NumberedPath {
   readonly no: number;
   readonly parentNo: number;
@@ -33,6 +63,7 @@ interface NumberedPath {
 
 const NO_PARENT = 0;
 const ROOT_NAME = Buffer.alloc(0);
+const ROOT_KEY = '/';
 const SLASH = 0x2f;
 /** Names looked up before other requests get their turn, and how many of them a statement weighs. */
 const STEPS_PER_TURN = 8_192;
@@ -65,41 +96,116 @@ export class PathCache {
 /** Rows of `paths`: a tree of names, each with a number that stands for its path. One statement per level of depth. */
 @Injectable()
 export class CatalogPathsRepository {
+  private readonly known = new KnownDirectories();
+
   /**
    * Numbers of these paths and of the directories that they lie in, by {@link pathKey}. A path that has no row is missing
-   * in the answer, unless `create` names it and its parent has a number: then it gets one.
-   *
+   * in the answer.
+   */
+  async numbersOf(sql: Sql, taskNo: number, paths: readonly Buffer[]): Promise<ReadonlyMap<string, number>> {
+    return (await this.walk(sql, taskNo, { walkers: walkersOf(paths), create: new Set(), known: new Map() })).numbers;
+  }
+
+  /**
+   * As {@link CatalogPathsRepository.numbersOf}; a path that has no row gets a number if `create` names it and its parent
+   * has one.
+   */
+  async numberPaths(
+    tx: Sql,
+    taskNo: number,
+    paths: readonly Buffer[],
+    create: ReadonlySet<string>,
+  ): Promise<PathNumbers> {
+    const walkers = walkersOf(paths);
+    const known = await this.knownParents(tx, taskNo, walkers);
+    return this.walk(tx, taskNo, { walkers, create, known });
+  }
+
+  /** Remembers directories for the next batch, once the transaction that met or made them is committed. */
+  remember(taskNo: number, directories: Iterable<readonly [string, KnownDirectory]>): void {
+    for (const [key, directory] of directories) this.known.add(taskNo, key, directory);
+  }
+
+  /**
    * Goes down name by name, and only as far as there are rows: a path may be as deep as it is long, and the keys of all
    * its ancestors would take the square of that in memory.
    */
-  async numbersOf(
-    sql: Sql,
-    taskNo: number,
-    paths: readonly Buffer[],
-    create: ReadonlySet<string> = new Set(),
-  ): Promise<Map<string, number>> {
+  private async walk(sql: Sql, taskNo: number, start: Walk): Promise<PathNumbers> {
     const numbers = new Map<string, number>();
-    let walkers = walkersOf(paths);
+    const created = new Set<number>();
+    const fresh = new Set<number>();
+    for (const { no, isNew } of start.known.values()) if (isNew) fresh.add(no);
+    const directories = new Map<string, KnownDirectory>();
+    let walkers = start.walkers.map((walker) => fromKnown(walker, start.known));
     for (let steps = 0; walkers.length > 0;) {
       steps += walkers.length + STEPS_PER_STATEMENT;
       if (steps >= STEPS_PER_TURN) {
         steps = 0;
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
-      const nodes = nodesOf(walkers, create);
-      const absent = await this.findNumbers(sql, taskNo, nodes);
+      const nodes = nodesOf(walkers, start.create);
+      // In a directory that was just made there is nothing to be found.
+      const likelyNew = nodes.filter(({ isWanted, parentNo }) => isWanted && fresh.has(parentNo));
+      const early = await this.insert(sql, taskNo, likelyNew);
+      const absent = await this.findNumbers(
+        sql,
+        taskNo,
+        nodes.filter(({ no }) => no === null),
+      );
       const wanted = absent.filter(({ isWanted }) => isWanted);
-      for await (const slice of slices(wanted)) {
-        const rows = slice.map(({ parentNo, name }) => [taskNo, parentNo, name]);
-        const nos = await sql.insertNumbered('paths', INSERT, rows, PATH_KEY);
-        for (const [position, node] of slice.entries()) node.no = nos[position] ?? null;
+      const late = await this.insert(sql, taskNo, wanted);
+      for (const no of [...early, ...late]) {
+        created.add(no);
+        fresh.add(no);
       }
       // What another batch inserted meanwhile.
       const others = wanted.filter(({ no }) => no === null);
       if (others.length > 0) await this.findNumbers(sql, taskNo, others);
-      walkers = nodes.flatMap((node) => stepDown(node, numbers));
+      walkers = nodes.flatMap((node) => stepDown(node, { numbers, directories, fresh }));
     }
-    return numbers;
+    return { numbers, created, directories };
+  }
+
+  /** Gives numbers to those of the nodes that have no row. */
+  private async insert(sql: Sql, taskNo: number, nodes: readonly PathNode[]): Promise<number[]> {
+    const created: number[] = [];
+    for await (const slice of slices(nodes)) {
+      const rows = slice.map(({ parentNo, name }) => [taskNo, parentNo, name]);
+      const nos = await sql.insertNumbered('paths', INSERT, rows, PATH_KEY);
+      for (const [position, node] of slice.entries()) {
+        node.no = nos[position] ?? null;
+        if (node.no !== null) created.push(node.no);
+      }
+    }
+    return created;
+  }
+
+  /** The parents of the paths that are known, and whose rows stand. */
+  private async knownParents(
+    tx: Sql,
+    taskNo: number,
+    walkers: readonly Walker[],
+  ): Promise<ReadonlyMap<string, KnownDirectory>> {
+    const parents = new Map<string, KnownDirectory>();
+    for (const { parentKey } of walkers) {
+      if (parents.has(parentKey)) continue;
+      const directory = this.known.find(taskNo, parentKey);
+      if (directory !== undefined) parents.set(parentKey, directory);
+    }
+    const standing = new Set<number>();
+    for await (const slice of slices([...parents.values()])) {
+      const rows = await tx.allWith<{ no: number }>(
+        { columns: NUMBERS, rows: slice.map(({ no }) => [no]) },
+        'select p.no from input join paths p on p.no = input.no',
+      );
+      for (const { no } of rows) standing.add(no);
+    }
+    for (const [key, { no }] of parents) {
+      if (standing.has(no)) continue;
+      parents.delete(key);
+      this.known.forget(taskNo, key);
+    }
+    return parents;
   }
 
   /** Full paths of these numbers; `cache` carries the directories from one call to the next. */
@@ -152,9 +258,16 @@ function walkersOf(paths: readonly Buffer[]): Walker[] {
   const walkers = new Map<string, Walker>();
   for (const path of paths) {
     const key = pathKey(path);
-    if (!walkers.has(key)) walkers.set(key, { path, key, start: 0, parentNo: NO_PARENT });
+    if (!walkers.has(key)) walkers.set(key, { path, key, parentKey: parentKeyOf(key), start: 0, parentNo: NO_PARENT });
   }
   return [...walkers.values()];
+}
+
+/** The walker at its last name, if the directory is known. */
+function fromKnown(walker: Walker, known: ReadonlyMap<string, KnownDirectory>): Walker {
+  const directory = known.get(walker.parentKey);
+  if (directory === undefined) return walker;
+  return { ...walker, start: walker.key.lastIndexOf('/') + 1, parentNo: directory.no };
 }
 
 /** Where the name that begins at `start` ends. */
@@ -185,9 +298,9 @@ function nodesOf(walkers: readonly Walker[], create: ReadonlySet<string>): PathN
 }
 
 /** Notes the numbers of paths that end here; returns the walkers that go on. */
-function stepDown({ no, parentNo, walkers }: PathNode, numbers: Map<string, number>): Walker[] {
+function stepDown({ no, parentNo, walkers }: PathNode, { numbers, directories, fresh }: Found): Walker[] {
   return walkers.filter((walker) => {
-    const { path, key } = walker;
+    const { path, key, parentKey } = walker;
     const end = endOf(walker);
     if (end < path.length) {
       if (no === null) return false;
@@ -196,7 +309,10 @@ function stepDown({ no, parentNo, walkers }: PathNode, numbers: Map<string, numb
       return true;
     }
     if (no !== null) numbers.set(key, no);
-    if (parentNo !== NO_PARENT) numbers.set(pathKey(splitPath(path).parent), parentNo);
+    if (parentNo !== NO_PARENT && !numbers.has(parentKey)) numbers.set(parentKey, parentNo);
+    if (parentNo !== NO_PARENT && !directories.has(parentKey)) {
+      directories.set(parentKey, { no: parentNo, isNew: fresh.has(parentNo) });
+    }
     return false;
   });
 }

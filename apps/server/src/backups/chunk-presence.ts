@@ -69,6 +69,20 @@ export async function findMissing(
   throw new DomainError('unavailable', 'Reclaim is taking chunks away while they are asked for; try again.');
 }
 
+/** Those of the chunks whose rows are gone, damaged or condemned. */
+export async function unsoundAmong(tx: Sql, chunkNos: readonly number[]): Promise<number[]> {
+  const unsound: number[] = [];
+  for await (const slice of slices(chunkNos)) {
+    const rows = await tx.allWith<{ no: number }>(
+      nosInput(slice),
+      `select input.no from input left join chunks c on c.no = input.no
+       where c.no is null or c.damaged = 1 or c.condemned_at is not null`,
+    );
+    for (const row of rows) unsound.push(row.no);
+  }
+  return unsound;
+}
+
 async function surveyChunks(
   tx: Sql,
   domainNo: number,

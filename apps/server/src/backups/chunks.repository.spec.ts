@@ -319,6 +319,77 @@ eachDatabase('ChunksRepository', (open, dialect) => {
     }
   });
 
+  describe('findNumbers', () => {
+    /** As after an upload: rows that this process wrote. */
+    async function upload(repository: ChunksRepository, ...list: string[]): Promise<number[]> {
+      const nos = await insert(list.map((name) => newChunk(name)));
+      repository.remember(
+        MINE,
+        list.map((name, at) => ({ ...newChunk(name), name: keyString(keyOf(name)), no: nos[at]! })),
+      );
+      return nos;
+    }
+    const ask = (repository: ChunksRepository, ...list: string[]) =>
+      write((tx) =>
+        repository.findNumbers(
+          tx,
+          MINE,
+          list.map((name) => keyOf(name)),
+        ),
+      );
+
+    it('tells number and size, remembered or not', async () => {
+      const repository = new ChunksRepository();
+      const [a] = await upload(repository, 'a');
+      const [b] = await insert([newChunk('b')]);
+      const { missing: absent, found } = await ask(repository, 'a', 'b', 'c');
+      expect(names(absent, ['c'])).toEqual(['c/0']);
+      expect(found.get(keyString(keyOf('a')))).toMatchObject({ no: a, size: 100 });
+      expect(found.get(keyString(keyOf('b')))).toMatchObject({ no: b, size: 100 });
+    });
+
+    it('takes no remembered chunk for there that is gone, damaged or of another domain', async () => {
+      const repository = new ChunksRepository();
+      const [gone, damaged] = await upload(repository, 'a', 'b', 'c');
+      await write((tx) => tx.run('delete from chunks where no = ?', [gone!]));
+      await set(damaged!, 'damaged = 1');
+      const { missing: absent } = await ask(repository, 'a', 'b', 'c');
+      expect(names(absent, ['a', 'b', 'c'])).toEqual(['a/0', 'b/0']);
+      const others = await write((tx) => repository.findNumbers(tx, OTHERS, [keyOf('c')]));
+      expect(others.missing).toHaveLength(1);
+    });
+
+    it('gives the number of the row that came in place of a remembered one', async () => {
+      const repository = new ChunksRepository();
+      const [old] = await upload(repository, 'a');
+      await write((tx) => tx.run('delete from chunks where no = ?', [old!]));
+      const [no] = await insert([newChunk('a')]);
+      expect(no).not.toBe(old);
+      const { missing: absent, found } = await ask(repository, 'a');
+      expect(absent).toEqual([]);
+      expect(found.get(keyString(keyOf('a')))).toMatchObject({ no });
+    });
+
+    it('revives a remembered chunk that was condemned', async () => {
+      const repository = new ChunksRepository();
+      const [a] = await upload(repository, 'a', 'b');
+      await set(a!, 'condemned_at = 5');
+      expect((await ask(repository, 'a', 'b')).missing).toEqual([]);
+      expect(await condemned()).toEqual([]);
+    });
+
+    it('looks into lists, however often they were met', async () => {
+      const repository = new ChunksRepository();
+      const [child] = await insert([newChunk('child')]);
+      const listNo = await insertList('list', 1, [child!]);
+      const list = newChunk('list', { height: 1 });
+      repository.remember(MINE, [{ ...list, name: keyString(list), no: listNo }]);
+      await set(child!, 'damaged = 1');
+      const { missing: absent } = await write((tx) => repository.findNumbers(tx, MINE, [keyOf('list', 1)]));
+      expect(names(absent, ['child', 'list'])).toEqual(['child/0', 'list/1']);
+    });
+  });
+
   describe('repointChunks', () => {
     it('heals damaged rows, and leaves those alone that are well', async () => {
       const [a, b] = await insert([newChunk('a'), newChunk('b')]);

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { keyString, type ChunkKey } from '#engine';
 import { slices, type Column, type Sql } from '../database/sql';
 import { lockChunks, updateLocked } from './chunk-locks';
-import { findMissing, reviveChunks, type Presence } from './chunk-presence';
+import { findMissing, reviveChunks, unsoundAmong, type Presence } from './chunk-presence';
 import {
   FOUND_COLUMNS,
   keysInput,
@@ -16,6 +16,7 @@ import {
   type NewChunk,
   type StoredChunk,
 } from './chunk-rows';
+import { type KnownChunk, KnownChunks } from './known-chunks';
 
 /** What became of a chunk that was to be inserted. */
 export interface InsertedChunk {
@@ -24,6 +25,20 @@ export interface InsertedChunk {
   readonly isNew: boolean;
   /** The row that was there points at bad bytes: {@link ChunksRepository.repointChunks} heals it. */
   readonly isDamaged: boolean;
+}
+
+/** Where chunks are stored already. */
+export interface Holdings {
+  /** Chunks that the domain has, undamaged. */
+  readonly owned: ReadonlyMap<string, StoredChunk>;
+  /** Of the others: undamaged places in any domain's live packs. */
+  readonly elsewhere: ReadonlyMap<string, StoredChunk>;
+}
+
+/** What is missing of the chunks that were asked for, and number and size of those that are there. */
+export interface ChunkNumbers {
+  readonly missing: readonly ChunkKey[];
+  readonly found: ReadonlyMap<string, KnownChunk>;
 }
 
 export interface ListRef {
@@ -53,6 +68,8 @@ const CHUNK_KEY: readonly string[] = ['id', 'height', 'domain_no'];
 /** All SQL about chunks and the lists that name them. Maps are by `keyString`. */
 @Injectable()
 export class ChunksRepository {
+  private readonly known = new KnownChunks();
+
   /** Those of the keys that the domain has, condemned and damaged ones too. */
   async findChunks(sql: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<Map<string, StoredChunk>> {
     const found = new Map<string, StoredChunk>();
@@ -69,6 +86,30 @@ export class ChunksRepository {
       }
     }
     return found;
+  }
+
+  /** What is stored of the keys, in the domain or elsewhere: one look for both, as most keys of an upload are nowhere. */
+  async findHoldings(sql: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<Holdings> {
+    const owned = new Map<string, StoredChunk>();
+    const elsewhere = new Map<string, StoredChunk>();
+    for await (const slice of slices(keys)) {
+      const rows = await sql.allWith<FoundRow & { isLive: number }>(
+        keysInput(slice),
+        `select ${FOUND_COLUMNS}, case when p.state = 'live' then 1 else 0 end as "isLive" from input
+         join chunks c on c.id = input.id and c.height = input.height
+         left join packs p on p.no = c.pack_no
+         where c.damaged = 0 order by c.no`,
+      );
+      for (const row of rows) {
+        const key = keyAt(slice, row.n);
+        const name = keyString(key);
+        if (row.domain_no === domainNo) owned.set(name, storedChunk(row, key));
+        // The oldest place: whoever asks at the same time gets the same.
+        else if (row.isLive === 1 && !elsewhere.has(name)) elsewhere.set(name, storedChunk(row, key));
+      }
+    }
+    for (const name of owned.keys()) elsewhere.delete(name);
+    return { owned, elsewhere };
   }
 
   /** True when the domain has every key. Damaged ones count: the domain does own them. */
@@ -88,8 +129,35 @@ export class ChunksRepository {
   }
 
   /** As {@link ChunksRepository.findMissing}, with what was found. */
-  findPresence(tx: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<Presence> {
-    return findMissing(tx, domainNo, keys, (sql, domain, wanted) => this.findChunks(sql, domain, wanted));
+  async findNumbers(tx: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<ChunkNumbers> {
+    const found = new Map<string, KnownChunk>();
+    const unknown: ChunkKey[] = [];
+    const nameOf = new Map<number, string>();
+    for (const key of keys) {
+      const name = keyString(key);
+      const chunk = this.known.find(domainNo, name);
+      if (chunk === undefined) {
+        unknown.push(key);
+      } else {
+        found.set(name, chunk);
+        nameOf.set(chunk.no, name);
+      }
+    }
+    // One that is gone, damaged or condemned is looked for (and revived) like any other.
+    for (const no of await unsoundAmong(tx, [...nameOf.keys()])) found.delete(nameOf.get(no) ?? '');
+    const doubtful = keys.length === unknown.length ? keys : keys.filter((key) => !found.has(keyString(key)));
+    if (doubtful.length === 0) return { missing: [], found };
+    const presence = await this.findPresence(tx, domainNo, doubtful);
+    for (const [name, chunk] of presence.found) found.set(name, chunk);
+    return { missing: presence.missing, found };
+  }
+
+  /** Remembers data chunks whose rows are committed, for {@link ChunksRepository.findNumbers}. */
+  remember(domainNo: number, chunks: Iterable<KnownChunk & { readonly name: string; readonly height: number }>): void {
+    for (const { name, no, size, height } of chunks) {
+      // Not lists: what they name must be looked at too.
+      if (height === 0) this.known.add(domainNo, name, { no, size });
+    }
   }
 
   /**
@@ -212,6 +280,10 @@ export class ChunksRepository {
     const locked = await lockChunks(tx, nos, 'c.damaged = 0 and c.pack_no = ? and c.block_offset = ?', place);
     await updateLocked(tx, locked, 'damaged = 1');
     return locked.length;
+  }
+
+  private findPresence(tx: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<Presence> {
+    return findMissing(tx, domainNo, keys, (sql, domain, wanted) => this.findChunks(sql, domain, wanted));
   }
 
   /** Notes the new rows in `result`; returns the chunks that are there already. */

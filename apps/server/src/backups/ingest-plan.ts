@@ -1,13 +1,6 @@
 import type { StoredChunk } from './chunk-rows';
+import type { Holdings } from './chunks.repository';
 import type { Upload, UploadedBlock, UploadedChunk } from './ingest-upload';
-
-/** What the catalog said about an upload's chunks; it may be out of date by the time that rows are written. */
-export interface Holdings {
-  /** Chunks that the uploader's domain has, undamaged. */
-  readonly owned: ReadonlyMap<string, StoredChunk>;
-  /** Of the others: undamaged places in any domain's live packs. */
-  readonly elsewhere: ReadonlyMap<string, StoredChunk>;
-}
 
 export interface IngestPlan {
   /** Blocks that go into a pack, in upload order. Empty: there is nothing to store. */
@@ -21,7 +14,7 @@ export interface IngestPlan {
 }
 
 /**
- * Decides which blocks are stored. A block stays out when each of its chunks is owned, stored elsewhere, or in a block
+ * Decides which blocks are stored; what the catalog said may be out of date by the time that rows are written. A block stays out when each of its chunks is owned, stored elsewhere, or in a block
  * before it that is kept. Pure.
  */
 export function planIngest(upload: Upload, holdings: Holdings): IngestPlan {

@@ -3,8 +3,8 @@ import { type ChunkKey, decodeList, encodeKeys, keyString, type ListChild } from
 import { slices, type Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import type { ChunkPlace, NewChunk, StoredChunk } from './chunk-rows';
-import { ChunksRepository, type InsertedChunk, type ListRef } from './chunks.repository';
-import type { Holdings, IngestPlan } from './ingest-plan';
+import { ChunksRepository, type Holdings, type InsertedChunk, type ListRef } from './chunks.repository';
+import type { IngestPlan } from './ingest-plan';
 import { wrongSize } from './ingest-spool';
 import type { Upload, UploadedBlock, UploadedList } from './ingest-upload';
 import { PacksRepository } from './packs.repository';
@@ -24,6 +24,15 @@ export interface IngestResult {
   /** Names (`keyString`) of the chunks that are new to the domain. */
   readonly newNames: ReadonlySet<string>;
   readonly newBytes: number;
+  readonly written: readonly WrittenChunk[];
+}
+
+/** A row that was inserted. */
+interface WrittenChunk {
+  readonly name: string;
+  readonly height: number;
+  readonly no: number;
+  readonly size: number;
 }
 
 interface NewRow extends NewChunk {
@@ -41,15 +50,8 @@ export class IngestRows {
     private readonly packs: PacksRepository,
   ) {}
 
-  async findHoldings(sql: Sql, domainNo: number, upload: Upload): Promise<Holdings> {
-    const keys = [...upload.chunks.values()];
-    const found = await this.chunks.findChunks(sql, domainNo, keys);
-    const owned = new Map([...found].filter(([, chunk]) => !chunk.isDamaged));
-    const elsewhere = await this.chunks.findElsewhere(
-      sql,
-      keys.filter(({ name }) => !owned.has(name)),
-    );
-    return { owned, elsewhere };
+  findHoldings(sql: Sql, domainNo: number, upload: Upload): Promise<Holdings> {
+    return this.chunks.findHoldings(sql, domainNo, [...upload.chunks.values()]);
   }
 
   /**
@@ -78,7 +80,10 @@ export class IngestRows {
     const inserted = await this.chunks.insertChunks(tx, run.domainNo, rows);
     const repointed = await this.heal(tx, run.domainNo, rows, inserted);
     await this.writeListRefs(tx, run.domainNo, upload.lists, inserted);
-    const written = rows.filter(({ name }) => inserted.get(name)?.isNew === true);
+    const written = rows.flatMap((row) => {
+      const there = inserted.get(row.name);
+      return there?.isNew === true ? [{ ...row, no: there.no }] : [];
+    });
     if (pack !== null) {
       const isUsed = written.some(({ packNo }) => packNo === pack.no) || repointed.has(pack.no);
       await this.endUpload(tx, pack, isUsed);
@@ -86,7 +91,13 @@ export class IngestRows {
     return {
       newNames: new Set(written.map(({ name }) => name)),
       newBytes: written.reduce((sum, { chunkLength }) => sum + chunkLength, 0),
+      written: written.map(({ name, height, no, size }) => ({ name, height, no, size })),
     };
+  }
+
+  /** To be called when the transaction of {@link IngestRows.write} is committed: the run's batches refer to these next. */
+  remember(run: RunGrant, written: readonly WrittenChunk[]): void {
+    this.chunks.remember(run.domainNo, written);
   }
 
   /** What the run's page tells: counted once, however often the same upload is sent. */

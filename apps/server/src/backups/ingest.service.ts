@@ -112,18 +112,21 @@ export class IngestService {
     return { no, length, offsets };
   }
 
-  private writeRows(
+  private async writeRows(
     run: RunGrant,
     work: { upload: Upload; plan: IngestPlan; pack: StoredPack | null },
   ): Promise<PackAnswer> {
-    return this.database.write('packs.live', async (tx) => {
+    const { rows } = this.repositories;
+    const { written, answer } = await this.database.write('packs.live', async (tx) => {
       await this.lease.renew(tx, run);
-      const { newNames, newBytes } = await this.repositories.rows.write(tx, run, work);
-      const newChunks = newNames.size;
-      const storedBytes = storedAlone(work.upload, newNames);
-      await this.repositories.rows.countUpload(tx, run, { newChunks, newBytes, storedBytes });
-      return { chunks: work.upload.chunks.size, newChunks, storedBytes };
+      const result = await rows.write(tx, run, work);
+      const newChunks = result.newNames.size;
+      const storedBytes = storedAlone(work.upload, result.newNames);
+      await rows.countUpload(tx, run, { newChunks, newBytes: result.newBytes, storedBytes });
+      return { written: result.written, answer: { chunks: work.upload.chunks.size, newChunks, storedBytes } };
     });
+    rows.remember(run, written);
+    return answer;
   }
 
   private async giveUp(pack: StoredPack): Promise<void> {

@@ -1,20 +1,23 @@
 import { LIMITS } from '#common';
-import { type Change, decodeEntry, type Entry, splitPath } from '#engine';
+import { type Change, decodeEntry, type Entry } from '#engine';
 import { DomainError } from '../http/domain-error';
 import { DIRECTORY, END_REASON_CODES, KIND_CODES } from './catalog-codes';
-import { pathKey } from './catalog-paths.repository';
+import { parentKeyOf, pathKey } from './catalog-paths.repository';
 import type { Closing, NewDetection, NewVersion, OpenVersion } from './catalog-write.repository';
 
+interface ChangedPath {
+  readonly path: Buffer;
+  /** {@link pathKey} of it, and of the directory that it lies in ('' of the root). */
+  readonly key: string;
+  readonly parentKey: string;
+}
+
 /** A change with its entry decoded. */
-export type DecodedChange =
-  | {
-      readonly type: 'put';
-      readonly path: Buffer;
-      readonly bytes: Buffer;
-      readonly entry: Entry;
-      readonly detect: Buffer;
-    }
-  | { readonly type: 'close'; readonly path: Buffer; readonly reason: 'deleted' | 'deselected' };
+export type DecodedChange = ChangedPath &
+  (
+    | { readonly type: 'put'; readonly bytes: Buffer; readonly entry: Entry; readonly detect: Buffer }
+    | { readonly type: 'close'; readonly reason: 'deleted' | 'deselected' }
+  );
 
 /** What stands in the catalog for the paths of a batch and their parents, before the batch. */
 export interface BatchView {
@@ -53,11 +56,10 @@ export function planBatch(changes: readonly DecodedChange[], view: BatchView): B
   const states = statesOf(view);
   const seen = new Set<string>();
   for (const change of changes) {
-    const key = pathKey(change.path);
-    if (seen.has(key)) throw twice(change.path);
-    seen.add(key);
-    if (change.type === 'put') planPut(change, key, { plan, states, view });
-    else planClosing(change, key, { plan, states, view });
+    if (seen.has(change.key)) throw twice(change.path);
+    seen.add(change.key);
+    if (change.type === 'put') planPut(change, { plan, states, view });
+    else planClosing(change, { plan, states, view });
   }
   return plan;
 }
@@ -68,10 +70,9 @@ interface Planning {
   readonly view: BatchView;
 }
 
-function planPut(change: DecodedChange & { type: 'put' }, key: string, { plan, states, view }: Planning): void {
-  const { path, bytes, entry, detect } = change;
-  const { parent } = splitPath(path);
-  if (parent.length > 0 && kindAt(pathKey(parent), states, view) !== DIRECTORY) {
+function planPut(change: DecodedChange & { type: 'put' }, { plan, states, view }: Planning): void {
+  const { path, key, parentKey, bytes, entry, detect } = change;
+  if (parentKey !== '' && kindAt(parentKey, states, view) !== DIRECTORY) {
     throw new DomainError('invalid', `${shown(path)} lies in no directory of this run: send the directory first`);
   }
   const pathNo = view.numbers.get(key);
@@ -105,8 +106,8 @@ function planPut(change: DecodedChange & { type: 'put' }, key: string, { plan, s
   states.set(pathNo, { open: null, isTouched: true, kind });
 }
 
-function planClosing(change: DecodedChange & { type: 'close' }, key: string, { plan, states, view }: Planning): void {
-  const pathNo = view.numbers.get(key);
+function planClosing(change: DecodedChange & { type: 'close' }, { plan, states, view }: Planning): void {
+  const pathNo = view.numbers.get(change.key);
   if (pathNo === undefined) return;
   const { open, isTouched } = stateAt(states, pathNo);
   if (isTouched && open !== null) throw twice(change.path);
@@ -161,7 +162,9 @@ function shown(path: Buffer): string {
 
 /** Throws CorruptError on a record that is no change, `invalid` on a link whose target is longer than any system takes. */
 export function decodedChange(change: Change, place: string): DecodedChange {
-  if (change.type === 'close') return change;
+  const key = pathKey(change.path);
+  const parentKey = parentKeyOf(key);
+  if (change.type === 'close') return { ...change, key, parentKey };
   const { path, entry: bytes, detection: detect } = change;
   const entry = decodeEntry(bytes, place);
   const targetLength = entry.linkTarget?.length ?? 0;
@@ -171,5 +174,5 @@ export function decodedChange(change: Change, place: string): DecodedChange {
       `${shown(path)} links to ${targetLength} bytes; at most ${LIMITS.linkTargetBytes}`,
     );
   }
-  return { type: 'put', path, bytes, entry, detect };
+  return { type: 'put', path, key, parentKey, bytes, entry, detect };
 }

@@ -370,6 +370,41 @@ eachDatabase('Batches of a run', (open) => {
     await expect(server.listed(agent, runId, '/a'.repeat(1_799))).resolves.toEqual([`${'/a'.repeat(1_800)} dir`]);
   });
 
+  it('build on no number of a batch that was refused', async () => {
+    await agent.start();
+    await expect(codeOf(agent.send(directory('/'), directory('/d'), file('/none/f')))).resolves.toBe('invalid');
+    await agent.send(directory('/'), directory('/e'));
+    await agent.send(file('/e/f'), directory('/d'), file('/d/g'));
+    const { runId } = await agent.commit();
+    await expect(server.shown(agent, runId)).resolves.toEqual(['/ dir', '/d dir', '/d/g 644', '/e dir', '/e/f 644']);
+  });
+
+  it('find what lies in a directory that was new a moment ago', async () => {
+    await agent.start();
+    await agent.send(directory('/'), directory('/d'), file('/d/a', 0o600));
+    await agent.send(file('/d/a', 0o600), file('/d/b'));
+    await expect(codeOf(agent.send(file('/d/a', 0o644)))).resolves.toBe('invalid');
+    await expect(versions()).resolves.toHaveLength(4);
+    await expect(server.get('select count(*) as paths from paths')).resolves.toEqual({ paths: 4 });
+  });
+
+  it('number a directory again whose row is gone', async () => {
+    await agent.start();
+    await agent.send(directory('/'), directory('/d'), file('/d/a'));
+    await test.database.write('runs.batch', async (tx) => {
+      const row = await tx.get<{ no: number }>('select no from paths where name = ?', [Buffer.from('d')]);
+      const gone = row?.no ?? 0;
+      await tx.run(
+        'delete from file_versions where path_no = ? or path_no in (select no from paths where parent_no = ?)',
+        [gone, gone],
+      );
+      await tx.run('delete from paths where parent_no = ? or no = ?', [gone, gone]);
+    });
+    await agent.send(directory('/d'), file('/d/b'));
+    const { runId } = await agent.commit();
+    await expect(server.shown(agent, runId)).resolves.toEqual(['/ dir', '/d dir', '/d/b 644']);
+  });
+
   it('refuse a link that leads further than any system takes', async () => {
     await agent.start();
     await expect(codeOf(agent.send(directory('/'), link('/l', 'x'.repeat(4_097))))).resolves.toBe('invalid');

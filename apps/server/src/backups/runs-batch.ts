@@ -9,16 +9,16 @@ import {
   encodeKeys,
   keyString,
   nextChainDigest,
-  splitPath,
   UnsupportedError,
 } from '#engine';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
-import { CatalogPathsRepository, pathKey } from './catalog-paths.repository';
+import { CatalogPathsRepository, type PathNumbers } from './catalog-paths.repository';
 import { CatalogWriteRepository } from './catalog-write.repository';
 import { ChunksRepository } from './chunks.repository';
+import type { KnownDirectory } from './known-directories';
 import type { RunGrant } from './run-grant';
 import { decodedChange, type DecodedChange, planBatch } from './runs-batch-plan';
 import { assertOldBatch } from './runs-refusals';
@@ -56,7 +56,7 @@ export class BatchWriter {
    */
   async apply(run: RunGrant, sequence: number, body: Buffer): Promise<BatchAnswer> {
     const batch = decodeBatch(body, `batch ${sequence} of run ${run.runNumber}`);
-    return this.database.write('runs.batch', async (tx) => {
+    const { answer, directories } = await this.database.write('runs.batch', async (tx) => {
       const { runs } = this.repositories;
       const leaseUntil = (await tx.now()) + this.settings.runLeaseMs;
       // The fence first: it holds the run's row, so batches of a run come one by one and none comes after its end.
@@ -64,20 +64,27 @@ export class BatchWriter {
       const row = await runs.get(tx, { taskNo: run.taskNo, number: run.runNumber });
       if (!isItsTurn) {
         assertOldBatch(row, run, sequence);
-        return { nextSequence: row.nextSequence };
+        return { answer: { nextSequence: row.nextSequence }, directories: new Map<string, KnownDirectory>() };
       }
-      await this.write(tx, run, batch.changes);
+      const met = await this.write(tx, run, batch.changes);
       const chainDigest = nextChainDigest(row.chainDigest, batch.digest);
       await runs.recordBatch(tx, run, { changes: batch.changes.length, chainDigest });
-      return { nextSequence: row.nextSequence };
+      return { answer: { nextSequence: row.nextSequence }, directories: met };
     });
+    this.repositories.paths.remember(run.taskNo, directories);
+    return answer;
   }
 
-  private async write(tx: Sql, run: RunGrant, changes: readonly DecodedChange[]): Promise<void> {
+  /** Returns the directories that the batch met or made. */
+  private async write(
+    tx: Sql,
+    run: RunGrant,
+    changes: readonly DecodedChange[],
+  ): Promise<ReadonlyMap<string, KnownDirectory>> {
     const { paths, versions } = this.repositories;
     const key = { taskNo: run.taskNo, number: run.runNumber };
-    const put = new Set(changes.filter(({ type }) => type === 'put').map(({ path }) => pathKey(path)));
-    const numbers = await paths.numbersOf(
+    const put = new Set(changes.filter(({ type }) => type === 'put').map((change) => change.key));
+    const found = await paths.numberPaths(
       tx,
       run.taskNo,
       changes.map(({ path }) => path),
@@ -86,8 +93,8 @@ export class BatchWriter {
     const chunkNo = await this.checkChunks(tx, run, changes);
     const plan = planBatch(changes, {
       runNumber: run.runNumber,
-      numbers,
-      versions: await versions.versionsFor(tx, key, concernedNumbers(changes, numbers)),
+      numbers: found.numbers,
+      versions: await versions.versionsFor(tx, key, concernedNumbers(changes, found)),
       chunkNo,
     });
     // Close old, then insert new: at no time has a path two open versions.
@@ -95,6 +102,7 @@ export class BatchWriter {
     await versions.insert(tx, key, plan.versions);
     await versions.updateDetections(tx, run.taskNo, plan.detections);
     await versions.closeDescendants(tx, key, plan.formerDirectories);
+    return directoriesOf(changes, found);
   }
 
   /**
@@ -110,7 +118,7 @@ export class BatchWriter {
     const contents = contentsOf(changes);
     const keys = [...new Map<string, ChunkKey>(contents.map((content) => [keyString(content), content])).values()];
     if (keys.length === 0) return () => fail();
-    const { missing, found } = await chunks.findPresence(tx, run.domainNo, keys);
+    const { missing, found } = await chunks.findNumbers(tx, run.domainNo, keys);
     if (missing.length > 0) throw missingChunks(run, missing);
     for (const content of contents) {
       const size = found.get(keyString(content))?.size;
@@ -146,19 +154,29 @@ function contentsOf(changes: readonly DecodedChange[]): ContentRef[] {
   return contents;
 }
 
-/** Numbers of the paths of the batch and of the directories that they lie in. */
-function concernedNumbers(changes: readonly DecodedChange[], numbers: ReadonlyMap<string, number>): number[] {
+/** Numbers of the paths of the batch and of the directories that they lie in, but those that have no version yet. */
+function concernedNumbers(changes: readonly DecodedChange[], { numbers, created }: PathNumbers): number[] {
   const concerned = new Set<number>();
-  const add = (path: Buffer): void => {
-    const no = numbers.get(pathKey(path));
-    if (no !== undefined) concerned.add(no);
-  };
-  for (const { path } of changes) {
-    add(path);
-    const { parent } = splitPath(path);
-    if (parent.length > 0) add(parent);
+  for (const { key, parentKey } of changes) {
+    for (const no of [numbers.get(key), numbers.get(parentKey)]) {
+      if (no !== undefined && !created.has(no)) concerned.add(no);
+    }
   }
   return [...concerned];
+}
+
+/** The directories that the batch met, and those that it made: what they hold comes next. */
+function directoriesOf(
+  changes: readonly DecodedChange[],
+  { numbers, created, directories }: PathNumbers,
+): Map<string, KnownDirectory> {
+  const met = new Map(directories);
+  for (const change of changes) {
+    const no = numbers.get(change.key);
+    if (change.type !== 'put' || change.entry.kind !== 'directory' || no === undefined) continue;
+    if (created.has(no)) met.set(change.key, { no, isNew: true });
+  }
+  return met;
 }
 
 function decodeBatch(body: Buffer, place: string): Batch {
