@@ -28,16 +28,16 @@ export {
 export { BlockBuilder } from './block-builder';
 export { type FramedBlock, readBlocks } from './read-blocks';
 export {
+  type FooterBlock,
   MAX_PACK_BYTES,
   PACK_HEADER,
   PACK_TAIL_BYTES,
-  type PackedBlock,
   PackIndexBuilder,
   parsePackFooter,
   parsePackHeader,
   parsePackTail,
 } from './pack';
-export { verifyPack } from './verify-pack';
+export { type PackedBlock, verifyPack } from './verify-pack';
 export {
   assertName,
   comparePaths,

@@ -1,3 +1,4 @@
+import { crc32, zstdCompressSync } from 'node:zlib';
 import { collect, cuts, damageOf, damageOfAsync, flips, inPieces, otherForms } from '../golden/damage';
 import { golden } from '../golden/golden';
 import { SAMPLE_CHANGES } from '../golden/records';
@@ -10,7 +11,8 @@ import {
   openManifest,
   voidKey,
 } from './manifest';
-import { RecordStreamEncoder } from './record-stream';
+import { frameHead, MAX_FRAME_BYTES, streamHeader } from './record-frame';
+import { decodeRecords, RecordStreamEncoder } from './record-stream';
 import { type Change, encodeChange } from './records';
 
 const header: ManifestHeader = {
@@ -35,6 +37,45 @@ describe('the manifest of a run', () => {
     const frozen = golden('manifest.bin', () => file);
     expect(file).toEqual(frozen);
     expect(await read(frozen)).toEqual({ header, records: SAMPLE_CHANGES });
+  });
+
+  it('may be compressed, which nothing else may', async () => {
+    const compressed = golden('manifest-v2.bin', () => encodeCompressed(SAMPLE_CHANGES));
+    expect(await read(compressed)).toEqual({ header, records: SAMPLE_CHANGES });
+    for (const { damaged } of flips(compressed)) {
+      const damage = await damageOfAsync(() => read(damaged));
+      expect(damage instanceof CorruptError || damage instanceof UnsupportedError).toBe(true);
+    }
+    for (const cut of cuts(compressed)) expect(await damageOfAsync(() => read(cut))).toBeInstanceOf(CorruptError);
+    const changes = new RecordStreamEncoder('changes', 'compressed');
+    changes.add(encodeChange(SAMPLE_CHANGES[0]!));
+    expect(() => decodeRecords(changes.finish(), 'changes', 'batch')).toThrow(UnsupportedError);
+  });
+
+  it('is a third as large compressed, and has the same digest', async () => {
+    const many: Change[] = Array.from({ length: 4_000 }, (_, at) => ({
+      type: 'close',
+      reason: 'deleted',
+      path: Buffer.from(`/home/somebody/documents/letter-${at}`),
+    }));
+    const compressed = encodeCompressed(many);
+    expect(compressed.length).toBeLessThan(encode(encodeManifestHeader(header), many).length / 3);
+    expect(await read(compressed)).toEqual({ header, records: many });
+    // The digest in the trailer is that of the payloads, whatever form they stand in.
+    expect(compressed.subarray(-32)).toEqual(encode(encodeManifestHeader(header), many).subarray(-32));
+  });
+
+  it('refuses a frame that expands to more than a frame holds', async () => {
+    const bomb = zstdCompressSync(Buffer.alloc(MAX_FRAME_BYTES + 1));
+    const bytes = Buffer.concat([streamHeader('manifest', 'compressed'), frameHead(bomb.length, crc32(bomb)), bomb]);
+    await expect(read(bytes)).rejects.toThrow(/does not decompress/);
+    const empty = zstdCompressSync(Buffer.alloc(0));
+    const hollow = Buffer.concat([
+      streamHeader('manifest', 'compressed'),
+      frameHead(empty.length, crc32(empty)),
+      empty,
+    ]);
+    await expect(read(hollow)).rejects.toThrow(CorruptError);
   });
 
   it('of the first run names no parent, and may hold no change', async () => {
@@ -107,4 +148,10 @@ function encode(first: Buffer, changes: readonly Change[]): Buffer {
   encoder.add(first);
   for (const change of changes) encoder.add(encodeChange(change));
   return encoder.finish();
+}
+
+function encodeCompressed(changes: readonly Change[]): Buffer {
+  const encoder = new RecordStreamEncoder('manifest', 'compressed');
+  const parts = [encodeManifestHeader(header), ...changes.map(encodeChange)].map((record) => encoder.add(record));
+  return Buffer.concat([...parts.flatMap((part) => (part === null ? [] : [part])), encoder.finish()]);
 }

@@ -13,20 +13,28 @@ const blocks = [
   encodeBlock(data.slice(2), { level: 0 }),
   encodeBlock(lists(data), { level: 0 }),
 ];
-const pack = makePack(blocks);
+const written = makePack(blocks);
+/** As the first version wrote it, with the blocks' chunk tables in its footer. */
+const first = golden('pack.bin', () => Buffer.alloc(0));
 
-describe('packs', () => {
-  it('are written as they always were', () => {
-    expect(pack).toEqual(golden('pack.bin', () => pack));
-  });
+it('packs are written as they always were', () => {
+  expect(written).toEqual(golden('pack-v2.bin', () => written));
+});
 
+describe.each([
+  { version: 1, pack: first },
+  { version: 2, pack: written },
+])('packs with a footer of version $version', ({ version, pack }) => {
   it('tell their index from footer and tail, the same as from every byte', async () => {
     const { footerOffset, footerLength } = parsePackTail(pack.subarray(-40), pack.length, 'pack p');
     expect(footerOffset + footerLength + 40).toBe(pack.length);
     const index = parsePackFooter(pack.subarray(footerOffset), pack.length, 'pack p');
+    expect(pack.readUInt16LE(footerOffset + 4)).toBe(version);
     expect(index.map(({ offset, length }) => pack.subarray(offset, offset + length))).toEqual(blocks);
-    expect(index.map((block) => block.chunks)).toEqual(blocks.map((block) => parseBlockHeader(block, 'block').chunks));
-    expect(await verify(pack)).toEqual(index);
+    const tables = blocks.map((block) => parseBlockHeader(block, 'block').chunks);
+    expect(index.map((block) => block.chunkCount)).toEqual(tables.map((table) => table.length));
+    expect(index.map((block) => block.chunks)).toEqual(tables.map((table) => (version === 1 ? table : null)));
+    expect((await verify(pack)).map((block) => block.chunks)).toEqual(tables);
   });
 
   it('report every flipped byte', async () => {
@@ -59,15 +67,36 @@ describe('packs', () => {
     }).toThrow(/key 1/);
     await expectRefused(patched(pack, 12, [1]));
     const { footerOffset } = parsePackTail(pack.subarray(-40), pack.length, 'p');
-    await expect(verify(resealed(patched(pack, footerOffset + 4, [2])))).rejects.toThrow(UnsupportedError);
+    await expect(verify(resealed(patched(pack, footerOffset + 4, [3])))).rejects.toThrow(UnsupportedError);
   });
 });
 
 describe('hostile packs', () => {
+  const pack = first;
   const { footerOffset } = parsePackTail(pack.subarray(-40), pack.length, 'pack p');
+  const u32 = (value: number): number[] => [value & 255, (value >>> 8) & 255, (value >>> 16) & 255, value >>> 24];
+
+  it('that claim absurd lengths or counts are refused in a footer without tables too', async () => {
+    const at = parsePackTail(written.subarray(-40), written.length, 'pack p').footerOffset;
+    for (const [offset, value] of [
+      [8, 0], // no blocks
+      [8, 0xffffffff], // too many
+      [8, 2], // one less than there are
+      [12, 17], // a gap before the first block
+      [16, 1], // shorter than its own header
+      [16, 0xffffffff],
+      [20, 0], // no chunks
+      [20, 0xffffffff],
+      [20, 4096], // more than the block has room for
+      [20, 1], // one less than its header says
+    ] as const) {
+      await expectRefused(resealed(patched(written, at + offset, u32(value))));
+    }
+    await expectRefused(resealed(patched(written, at + 6, [1]))); // reserved
+    await expectRefused(resealed(patched(written, at + 4, [1]))); // tables that are not there
+  });
 
   it('that claim absurd lengths or counts are refused, though every digest is right', async () => {
-    const u32 = (value: number): number[] => [value & 255, (value >>> 8) & 255, (value >>> 16) & 255, value >>> 24];
     for (const [offset, value] of [
       [8, 0], // no blocks
       [8, 0xffffffff], // too many
@@ -88,7 +117,7 @@ describe('hostile packs', () => {
   });
 
   it('whose tail claims a footer outside of the pack are refused', () => {
-    for (const length of [0, 60, pack.length, 0xffffffff]) {
+    for (const length of [0, 23, pack.length, 0xffffffff]) {
       const tail = Buffer.from(pack.subarray(-40));
       tail.writeUInt32LE(length, 0);
       expect(() => parsePackTail(tail, pack.length, 'pack p')).toThrow(CorruptError);
@@ -109,10 +138,10 @@ describe('PackIndexBuilder', () => {
   it('counts header and blocks and says where each block begins', () => {
     const builder = new PackIndexBuilder();
     expect(builder.length).toBe(PACK_HEADER.length);
-    const [first, second] = blocks.map((block) => parseBlockHeader(block, 'block'));
-    expect(builder.add(first!)).toBe(16);
-    expect(builder.add(second!)).toBe(16 + first!.totalLength);
-    expect(builder.length).toBe(16 + first!.totalLength + second!.totalLength);
+    const [one, two] = blocks.map((block) => parseBlockHeader(block, 'block'));
+    expect(builder.add(one!)).toBe(16);
+    expect(builder.add(two!)).toBe(16 + one!.totalLength);
+    expect(builder.length).toBe(16 + one!.totalLength + two!.totalLength);
   });
 
   it('never makes a pack above the limit, footer and tail included', () => {

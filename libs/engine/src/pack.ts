@@ -1,12 +1,5 @@
 import { type BlockHeader, minBlockLength } from './block-header';
-import {
-  type BlockChunk,
-  CHUNK_ROW_BYTES,
-  findCountFault,
-  findTableFault,
-  readChunkTable,
-  writeChunkTable,
-} from './chunk-table';
+import { type BlockChunk, CHUNK_ROW_BYTES, findCountFault, findTableFault, readChunkTable } from './chunk-table';
 import { MAX_CHUNK_BYTES } from './chunker';
 import { CorruptError, InvalidError, UnsupportedError } from './errors';
 import { dataChunkId } from './ids';
@@ -15,14 +8,17 @@ import { dataChunkId } from './ids';
  * Pack (docs/format.md):
  *   header  'HFPK' · u16 version=1 · u16 0 · u32 key id (0: none) · u32 0
  *   blocks  as they came over the wire, without gaps
- *   footer  'HFPF' · u16 version=1 · u16 0 · u32 block count ·
- *           per block: u32 offset · u32 length · u32 chunk count · chunk count x ( 32 id · u8 height · u32 length )
+ *   footer  'HFPF' · u16 version=2 · u16 0 · u32 block count · per block: u32 offset · u32 length · u32 chunk count
+ *           (version 1 repeated after each block: chunk count x ( 32 id · u8 height · u32 length ))
  *   tail    u32 footer length · 32 SHA-256 of footer and footer length · 'HFPE'
  */
 const HEADER_MAGIC = Buffer.from('HFPK', 'latin1');
 const FOOTER_MAGIC = Buffer.from('HFPF', 'latin1');
 const TAIL_MAGIC = Buffer.from('HFPE', 'latin1');
 const VERSION = 1;
+/** The first had the blocks' chunk tables, which stand in the blocks' headers as well: 37 bytes for each small file. */
+const FOOTER_VERSION_WITH_TABLES = 1;
+const FOOTER_VERSION = 2;
 const FOOTER_FIXED_BYTES = 12;
 const FOOTER_BLOCK_BYTES = 12;
 
@@ -33,20 +29,22 @@ export const PACK_HEADER: Buffer = Buffer.concat([
   Buffer.from([VERSION, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
 ]);
 
-const MIN_FOOTER_BYTES = FOOTER_FIXED_BYTES + FOOTER_BLOCK_BYTES + CHUNK_ROW_BYTES;
+const MIN_FOOTER_BYTES = FOOTER_FIXED_BYTES + FOOTER_BLOCK_BYTES;
 
-export interface PackedBlock {
+/** Where a block lies, as the footer says. */
+export interface FooterBlock {
   /** From the pack's first byte. */
   offset: number;
   length: number;
-  chunks: BlockChunk[];
+  chunkCount: number;
+  /** The block's chunk table; null in a footer of version 2: it stands in the block's header only. */
+  chunks: BlockChunk[] | null;
 }
 
 /** Follows the blocks of a pack while they are written and makes its footer. Bytes themselves do not pass through. */
 export class PackIndexBuilder {
-  private readonly blocks: PackedBlock[] = [];
+  private readonly blocks: { offset: number; length: number; chunkCount: number }[] = [];
   private end = PACK_HEADER.length;
-  private footerLength = FOOTER_FIXED_BYTES;
 
   /** Bytes of the pack so far: header and blocks. */
   get length(): number {
@@ -55,36 +53,35 @@ export class PackIndexBuilder {
 
   /** Whether the finished pack would stay within MAX_PACK_BYTES with this block. */
   fits(header: BlockHeader): boolean {
-    const finished = this.end + header.totalLength + this.footerLength + footerBytesOf(header.chunks) + PACK_TAIL_BYTES;
-    return finished <= MAX_PACK_BYTES;
+    const footerLength = FOOTER_FIXED_BYTES + (this.blocks.length + 1) * FOOTER_BLOCK_BYTES;
+    return this.end + header.totalLength + footerLength + PACK_TAIL_BYTES <= MAX_PACK_BYTES;
   }
 
   /** The next block; returns its offset in the pack. Throws InvalidError when it does not fit. */
   add(header: BlockHeader): number {
     if (!this.fits(header)) throw new InvalidError(`a pack of more than ${MAX_PACK_BYTES} bytes`);
     const offset = this.end;
-    this.blocks.push({ offset, length: header.totalLength, chunks: header.chunks });
+    this.blocks.push({ offset, length: header.totalLength, chunkCount: header.chunks.length });
     this.end += header.totalLength;
-    this.footerLength += footerBytesOf(header.chunks);
     return offset;
   }
 
   /** Footer and tail: the bytes that follow the last block. Throws InvalidError for a pack without blocks. */
   finish(): Buffer {
     if (this.blocks.length === 0) throw new InvalidError('a pack without blocks');
-    const bytes = Buffer.alloc(this.footerLength + PACK_TAIL_BYTES);
+    const footerLength = FOOTER_FIXED_BYTES + this.blocks.length * FOOTER_BLOCK_BYTES;
+    const bytes = Buffer.alloc(footerLength + PACK_TAIL_BYTES);
     FOOTER_MAGIC.copy(bytes, 0);
-    bytes.writeUInt16LE(VERSION, 4);
+    bytes.writeUInt16LE(FOOTER_VERSION, 4);
     bytes.writeUInt32LE(this.blocks.length, 8);
     let at = FOOTER_FIXED_BYTES;
-    for (const block of this.blocks) {
-      bytes.writeUInt32LE(block.offset, at);
-      bytes.writeUInt32LE(block.length, at + 4);
-      bytes.writeUInt32LE(block.chunks.length, at + 8);
-      writeChunkTable(block.chunks, bytes, at + FOOTER_BLOCK_BYTES);
-      at += footerBytesOf(block.chunks);
+    for (const { offset, length, chunkCount } of this.blocks) {
+      bytes.writeUInt32LE(offset, at);
+      bytes.writeUInt32LE(length, at + 4);
+      bytes.writeUInt32LE(chunkCount, at + 8);
+      at += FOOTER_BLOCK_BYTES;
     }
-    bytes.writeUInt32LE(this.footerLength, at);
+    bytes.writeUInt32LE(footerLength, at);
     dataChunkId(bytes.subarray(0, at + 4)).copy(bytes, at + 4);
     TAIL_MAGIC.copy(bytes, at + 36);
     return bytes;
@@ -131,7 +128,7 @@ export function parsePackTail(
  * The index of a pack, from its footer and tail together. Checks the digest first, then that the blocks fill the pack
  * without gap or overlap and keep every limit of a block.
  */
-export function parsePackFooter(footerAndTail: Buffer, packLength: number, place: string): PackedBlock[] {
+export function parsePackFooter(footerAndTail: Buffer, packLength: number, place: string): FooterBlock[] {
   const tail = footerAndTail.subarray(Math.max(0, footerAndTail.length - PACK_TAIL_BYTES));
   const { footerOffset, footerLength } = parsePackTail(tail, packLength, place);
   if (footerAndTail.length !== footerLength + PACK_TAIL_BYTES) {
@@ -146,27 +143,31 @@ export function parsePackFooter(footerAndTail: Buffer, packLength: number, place
   return parseFooter(footerAndTail.subarray(0, footerLength), footerOffset, place);
 }
 
-function parseFooter(footer: Buffer, footerOffset: number, place: string): PackedBlock[] {
+function parseFooter(footer: Buffer, footerOffset: number, place: string): FooterBlock[] {
   if (!footer.subarray(0, 4).equals(FOOTER_MAGIC))
     throw new CorruptError(`${place}, byte ${footerOffset}`, 'no footer begins here');
   const version = footer.readUInt16LE(4);
-  if (version !== VERSION)
+  if (version !== FOOTER_VERSION && version !== FOOTER_VERSION_WITH_TABLES)
     throw new UnsupportedError(`${place}, byte ${footerOffset + 4}`, `footer version ${version}`);
+  const hasTables = version === FOOTER_VERSION_WITH_TABLES;
   if (footer.readUInt16LE(6) !== 0)
     throw new CorruptError(`${place}, byte ${footerOffset + 6}`, 'reserved bytes of a footer are not zero');
   const blockCount = footer.readUInt32LE(8);
-  const maxBlocks = Math.floor((footer.length - FOOTER_FIXED_BYTES) / (FOOTER_BLOCK_BYTES + CHUNK_ROW_BYTES));
+  const minBlockBytes = FOOTER_BLOCK_BYTES + (hasTables ? CHUNK_ROW_BYTES : 0);
+  const maxBlocks = Math.floor((footer.length - FOOTER_FIXED_BYTES) / minBlockBytes);
   if (blockCount < 1 || blockCount > maxBlocks) {
     throw new CorruptError(
       `${place}, byte ${footerOffset + 8}`,
       `a footer of ${footer.length} bytes claims ${blockCount} blocks`,
     );
   }
-  const blocks: PackedBlock[] = [];
+  const blocks: FooterBlock[] = [];
   let at = FOOTER_FIXED_BYTES;
   let expectedOffset = PACK_HEADER.length;
   for (let index = 0; index < blockCount; index++) {
-    const block = readFooterBlock(footer, at, `${place}, byte ${footerOffset + at}`);
+    const blockPlace = `${place}, byte ${footerOffset + at}`;
+    const block = readFooterBlock(footer, at, blockPlace);
+    if (hasTables) block.chunks = readFooterTable(footer, at + FOOTER_BLOCK_BYTES, block.chunkCount, blockPlace);
     if (block.offset !== expectedOffset) {
       throw new CorruptError(
         `${place}, byte ${footerOffset + at}`,
@@ -174,7 +175,7 @@ function parseFooter(footer: Buffer, footerOffset: number, place: string): Packe
       );
     }
     blocks.push(block);
-    at += footerBytesOf(block.chunks);
+    at += FOOTER_BLOCK_BYTES + (hasTables ? block.chunkCount * CHUNK_ROW_BYTES : 0);
     expectedOffset += block.length;
   }
   if (at !== footer.length || expectedOffset !== footerOffset) {
@@ -186,26 +187,26 @@ function parseFooter(footer: Buffer, footerOffset: number, place: string): Packe
   return blocks;
 }
 
-function readFooterBlock(footer: Buffer, at: number, place: string): PackedBlock {
+function readFooterBlock(footer: Buffer, at: number, place: string): FooterBlock {
   if (at + FOOTER_BLOCK_BYTES > footer.length) throw new CorruptError(place, 'a footer is cut short');
   const offset = footer.readUInt32LE(at);
   const length = footer.readUInt32LE(at + 4);
   const chunkCount = footer.readUInt32LE(at + 8);
   const countFault = findCountFault(chunkCount);
   if (countFault !== null) throw new CorruptError(place, countFault);
-  if (at + FOOTER_BLOCK_BYTES + chunkCount * CHUNK_ROW_BYTES > footer.length) {
-    throw new CorruptError(place, `a footer has no room for ${chunkCount} chunks`);
-  }
-  const chunks = readChunkTable(footer, at + FOOTER_BLOCK_BYTES, chunkCount);
-  const fault = findTableFault(chunks);
-  if (fault !== null) throw new CorruptError(place, fault);
   const minLength = minBlockLength(chunkCount);
   if (length < minLength || length >= minLength + MAX_CHUNK_BYTES) {
     throw new CorruptError(place, `a block of ${chunkCount} chunks has ${length} bytes`);
   }
-  return { offset, length, chunks };
+  return { offset, length, chunkCount, chunks: null };
 }
 
-function footerBytesOf(chunks: readonly BlockChunk[]): number {
-  return FOOTER_BLOCK_BYTES + chunks.length * CHUNK_ROW_BYTES;
+function readFooterTable(footer: Buffer, at: number, chunkCount: number, place: string): BlockChunk[] {
+  if (at + chunkCount * CHUNK_ROW_BYTES > footer.length) {
+    throw new CorruptError(place, `a footer has no room for ${chunkCount} chunks`);
+  }
+  const chunks = readChunkTable(footer, at, chunkCount);
+  const fault = findTableFault(chunks);
+  if (fault !== null) throw new CorruptError(place, fault);
+  return chunks;
 }

@@ -1,18 +1,23 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+import { constants, crc32, zstdDecompressSync } from 'node:zlib';
 
 import { CorruptError, UnsupportedError } from './errors';
 import {
   FRAME_HEAD_BYTES,
+  MAX_COMPRESSED_FRAME_BYTES,
   MAX_FRAME_BYTES,
   RECORD_HEAD_BYTES,
+  type RecordStreamForm,
   type RecordStreamType,
   STREAM_HEADER_BYTES,
   STREAM_MAGIC,
   STREAM_TYPES,
-  STREAM_VERSION,
+  STREAM_VERSIONS,
   TRAILER_BYTES,
 } from './record-frame';
+
+/** A frame of 1 MiB needs no larger window. */
+const MAX_WINDOW_LOG = 21;
 
 type Part = 'header' | 'frame head' | 'frame' | 'trailer' | 'done';
 
@@ -24,6 +29,7 @@ export class RecordStreamParser {
   private readonly hash = createHash('sha256');
   private part: Part = 'header';
   private wants = STREAM_HEADER_BYTES;
+  private form: RecordStreamForm = 'plain';
   private checksum = 0;
   private offset = 0;
   private count = 0;
@@ -38,7 +44,7 @@ export class RecordStreamParser {
     return this.part === 'done';
   }
 
-  /** How many bytes accept() needs next; at most 1 MiB. */
+  /** How many bytes accept() needs next; about 1 MiB at most. */
   get wanted(): number {
     return this.wants;
   }
@@ -84,7 +90,11 @@ export class RecordStreamParser {
   private readHeader(bytes: Buffer): void {
     if (bytes.compare(STREAM_MAGIC, 0, 4, 0, 4) !== 0) this.fail('does not begin like a record stream');
     // Version first: a later version may keep its checksum elsewhere.
-    if (bytes[4] !== STREAM_VERSION) throw new UnsupportedError(this.here, `record stream version ${String(bytes[4])}`);
+    // Compressed only what we store ourselves: on the wire a small body could claim any amount of memory.
+    if (bytes[4] === STREAM_VERSIONS.compressed && this.type === 'manifest') this.form = 'compressed';
+    else if (bytes[4] !== STREAM_VERSIONS.plain) {
+      throw new UnsupportedError(this.here, `record stream version ${String(bytes[4])}`);
+    }
     if (bytes.readUInt32LE(8) !== crc32(bytes.subarray(0, 8))) this.fail('header checksum does not match');
     if (bytes.readUInt16LE(6) !== 0) this.fail('reserved bytes are not 0');
     if (bytes[5] !== STREAM_TYPES[this.type])
@@ -94,14 +104,16 @@ export class RecordStreamParser {
 
   private readFrameHead(bytes: Buffer): void {
     const length = bytes.readUInt32LE(0);
-    if (length > MAX_FRAME_BYTES) this.fail(`a frame claims ${length} bytes, at most ${MAX_FRAME_BYTES} are allowed`);
+    const limit = this.form === 'plain' ? MAX_FRAME_BYTES : MAX_COMPRESSED_FRAME_BYTES;
+    if (length > limit) this.fail(`a frame claims ${length} bytes, at most ${limit} are allowed`);
     this.checksum = bytes.readUInt32LE(4);
     if (length === 0) this.expect('trailer', TRAILER_BYTES);
     else this.expect('frame', length);
   }
 
-  private readFrame(bytes: Buffer): Buffer[] {
-    if (crc32(bytes) !== this.checksum) this.fail('frame checksum does not match');
+  private readFrame(stored: Buffer): Buffer[] {
+    if (crc32(stored) !== this.checksum) this.fail('frame checksum does not match');
+    const bytes = this.form === 'plain' ? stored : this.decompress(stored);
     const records: Buffer[] = [];
     let at = 0;
     while (at < bytes.length) {
@@ -116,6 +128,20 @@ export class RecordStreamParser {
     this.count += records.length;
     this.expect('frame head', FRAME_HEAD_BYTES);
     return records;
+  }
+
+  private decompress(stored: Buffer): Buffer {
+    let bytes: Buffer;
+    try {
+      bytes = zstdDecompressSync(stored, {
+        chunkSize: MAX_FRAME_BYTES / 2,
+        maxOutputLength: MAX_FRAME_BYTES,
+        params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
+      });
+    } catch (error) {
+      throw new CorruptError(this.here, 'a frame does not decompress', { cause: error });
+    }
+    return bytes.length === 0 ? this.fail('a frame without records') : bytes;
   }
 
   private readTrailer(bytes: Buffer): void {

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+import { constants, crc32, zstdCompressSync } from 'node:zlib';
 
 import { ByteReader } from './byte-reader';
 import { InvalidError } from './errors';
@@ -9,6 +9,7 @@ import {
   MAX_FRAME_BYTES,
   MAX_RECORD_BYTES,
   RECORD_HEAD_BYTES,
+  type RecordStreamForm,
   type RecordStreamType,
   streamHeader,
   TRAILER_BYTES,
@@ -17,6 +18,8 @@ import { RecordStreamParser } from './record-parser';
 
 /** A frame is closed when it has reached this: a reader takes one frame at a time into memory. */
 const TARGET_FRAME_BYTES = 256 * 1024;
+/** Ids do not shrink, names and times do: higher levels gain 2 % for twice the time. */
+const COMPRESSION_LEVEL = 3;
 
 /**
  * Writes a record stream: one framing for the index file, the wire and the manifest. Every byte is covered by a
@@ -30,8 +33,12 @@ export class RecordStreamEncoder {
   private final: Buffer | null = null;
   private header: Buffer | null;
 
-  constructor(type: RecordStreamType) {
-    this.header = streamHeader(type);
+  /** `compressed` is for what is stored, such as manifests; the digest is the same in both forms. */
+  constructor(
+    type: RecordStreamType,
+    private readonly form: RecordStreamForm = 'plain',
+  ) {
+    this.header = streamHeader(type, form);
   }
 
   /** Records added so far. */
@@ -92,13 +99,26 @@ export class RecordStreamEncoder {
     if (this.frame !== null && this.fill > 0) {
       const payload = this.frame.subarray(FRAME_HEAD_BYTES, FRAME_HEAD_BYTES + this.fill);
       this.hash.update(payload);
-      this.frame.set(frameHead(payload.length, crc32(payload)), 0);
-      parts.push(this.frame.subarray(0, FRAME_HEAD_BYTES + this.fill));
+      if (this.form === 'compressed') {
+        const stored = compressed(payload);
+        parts.push(frameHead(stored.length, crc32(stored)), stored);
+      } else {
+        this.frame.set(frameHead(payload.length, crc32(payload)), 0);
+        parts.push(this.frame.subarray(0, FRAME_HEAD_BYTES + this.fill));
+      }
       this.frame = null;
       this.fill = 0;
     }
     return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
   }
+}
+
+function compressed(payload: Buffer): Buffer {
+  return zstdCompressSync(payload, {
+    chunkSize: Math.max(64, payload.length),
+    pledgedSrcSize: payload.length,
+    params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL },
+  });
 }
 
 /**

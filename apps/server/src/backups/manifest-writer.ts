@@ -49,7 +49,7 @@ export class ManifestWriter {
   private async spool(run: RunRow, file: string): Promise<number> {
     const handle = await open(file, 'wx', 0o600);
     try {
-      const encoder = new RecordStreamEncoder('manifest');
+      const encoder = new RecordStreamEncoder('manifest', 'compressed');
       let length = await append(handle, encoder.add(headerOf(run)));
       const cache = new PathCache();
       for (let after = 0, isLast = run.changeCount === 0; !isLast;) {
