@@ -1,3 +1,4 @@
+import type { NoticeListener, NoticeTopic } from './notices';
 import type { Dialect, Sql } from './sql';
 
 /** Called around COMMIT, for the kill points. */
@@ -12,6 +13,8 @@ export interface Backend {
   write<T>(work: (tx: Sql) => Promise<T>, hooks: CommitHooks): Promise<T>;
   read<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
   now(): Promise<number>;
+  /** Returns what ends it. */
+  listen(topic: NoticeTopic, listener: NoticeListener): () => void;
   close(): Promise<void>;
 }
 

@@ -5,6 +5,7 @@ import type { Clock } from '../config/clock';
 import { DomainError } from '../http/domain-error';
 import type { Backend } from './backend';
 import { isUnavailable } from './database-errors';
+import type { NoticeListener, NoticeTopic } from './notices';
 import { PostgresBackend } from './postgres.backend';
 import type { Dialect, Sql } from './sql';
 import { SqliteBackend } from './sqlite.backend';
@@ -71,6 +72,14 @@ export class Database implements OnApplicationShutdown {
   /** Server time in ms since 1970: the one clock for stamps and leases. Inside a write: `tx.now()`. */
   now(): Promise<number> {
     return this.enter(() => this.backend.now());
+  }
+
+  /**
+   * Hears what writes of all servers tell by `tx.notify`, after their commit. Messages may be lost while the database is
+   * out of reach: `onGap` says that it may have been so, once it is back. Returns what ends it.
+   */
+  listen(topic: NoticeTopic, listener: NoticeListener): () => void {
+    return this.backend.listen(topic, listener);
   }
 
   /** Waits for SQLite's running write; further calls fail. */

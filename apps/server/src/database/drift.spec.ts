@@ -50,9 +50,12 @@ eachDatabase('migrations', (open) => {
     expect(clustered.map((row) => row.name)).toEqual([
       'doomed_versions',
       'file_versions',
+      'leases',
       'list_refs',
+      'run_outputs',
       'run_problems',
       'settings',
+      'sign_in_attempts',
     ]);
   });
 });

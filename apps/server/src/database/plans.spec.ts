@@ -19,6 +19,7 @@ function explaining(sql: Sql, plans: string[]): Sql {
     manager: sql.manager,
     forUpdate: (alias) => sql.forUpdate(alias),
     forShare: (alias) => sql.forShare(alias),
+    notify: (topic, message) => sql.notify(topic, message),
     now: () => sql.now(),
     all: async (text, params = []) => {
       await explain(text, params);

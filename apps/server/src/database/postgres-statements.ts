@@ -2,6 +2,8 @@ import type { PoolClient, QueryResult } from 'pg';
 import type { EntityManager } from 'typeorm';
 import type { Scope } from './backend';
 import { columnArrays, inputHeadPostgres, numberPlaceholders, unnest } from './dialect';
+import type { NoticeTopic } from './notices';
+import { noticePayload, TELL_NOTICE } from './postgres-notices';
 import { POSTGRES_TYPES } from './postgres-types';
 import type { Column, InputRows, Sql, Value } from './sql';
 
@@ -86,6 +88,10 @@ export class PostgresSql implements Sql {
 
   forShare(alias?: string): string {
     return alias === undefined ? 'for share' : `for share of ${alias}`;
+  }
+
+  async notify(topic: NoticeTopic, message: string): Promise<void> {
+    await this.query(TELL_NOTICE, [noticePayload(topic, message)]);
   }
 
   now(): Promise<number> {

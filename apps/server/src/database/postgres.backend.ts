@@ -8,6 +8,8 @@ import { isRetryable } from './database-errors';
 import { entitiesFor } from './entities';
 import { MIGRATIONS } from './migrations';
 import { migrateOnce } from './migrate-postgres';
+import type { NoticeListener, NoticeTopic } from './notices';
+import { PostgresNotices } from './postgres-notices';
 import { PostgresSql } from './postgres-statements';
 import { POSTGRES_CONNECTION_TYPES } from './postgres-types';
 import { postgresUrl } from './postgres-url';
@@ -39,6 +41,7 @@ export class PostgresBackend implements Backend {
   private constructor(
     private readonly writer: DataSource,
     private readonly reader: DataSource,
+    private readonly notices: PostgresNotices,
     private readonly clock: Clock | undefined,
   ) {}
 
@@ -54,7 +57,7 @@ export class PostgresBackend implements Backend {
       await migrateOnce(writer);
       const reader = new DataSource(commonOptions(url, 'read only'));
       await reader.initialize();
-      return new PostgresBackend(writer, reader, clock);
+      return new PostgresBackend(writer, reader, new PostgresNotices(url), clock);
     } catch (error) {
       await writer.destroy();
       throw error;
@@ -90,7 +93,12 @@ export class PostgresBackend implements Backend {
     return this.clock ? Promise.resolve(this.clock.now()) : this.read((sql) => this.databaseNow(sql));
   }
 
+  listen(topic: NoticeTopic, listener: NoticeListener): () => void {
+    return this.notices.listen(topic, listener);
+  }
+
   async close(): Promise<void> {
+    await this.notices.close();
     await this.reader.destroy();
     await this.writer.destroy();
   }

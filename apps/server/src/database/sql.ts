@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import type { NoticeTopic } from './notices';
 
 export type Dialect = 'sqlite' | 'postgres';
 
@@ -66,6 +67,9 @@ export interface Sql {
   forUpdate(alias?: string): string;
   /** `for share of <alias>`, likewise. */
   forShare(alias?: string): string;
+
+  /** Tells listeners of all servers (see `Database.listen`) when this write commits, and not at all when it does not. */
+  notify(topic: NoticeTopic, message: string): Promise<void>;
 
   /** Server time in ms, the same clock as `Database.now()`; the one to use inside a write. */
   now(): Promise<number>;

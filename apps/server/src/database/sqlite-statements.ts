@@ -3,6 +3,7 @@ import type { EntityManager } from 'typeorm';
 import type { Clock } from '../config/clock';
 import type { Scope } from './backend';
 import { assertExact, inputHeadSqlite, inputJson } from './dialect';
+import type { NoticeTopic } from './notices';
 import type { Column, InputRows, Sql, Value } from './sql';
 
 type Statement = BetterSqlite3.Statement;
@@ -27,6 +28,11 @@ export class StatementCache {
   }
 }
 
+export interface Notice {
+  readonly topic: NoticeTopic;
+  readonly message: string;
+}
+
 /** {@link Sql} through better-sqlite3's own statements: six times TypeORM's rate for rows (dependencies.md). */
 export class SqliteSql implements Sql {
   readonly dialect = 'sqlite';
@@ -36,6 +42,8 @@ export class SqliteSql implements Sql {
     private readonly scope: Scope,
     private readonly entityManager: EntityManager,
     private readonly clock: Clock,
+    /** Where a write's notices wait for its commit; absent in reads. */
+    private readonly notices?: Notice[],
   ) {}
 
   get manager(): EntityManager {
@@ -112,6 +120,13 @@ export class SqliteSql implements Sql {
 
   forShare(): string {
     return '';
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  async notify(topic: NoticeTopic, message: string): Promise<void> {
+    this.scope.assertOpen();
+    if (this.notices === undefined) throw new Error('only a write can tell notices');
+    this.notices.push({ topic, message });
   }
 
   now(): Promise<number> {

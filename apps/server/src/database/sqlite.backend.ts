@@ -6,7 +6,8 @@ import { Scope, type Backend, type CommitHooks } from './backend';
 import { entitiesFor } from './entities';
 import { MIGRATIONS } from './migrations';
 import { Mutex } from './mutex';
-import { SqliteSql, StatementCache } from './sqlite-statements';
+import { NoticeListeners, type NoticeListener, type NoticeTopic } from './notices';
+import { type Notice, SqliteSql, StatementCache } from './sqlite-statements';
 import type { Sql } from './sql';
 
 /** How long a statement waits for another process (a backup tool, a shell) that holds the file. */
@@ -27,6 +28,8 @@ export class SqliteBackend implements Backend {
   private readonly mutex = new Mutex();
   private readonly writes: StatementCache;
   private readonly reads: StatementCache;
+  /** This process alone serves the file. */
+  private readonly listeners = new NoticeListeners();
 
   private constructor(
     private readonly writer: DataSource,
@@ -63,11 +66,13 @@ export class SqliteBackend implements Backend {
       this.writes.prepare('begin immediate').run();
       const scope = new Scope();
       try {
-        const result = await work(new SqliteSql(this.writes, scope, this.writer.manager, this.clock));
+        const notices: Notice[] = [];
+        const result = await work(new SqliteSql(this.writes, scope, this.writer.manager, this.clock, notices));
         scope.end();
         hooks.beforeCommit();
         this.writes.prepare('commit').run();
         hooks.afterCommit();
+        for (const { topic, message } of notices) this.listeners.tell(topic, message);
         return result;
       } catch (error) {
         scope.end();
@@ -85,6 +90,10 @@ export class SqliteBackend implements Backend {
     } finally {
       scope.end();
     }
+  }
+
+  listen(topic: NoticeTopic, listener: NoticeListener): () => void {
+    return this.listeners.add(topic, listener);
   }
 
   now(): Promise<number> {

@@ -1,5 +1,5 @@
 import { PolicyColumns, policyColumns } from './retention.entities';
-import { smallKey, int, bigint, text, bytes, nullable, primary, type TableSpec } from './table';
+import { smallKey, int, bigint, text, bytes, nullable, primary, withDefault, type TableSpec } from './table';
 
 /** A named value of the installation (repository id, ...). */
 export class SettingRow {
@@ -37,6 +37,11 @@ export class UserRow extends PolicyColumns {
   domain_no!: number;
   state!: 'active' | 'disabled';
   created_at!: number;
+  /** Raised to end all sign-ins. */
+  session_epoch!: number;
+  /** Hidden since, ms; {@link purge_after} says until when the user can be brought back. */
+  deleted_at!: number | null;
+  purge_after!: number | null;
 }
 
 export const usersTable: TableSpec<UserRow> = {
@@ -52,6 +57,9 @@ export const usersTable: TableSpec<UserRow> = {
     state: text,
     created_at: bigint,
     ...policyColumns,
+    session_epoch: withDefault(int, 0),
+    deleted_at: nullable(bigint),
+    purge_after: nullable(bigint),
   },
   indices: [
     { name: 'users_id', columns: ['id'], isUnique: true },
@@ -75,6 +83,26 @@ export class ClientRow extends PolicyColumns {
   agent_version!: string | null;
   last_seen_at!: number | null;
   created_at!: number;
+  last_ping_at!: number | null;
+  os_version!: string | null;
+  /** What the agent told of itself at its last ping: JSON of `ToldByAgent`. */
+  told!: string | null;
+  clock_ahead_ms!: number | null;
+  /** Raised by every change of what the agent is told. */
+  config_version!: number;
+  /** The version that the agent works from. */
+  config_seen!: number | null;
+  /** Raised by everything that a waiting poll is to be told. */
+  command_seq!: number;
+  /** JSON of CommandSpec[]. */
+  pre_commands!: string | null;
+  /** JSON of string[]. */
+  labels!: string | null;
+  /** The spool that log lines come from, and the number of its newest line that is stored. */
+  log_spool!: string | null;
+  log_seq!: number;
+  deleted_at!: number | null;
+  purge_after!: number | null;
 }
 
 export const clientsTable: TableSpec<ClientRow> = {
@@ -94,6 +122,19 @@ export const clientsTable: TableSpec<ClientRow> = {
     last_seen_at: nullable(bigint),
     created_at: bigint,
     ...policyColumns,
+    last_ping_at: nullable(bigint),
+    os_version: nullable(text),
+    told: nullable(text),
+    clock_ahead_ms: nullable(bigint),
+    config_version: withDefault(int, 1),
+    config_seen: nullable(int),
+    command_seq: withDefault(int, 1),
+    pre_commands: nullable(text),
+    labels: nullable(text),
+    log_spool: nullable(text),
+    log_seq: withDefault(bigint, 0),
+    deleted_at: nullable(bigint),
+    purge_after: nullable(bigint),
   },
   indices: [
     { name: 'clients_id', columns: ['id'], isUnique: true },

@@ -2,6 +2,15 @@ import type { EntitySchema } from 'typeorm';
 import type { Dialect } from '../sql';
 import { fileVersionsTable, pathsTable } from './catalog.entities';
 import { chunksTable, listRefsTable, packsTable } from './chunk.entities';
+import {
+  apiTokensTable,
+  auditEventsTable,
+  clientLogsTable,
+  enrolmentCodesTable,
+  leasesTable,
+  runOutputsTable,
+  signInAttemptsTable,
+} from './fleet.entities';
 import { clientsTable, domainsTable, settingsTable, usersTable } from './identity.entities';
 import { doomedVersionsTable, pinsTable, removalsTable } from './retention.entities';
 import { runProblemsTable, runsTable, tasksTable } from './run.entities';
@@ -25,5 +34,12 @@ export function entitiesFor(dialect: Dialect): EntitySchema[] {
     entityOf(pinsTable, dialect),
     entityOf(removalsTable, dialect),
     entityOf(doomedVersionsTable, dialect),
+    entityOf(apiTokensTable, dialect),
+    entityOf(enrolmentCodesTable, dialect),
+    entityOf(signInAttemptsTable, dialect),
+    entityOf(auditEventsTable, dialect),
+    entityOf(clientLogsTable, dialect),
+    entityOf(runOutputsTable, dialect),
+    entityOf(leasesTable, dialect),
   ];
 }

@@ -1,3 +1,4 @@
+import type { RunState, RunTrigger } from '#common';
 import { PolicyColumns, policyColumns } from './retention.entities';
 import { smallKey, int, bigint, flag, text, bytes, nullable, primary, withDefault, type TableSpec } from './table';
 
@@ -20,6 +21,16 @@ export class TaskRow extends PolicyColumns {
   time_zone!: string | null;
   /** Retention works on the task until then at the latest, ms: no run starts. */
   retention_until!: number;
+  /** Null: made by the agent's command line. */
+  origin!: 'server' | 'agent' | null;
+  /** JSON of TaskDefinition; null: none (yet). */
+  definition!: string | null;
+  /** Since when the schedule is what it is, ms; 0: there is none. */
+  scheduled_since!: number;
+  /** As the agent told at its last ping. */
+  next_due_at!: number | null;
+  deleted_at!: number | null;
+  purge_after!: number | null;
 }
 
 export const tasksTable: TableSpec<TaskRow> = {
@@ -38,6 +49,12 @@ export const tasksTable: TableSpec<TaskRow> = {
     ...policyColumns,
     time_zone: nullable(text),
     retention_until: withDefault(bigint, 0),
+    origin: nullable(text),
+    definition: nullable(text),
+    scheduled_since: withDefault(bigint, 0),
+    next_due_at: nullable(bigint),
+    deleted_at: nullable(bigint),
+    purge_after: nullable(bigint),
   },
   indices: [
     { name: 'tasks_id', columns: ['id'], isUnique: true },
@@ -51,7 +68,7 @@ export class RunRow {
   number!: number;
   /** UUID */
   id!: string;
-  state!: 'running' | 'committing' | 'undoing' | 'succeeded' | 'partial' | 'failed' | 'cancelled';
+  state!: RunState;
   /** What the run becomes when its commit goes through (or, undone, what it ended as); stored when that starts. */
   outcome!: 'succeeded' | 'partial' | 'failed' | 'cancelled' | null;
   /** SHA-256 of the fencing token. */
@@ -84,6 +101,17 @@ export class RunRow {
   unsaved_count!: number;
   /** 1: retention took versions that this snapshot showed. */
   is_thinned!: number;
+  /** Null: before there were triggers. */
+  started_by!: RunTrigger | null;
+  /** The due time that it was for; of a missed one the first of the gap. */
+  due_at!: number | null;
+  /** When somebody told it to run, ms. */
+  queued_at!: number | null;
+  /** Due times that a missed run stands for. */
+  missed_count!: number | null;
+  cancel_requested_at!: number | null;
+  /** JSON of what the agent told last; see RunProgress. */
+  progress!: string | null;
 }
 
 export const runsTable: TableSpec<RunRow> = {
@@ -118,6 +146,12 @@ export const runsTable: TableSpec<RunRow> = {
     stored_bytes: withDefault(bigint, 0),
     unsaved_count: withDefault(bigint, 0),
     is_thinned: withDefault(flag, 0),
+    started_by: nullable(text),
+    due_at: nullable(bigint),
+    queued_at: nullable(bigint),
+    missed_count: nullable(int),
+    cancel_requested_at: nullable(bigint),
+    progress: nullable(text),
   },
   indices: [
     { name: 'runs_id', columns: ['id'], isUnique: true },
@@ -128,6 +162,8 @@ export const runsTable: TableSpec<RunRow> = {
       isUnique: true,
       where: "state = ANY (ARRAY['running'::text, 'committing'::text, 'undoing'::text])",
     },
+    // One waiting run per task.
+    { name: 'runs_queued', columns: ['task_no'], isUnique: true, where: "(state = 'queued'::text)" },
   ],
 };
 
