@@ -23,12 +23,33 @@ export class ByteReader {
     return joined.subarray(0, length);
   }
 
-  /** As peek, and moves on. */
+  /** As peek, and moves on. What has to be put together from several pieces has memory of its own, and was copied once. */
   async take(length: number): Promise<Buffer> {
+    if (this.held < length) return this.gather(length);
     const bytes = await this.peek(length);
     const rest = this.pieces[0]?.subarray(bytes.length);
     this.held -= bytes.length;
     this.pieces = rest === undefined || rest.length === 0 ? [] : [rest];
+    return bytes;
+  }
+
+  private async gather(length: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    let filled = 0;
+    for (const piece of this.pieces) filled += piece.copy(bytes, filled);
+    this.pieces = [];
+    this.held = 0;
+    while (filled < length) {
+      const next = await this.source.next();
+      if (next.done === true) return bytes.subarray(0, filled);
+      const piece = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
+      const used = piece.copy(bytes, filled);
+      filled += used;
+      if (used < piece.length) {
+        this.pieces = [piece.subarray(used)];
+        this.held = piece.length - used;
+      }
+    }
     return bytes;
   }
 

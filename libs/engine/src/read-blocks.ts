@@ -3,7 +3,7 @@ import { ByteReader } from './byte-reader';
 import { CorruptError, InvalidError } from './errors';
 
 export interface FramedBlock {
-  /** The whole block. May share memory with its neighbours in the stream: copy it before transferring it. */
+  /** The whole block. Has memory of its own (and nothing else in it) unless it is small: look before transferring it. */
   bytes: Buffer;
   header: BlockHeader;
   /** Where the block begins in the stream. */

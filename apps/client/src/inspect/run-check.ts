@@ -1,18 +1,22 @@
 import { type SnapshotSummary } from '#common';
+import { InlineRunner } from '../restore/block-runner';
+import { BlockWriter } from '../restore/block-writer';
 import { ChunkFetcher } from '../restore/chunk-fetcher';
 import { ContentPlanner } from '../restore/content-planner';
 import { PlacementSpool } from '../restore/placement-spool';
-import { type ContentWriter, type RestoreProgress } from '../restore/ports';
+import { type RestoreProgress } from '../restore/ports';
 import { NO_RANK, rankedSlices } from '../restore/ranked-slices';
 import { Slices } from '../restore/restore-context';
 import { throwIfCancelled } from '../restore/restore-error';
 import { createSpools } from '../restore/spool-file';
+import { ThreadRunner } from '../restore/thread-runner';
 import { type ContentContext, writeContents } from '../restore/write-contents';
 import { type ServerApi } from '../server-api/server-api';
 import { CheckedEntries, type DamagedVersion } from './checked-entries';
 import { snapshotEntries } from './snapshot-entries';
 import { TaskSnapshots } from './snapshot-ranges';
 import { taskVersions } from './task-versions';
+import { VerifiedBlocks } from './verified-blocks';
 
 export type CheckServer = Pick<ServerApi, 'entries' | 'versions' | 'ranks' | 'readChunks'>;
 
@@ -21,6 +25,8 @@ export interface CheckOptions {
   readonly snapshots: SnapshotSummary | readonly SnapshotSummary[];
   /** Also read every chunk and hold it against its id. */
   readonly readData: boolean;
+  /** Threads that do so when there is much; 0: this one does. */
+  readonly threads?: number;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: RestoreProgress) => void;
 }
@@ -40,6 +46,7 @@ export interface CheckOutcome {
   readonly damagedCount: number;
 }
 
+const THREADS_FROM_BYTES = 32 * 1024 * 1024;
 const SPOOLS = ['entries', 'nodes', 'placements', 'shownBy'] as const;
 const GONE = 'the server no longer has all of its content';
 
@@ -74,8 +81,8 @@ export async function runCheck(
     }
     await planner.finish();
     progress.phase = 'contents';
-    const reader = new VerifyingReader(checked);
-    if (options.readData) await writeContents(context, placements, server, fetcher, reader);
+    let readBytes = 0;
+    if (options.readData) readBytes = await readAll(context, placements, server, checked, options.threads ?? 0);
     else await askForAll(context, placements, server, checked);
     return {
       files: spool.fileCount,
@@ -83,12 +90,31 @@ export async function runCheck(
       others: spool.otherCount,
       logicalBytes: spool.contentBytes,
       chunkReferences: placements.count,
-      readBytes: reader.readBytes,
+      readBytes,
       damaged: checked.damaged,
       damagedCount: checked.damagedCount,
     };
   } finally {
     for (const file of Object.values(spools)) file.close();
+  }
+}
+
+/** Returns the bytes of chunks that were read and right. */
+async function readAll(
+  context: ContentContext,
+  placements: PlacementSpool,
+  server: CheckServer,
+  checked: CheckedEntries,
+  threads: number,
+): Promise<number> {
+  const isSmall = checked.spool.contentBytes < THREADS_FROM_BYTES;
+  const runner = threads === 0 || isSmall ? new InlineRunner(new BlockWriter(null)) : new ThreadRunner(null, threads);
+  try {
+    const blocks = new VerifiedBlocks(checked, context.progress, runner);
+    await writeContents(context, placements, server, new ChunkFetcher(server, context.signal), blocks);
+    return blocks.readBytes;
+  } finally {
+    await runner.close();
   }
 }
 
@@ -128,32 +154,5 @@ async function askForAll(
     ranks.forEach((rank, at) => {
       if (rank === NO_RANK) checked.fail(placements.get(start + at).number, GONE);
     });
-  }
-}
-
-/** Takes chunks that the fetcher has held against their ids, and keeps none. */
-class VerifyingReader implements ContentWriter {
-  readBytes = 0;
-  private last: Buffer | null = null;
-
-  constructor(private readonly checked: CheckedEntries) {}
-
-  write({ number, into, length, id }: Parameters<ContentWriter['write']>[0], bytes: Buffer): number {
-    // Placements of one chunk come one after the other.
-    if (this.last?.equals(id) !== true) this.readBytes += bytes.length;
-    this.last = id;
-    if (bytes.length !== length) {
-      this.checked.fail(number, 'a chunk has another length than its file says');
-      return 0;
-    }
-    return into === 'file' ? length : 0;
-  }
-
-  fail(number: number, error: unknown): void {
-    this.checked.fail(number, error instanceof Error ? error.message : String(error));
-  }
-
-  close(): void {
-    this.last = null;
   }
 }

@@ -1,4 +1,12 @@
-import { type ChunkKey, CorruptError, decodeBlockAsync, InvalidError, keyString, readBlocks } from '#engine';
+import {
+  type ChunkKey,
+  CorruptError,
+  decodeBlockAsync,
+  type FramedBlock,
+  InvalidError,
+  keyString,
+  readBlocks,
+} from '#engine';
 import { ServerProblem } from '../server-api/server-problem';
 import { type RestoreServer } from './ports';
 import { throwIfCancelled } from './restore-error';
@@ -9,8 +17,16 @@ const MAX_BREAKS = 4;
 const MAX_ASKS = 2;
 /** Headers of blocks, at most: fixed part and one row per chunk, each chunk in a block of its own. */
 const OVERHEAD_PER_CHUNK_BYTES = 256;
+/** Of one answer: more are left to the connection, which slows the server down. */
+const BLOCKS_AT_ONCE = 4;
 
-/** Fetches chunks and trusts only bytes whose hash is the id that was asked for. */
+/**
+ * Takes a block as it came, with the positions of the chunks that are still wanted. Resolves to false when the block is
+ * not sound: these chunks are asked for again. What it throws ends the fetching.
+ */
+export type TakeBlock = (block: FramedBlock, positions: readonly number[]) => Promise<boolean>;
+
+/** Fetches chunks; whoever opens the blocks trusts only bytes whose hash is the id that was asked for. */
 export class ChunkFetcher {
   constructor(
     private readonly server: Pick<RestoreServer, 'readChunks'>,
@@ -23,19 +39,44 @@ export class ChunkFetcher {
    */
   async fetch(keys: readonly ChunkKey[], plainBytes: number): Promise<Map<string, Buffer>> {
     const found = new Map<string, Buffer>();
+    await this.fetchBlocks(keys, plainBytes, async ({ bytes }, positions) => {
+      try {
+        const { chunks } = await decodeBlockAsync(bytes, "block of the server's answer");
+        for (const position of positions) {
+          const chunk = chunks[position];
+          if (chunk === undefined) continue;
+          // A copy, unless all of the block is ours: one chunk must not hold a whole block of others in memory.
+          const isAll = positions.length === chunks.length;
+          found.set(keyString(chunk), isAll ? chunk.bytes : Buffer.from(chunk.bytes));
+        }
+        return true;
+      } catch (error) {
+        if (error instanceof CorruptError) return false;
+        throw error;
+      }
+    });
+    return found;
+  }
+
+  /**
+   * Hands over the blocks that hold these chunks, several at once; each chunk is wanted of one block, however often it
+   * comes. Returns the keyStrings of those that could not be had, after a second question.
+   */
+  async fetchBlocks(keys: readonly ChunkKey[], plainBytes: number, take: TakeBlock): Promise<ReadonlySet<string>> {
+    const missing = new Set(keys.map(keyString));
     let asks = 0;
     let breaks = 0;
     for (
       let wanted = keys;
       wanted.length > 0 && asks < MAX_ASKS;
-      wanted = keys.filter((key) => !found.has(keyString(key)))
+      wanted = keys.filter((key) => missing.has(keyString(key)))
     ) {
       try {
-        await this.ask(wanted, plainBytes, found);
+        await this.ask(wanted, plainBytes, missing, take);
         asks += 1;
       } catch (error) {
         throwIfCancelled(this.signal);
-        if (error instanceof ServerProblem) throw error;
+        if (error instanceof ServerProblem || error instanceof TakeError) throw causeOf(error);
         if (error instanceof CorruptError || error instanceof InvalidError) {
           asks += 1;
         } else {
@@ -45,27 +86,68 @@ export class ChunkFetcher {
       }
       throwIfCancelled(this.signal);
     }
-    return found;
+    return missing;
   }
 
-  private async ask(wanted: readonly ChunkKey[], plainBytes: number, found: Map<string, Buffer>): Promise<void> {
-    const expected = new Set(wanted.map(keyString));
+  private async ask(
+    wanted: readonly ChunkKey[],
+    plainBytes: number,
+    missing: Set<string>,
+    take: TakeBlock,
+  ): Promise<void> {
     const maxBytes = plainBytes + (wanted.length + 1) * OVERHEAD_PER_CHUNK_BYTES;
-    for await (const framed of readBlocks(this.server.readChunks(wanted), { maxBytes })) {
-      throwIfCancelled(this.signal);
-      const place = `block at byte ${framed.offset} of the server's answer`;
-      try {
-        const { chunks } = await decodeBlockAsync(framed.bytes, place);
-        const isAllExpected = chunks.every((chunk) => expected.has(keyString(chunk)));
-        for (const chunk of chunks) {
-          const key = keyString(chunk);
-          // A copy, unless all of the block is ours: one chunk must not hold a whole block of others in memory.
-          if (expected.has(key)) found.set(key, isAllExpected ? chunk.bytes : Buffer.from(chunk.bytes));
-        }
-      } catch (error) {
-        // One bad block: its chunks are asked for again, the others are fine.
-        if (!(error instanceof CorruptError)) throw error;
+    const taken = new Set<Promise<void>>();
+    try {
+      for await (const block of readBlocks(this.server.readChunks(wanted), { maxBytes })) {
+        throwIfCancelled(this.signal);
+        const { chunks } = block.header;
+        const positions = [...chunks.keys()].filter((at) => missing.delete(keyString(chunks[at] as ChunkKey)));
+        if (positions.length === 0) continue;
+        const work = takeOne(block, positions, missing, take);
+        // Its failure is seen when its turn comes; until then it must not count as unhandled.
+        work.catch(() => undefined);
+        taken.add(work);
+        if (taken.size >= BLOCKS_AT_ONCE) await oldestOf(taken);
       }
+      while (taken.size > 0) await oldestOf(taken);
+    } finally {
+      await Promise.allSettled(taken);
     }
+  }
+}
+
+/** What `take` threw, apart from what the connection throws. */
+class TakeError extends Error {}
+
+function causeOf(error: Error): unknown {
+  return error instanceof TakeError ? error.cause : error;
+}
+
+async function takeOne(
+  block: FramedBlock,
+  positions: readonly number[],
+  missing: Set<string>,
+  take: TakeBlock,
+): Promise<void> {
+  let isSound: boolean;
+  try {
+    isSound = await take(block, positions);
+  } catch (error) {
+    throw new TakeError('a block could not be taken', { cause: error });
+  }
+  if (isSound) return;
+  for (const position of positions) {
+    const chunk = block.header.chunks[position];
+    if (chunk !== undefined) missing.add(keyString(chunk));
+  }
+}
+
+async function oldestOf(taken: Set<Promise<void>>): Promise<void> {
+  const [oldest] = taken;
+  if (oldest === undefined) return;
+  try {
+    await oldest;
+  } finally {
+    taken.delete(oldest);
   }
 }

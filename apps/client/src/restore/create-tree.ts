@@ -115,6 +115,8 @@ function createOther(
       return;
     }
   }
-  if (entry.content !== null && !isOneChunk(entry)) files.create(planned);
+  if (entry.content !== null && !isOneChunk(entry)) {
+    spool.nodes.update(number, { state: NodeState.created, ...files.create(planned) });
+  }
   if (entry.hardLinkGroup !== undefined) links.add(entryBytes, number);
 }

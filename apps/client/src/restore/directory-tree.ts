@@ -4,6 +4,21 @@ import { joinPath } from '#engine';
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const SLASH = 0x2f;
 
+/** An open directory; holds until the tree opens others. */
+export interface OpenDirectory {
+  readonly path: Buffer;
+  readonly handle: number;
+  /** What a file that is made here is born with; null until one was looked at. */
+  newborn: Newborn | null;
+}
+
+export interface Newborn {
+  readonly uid: number;
+  readonly gid: number;
+  /** Attributes that it did not ask for, such as an ACL that the directory hands down. */
+  readonly hasXattrs: boolean;
+}
+
 /**
  * Directories below one target, reached by handle only: each component is opened with O_DIRECTORY | O_NOFOLLOW below
  * its parent's handle (through /proc/self/fd, which gives openat's meaning to plain calls), so that no symlink is ever
@@ -12,11 +27,11 @@ const SLASH = 0x2f;
 export class DirectoryTree {
   private readonly handles = new Map<string, number>();
   /** What was asked for last, which no opening has closed since: entries of a directory follow each other. */
-  private last: { path: Buffer; handle: number; prefix: Buffer } | null = null;
+  private last: (OpenDirectory & { readonly prefix: Buffer }) | null = null;
 
   /** `capacity` handles are kept besides the target's own, which the caller opened and which this closes. */
   constructor(
-    private readonly targetFd: number,
+    readonly targetFd: number,
     private readonly capacity = 128,
   ) {}
 
@@ -45,11 +60,12 @@ export class DirectoryTree {
 
   /** A path for system calls that means `name` in the directory `parent`, whatever happens to the path of `parent`. */
   locate(parent: Buffer, name: Buffer): Buffer {
-    if (this.last?.path.equals(parent) !== true) {
-      const handle = this.open(parent);
-      this.last = { path: Buffer.from(parent), handle, prefix: Buffer.from(`/proc/self/fd/${handle}/`) };
-    }
-    return Buffer.concat([this.last.prefix, name]);
+    return Buffer.concat([this.enterLast(parent).prefix, name]);
+  }
+
+  /** As `open`, with what is known about the directory as long as it is asked for again and again. */
+  enter(path: Buffer): OpenDirectory {
+    return this.enterLast(path);
   }
 
   close(): void {
@@ -57,6 +73,15 @@ export class DirectoryTree {
     this.handles.clear();
     this.last = null;
     closeSync(this.targetFd);
+  }
+
+  private enterLast(path: Buffer): OpenDirectory & { readonly prefix: Buffer } {
+    if (this.last?.path.equals(path) !== true) {
+      const handle = this.open(path);
+      const prefix = Buffer.from(`/proc/self/fd/${handle}/`);
+      this.last = { path: Buffer.from(path), handle, prefix, newborn: null };
+    }
+    return this.last;
   }
 
   private find(path: Buffer): number | undefined {

@@ -68,6 +68,11 @@ export class EntrySpool {
     return planned(number, node, Buffer.from(bytes));
   }
 
+  /** Path and entry, one after the other, as `add` was given them. */
+  copyOf(node: Node): Buffer {
+    return Buffer.from(this.near.read(node.spoolOffset, node.pathLength + node.entryLength));
+  }
+
   path(node: Node): Buffer {
     return this.entries.read(node.spoolOffset, node.pathLength);
   }

@@ -1,5 +1,5 @@
 import { type EntrySpool } from './entry-spool';
-import { NodeState } from './node-table';
+import { type Node, NodeState } from './node-table';
 import { type RestoreReport } from './restore-report';
 import { type TemporaryFiles } from './temporary-files';
 
@@ -17,8 +17,9 @@ export class FileFailures {
 
   /** The same by what was thrown; a full disk ends the restore instead. */
   failWith(number: number, error: unknown): void {
-    const path = this.spool.path(this.spool.nodes.get(number));
-    if (this.spool.nodes.get(number).state === NodeState.failed) return;
+    const node = this.spool.nodes.get(number);
+    if (node.state === NodeState.failed) return;
+    const path = this.spool.path(node);
     this.report.failWith(path, error);
     this.mark(number);
   }
@@ -29,16 +30,20 @@ export class FileFailures {
     for (let number = 0; number < nodes.count; number++) {
       const node = nodes.get(number);
       if (node.state !== NodeState.created || node.kind === 'directory') continue;
-      this.files.discard(this.spool.path(node), number);
+      this.discard(number, node);
     }
+  }
+
+  /** Removes what stands under the entry's temporary name, if anything does. */
+  discard(number: number, node: Node): void {
+    this.files.discard(this.spool.path(node), number);
   }
 
   private mark(number: number): boolean {
     const node = this.spool.nodes.get(number);
     if (node.state === NodeState.failed) return false;
-    this.spool.nodes.update(number, { state: NodeState.failed });
-    if (node.state === NodeState.created && node.kind !== 'directory')
-      this.files.discard(this.spool.path(node), number);
+    this.spool.nodes.setState(number, NodeState.failed);
+    if (node.state === NodeState.created && node.kind !== 'directory') this.discard(number, node);
     return true;
   }
 }

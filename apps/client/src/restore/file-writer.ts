@@ -1,74 +1,49 @@
 import { closeSync, constants } from 'node:fs';
-import { type EntrySpool, type PlannedEntry } from './entry-spool';
-import { type FileFailures } from './file-failures';
-import { type Node, NodeState } from './node-table';
-import { type Placement } from './placement-spool';
-import { type SpoolFile, writeFully } from './spool-file';
+import { decodeEntry } from '#engine';
+import { errorCode } from '../system/error-code';
+import { type FailedRow, type JobRow } from './block-job';
+import { writeFully } from './spool-file';
 import { type TemporaryFiles } from './temporary-files';
-import { isOneChunk, type WholeFiles } from './whole-files';
 
-const MAX_OPEN_FILES = 128;
+const MAX_OPEN_FILES = 64;
 const HOLE_BYTES = 4_096;
 const ZEROS = Buffer.alloc(HOLE_BYTES);
 
 interface OpenFile {
-  fd: number;
-  node: Node;
-  isSparse: boolean;
+  readonly fd: number;
+  readonly isSparse: boolean;
 }
 
-/** Writes chunks to their places, with the files written last held open. */
+/** Writes chunks at their offsets in files that stand under their temporary names, with those written last held open. */
 export class FileWriter {
   private readonly opened = new Map<number, OpenFile>();
+  /** Errors of handles that were closed on the way. */
+  private readonly failed: FailedRow[] = [];
 
-  constructor(
-    private readonly spool: EntrySpool,
-    private readonly files: TemporaryFiles,
-    private readonly failures: FileFailures,
-    private readonly whole: WholeFiles,
-    private readonly xattrs: SpoolFile,
-  ) {}
+  constructor(private readonly files: TemporaryFiles) {}
 
-  /** Does nothing for an entry that failed before. Returns the content bytes that came to stand in the file. */
-  write(placement: Placement, bytes: Buffer): number {
-    const { number } = placement;
-    if (bytes.length !== placement.length) {
-      this.fail(number, new Error('a chunk has another length than its file says'));
-      return 0;
-    }
-    try {
-      if (placement.into === 'xattrs') {
-        this.xattrs.overwrite(placement.offset, bytes);
-        this.countXattrs(number, bytes.length);
-        return 0;
-      }
-      const known = this.known(number);
-      const planned = known === null ? this.spool.get(number) : null;
-      if (planned !== null && planned.node.state === NodeState.planned && isOneChunk(planned.entry)) {
-        this.whole.make(planned, bytes, null);
-        return bytes.length;
-      }
-      const file = planned === null ? known : this.open(planned);
-      if (file === null) return 0;
-      if (file.isSparse) writeAroundHoles(file.fd, bytes, placement.offset);
-      else writeFully(file.fd, bytes, bytes.length, placement.offset);
-      file.node.remainingBytes -= bytes.length;
-      if (file.node.remainingBytes === 0) this.release(number, file);
-      return bytes.length;
-    } catch (error) {
-      this.fail(number, error);
-      return 0;
-    }
+  write(row: JobRow, bytes: Buffer): void {
+    const { fd, isSparse } = this.known(row.number) ?? this.open(row);
+    if (isSparse) writeAroundHoles(fd, bytes, row.offset);
+    else writeFully(fd, bytes, bytes.length, row.offset);
   }
 
-  fail(number: number, error: unknown): void {
+  /** Closes the file, of which nothing is hoped for any more. */
+  forget(number: number): void {
     const file = this.opened.get(number);
-    if (file !== undefined) this.release(number, file);
-    this.failures.failWith(number, error);
+    if (file === undefined) return;
+    this.opened.delete(number);
+    try {
+      closeSync(file.fd);
+    } catch {
+      // It failed already.
+    }
   }
 
-  close(): void {
+  /** Closes all; returns the files that closing, now or before, told to be not as they were written. */
+  close(): readonly FailedRow[] {
     for (const [number, file] of this.opened) this.release(number, file);
+    return this.failed.splice(0);
   }
 
   private known(number: number): OpenFile | null {
@@ -79,11 +54,10 @@ export class FileWriter {
     return known;
   }
 
-  private open({ number, node, path, entry }: PlannedEntry): OpenFile | null {
-    if (node.state !== NodeState.created) return null;
-    const fd = this.files.open(path, number, node, constants.O_WRONLY);
-    const file = { fd, node, isSparse: entry.isSparse === true };
-    this.opened.set(number, file);
+  private open(row: JobRow): OpenFile {
+    const { isSparse } = decodeEntry(row.entryBytes, `entry ${row.number} of the restore plan`);
+    const file = { fd: this.files.open(row.path, row.number, row, constants.O_WRONLY), isSparse: isSparse === true };
+    this.opened.set(row.number, file);
     if (this.opened.size > MAX_OPEN_FILES) {
       const [oldest] = this.opened;
       if (oldest !== undefined) this.release(...oldest);
@@ -91,20 +65,13 @@ export class FileWriter {
     return file;
   }
 
-  private countXattrs(number: number, bytes: number): void {
-    const file = this.opened.get(number);
-    if (file !== undefined) {
-      file.node.remainingBytes -= bytes;
-      return;
-    }
-    const node = this.spool.nodes.get(number);
-    this.spool.nodes.update(number, { remainingBytes: node.remainingBytes - bytes });
-  }
-
   private release(number: number, file: OpenFile): void {
     this.opened.delete(number);
-    this.spool.nodes.update(number, { remainingBytes: file.node.remainingBytes });
-    closeSync(file.fd);
+    try {
+      closeSync(file.fd);
+    } catch (error) {
+      this.failed.push({ number, code: errorCode(error), message: String(error) });
+    }
   }
 }
 

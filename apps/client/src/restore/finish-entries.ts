@@ -27,13 +27,15 @@ export interface FinishSteps {
 export async function finishEntries(steps: FinishSteps): Promise<void> {
   const { spool, progress } = steps.context;
   const slices = new Slices(steps.context);
-  for (const planned of spool.all()) {
+  const { nodes } = spool;
+  for (let number = 0; number < nodes.count; number += 1) {
     await slices.next();
-    const { number, node, entry } = planned;
-    if (entry.kind === 'file') progress.files += 1;
-    if (entry.kind === 'directory' || isSettled(node.state)) continue;
+    const kind = nodes.kindOf(number);
+    if (kind === 'file') progress.files += 1;
+    if (kind === 'directory' || isSettled(nodes.stateOf(number))) continue;
     try {
-      if (node.state === NodeState.follower) linkToLeader(steps, planned);
+      const planned = spool.get(number);
+      if (planned.node.state === NodeState.follower) linkToLeader(steps, planned);
       else finishOne(steps, planned);
     } catch (error) {
       steps.failures.failWith(number, error);
@@ -45,12 +47,13 @@ export async function finishEntries(steps: FinishSteps): Promise<void> {
 export async function finishDirectories(steps: FinishSteps): Promise<void> {
   const { spool, tree } = steps.context;
   const slices = new Slices(steps.context);
-  for (let number = spool.nodes.count - 1; number >= 0; number--) {
-    const node = spool.nodes.get(number);
-    if (node.kind !== 'directory' || node.state !== NodeState.created) continue;
+  const { nodes } = spool;
+  for (let number = nodes.count - 1; number >= 0; number--) {
+    if (nodes.kindOf(number) !== 'directory' || nodes.stateOf(number) !== NodeState.created) continue;
     await slices.next();
     try {
       const planned = spool.get(number);
+      const { node } = planned;
       assertWhole(node);
       const { parent, name } = splitPath(planned.path);
       const location = tree.locate(parent, name);
@@ -63,7 +66,7 @@ export async function finishDirectories(steps: FinishSteps): Promise<void> {
           xattrContent: xattrContent(steps, planned),
         });
       });
-      spool.nodes.update(number, { state: NodeState.done });
+      nodes.setState(number, NodeState.done);
     } catch (error) {
       steps.failures.failWith(number, error);
     }
@@ -79,7 +82,8 @@ function finishOne(steps: FinishSteps, planned: PlannedEntry): void {
   const { number, path, entry } = planned;
   assertWhole(planned.node);
   if (entry.kind === 'file' && planned.node.state === NodeState.planned) {
-    steps.whole.make(planned, NOTHING, xattrContent(steps, planned));
+    const identity = steps.whole.make(planned, NOTHING, xattrContent(steps, planned));
+    context.spool.nodes.update(number, { ...identity, state: NodeState.done });
     return;
   }
   const node = planned.node.state === NodeState.created ? planned.node : make(steps, planned);
@@ -89,7 +93,7 @@ function finishOne(steps: FinishSteps, planned: PlannedEntry): void {
     metadata.apply({ fd, isOpenFile: false, location, entry, xattrContent: xattrContent(steps, planned) });
   });
   files.place(path, number);
-  context.spool.nodes.update(number, { state: NodeState.done });
+  context.spool.nodes.setState(number, NodeState.done);
 }
 
 /** Makes what has no content, under its temporary name. Null: it cannot be made here, which is noted. */
@@ -131,7 +135,7 @@ function linkToLeader(steps: FinishSteps, { number, path, node }: PlannedEntry):
     throw new Error('another file took the place of the one that it is a hard link of');
   }
   files.place(path, number);
-  context.spool.nodes.update(number, { state: NodeState.done });
+  context.spool.nodes.setState(number, NodeState.done);
 }
 
 function linkUnderTemporaryName(

@@ -1,8 +1,9 @@
-import { chmodSync, chownSync, fchmodSync, fchownSync, futimesSync, lutimesSync } from 'node:fs';
+import { chmodSync, chownSync, fchmodSync, fchownSync, fstatSync, futimesSync, lutimesSync } from 'node:fs';
 import { decodeXattrs, type Entry, type Xattr } from '#engine';
+import { type Newborn } from './directory-tree';
 import { type SystemCalls } from './ports';
 import { isDiskFull } from './restore-error';
-import { type RestoreReport } from './restore-report';
+import { type Notes } from './restore-report';
 
 const SET_ID_BITS = 0o6000;
 /** Of directories too, where a default ACL of a parent may have been inherited. */
@@ -24,6 +25,8 @@ export interface Subject {
   entry: Entry;
   /** Attributes that are content of their own, put together; null for others. */
   xattrContent: Buffer | null;
+  /** What it was born with, where that is known: what is right already is left alone. */
+  newborn?: Newborn | null;
 }
 
 /**
@@ -34,7 +37,7 @@ export class Metadata {
   constructor(
     private readonly system: SystemCalls | null,
     private readonly owner: Owner,
-    private readonly report: RestoreReport,
+    private readonly report: Pick<Notes, 'note'>,
   ) {}
 
   apply(subject: Subject): void {
@@ -45,9 +48,10 @@ export class Metadata {
     this.applyTimes(subject);
   }
 
-  private applyOwner({ fd, isOpenFile, entry }: Subject): boolean {
+  private applyOwner({ fd, isOpenFile, entry, newborn }: Subject): boolean {
     const { owner } = this;
     if (!owner.isRoot && entry.uid === owner.uid && entry.gid === owner.gid) return true;
+    if (newborn && entry.uid === newborn.uid && entry.gid === newborn.gid) return true;
     try {
       if (isOpenFile) fchownSync(fd, entry.uid, entry.gid);
       else chownSync(handlePath(fd), entry.uid, entry.gid);
@@ -68,17 +72,22 @@ export class Metadata {
     const drops = !hasOwner && (entry.mode & SET_ID_BITS) !== 0;
     if (drops) this.report.note('Set-user-id and set-group-id bits were dropped with the owner');
     const mode = drops ? entry.mode & ~SET_ID_BITS : entry.mode;
-    if (isOpenFile) fchmodSync(fd, mode);
+    if (isOpenFile) this.chmodOpen(fd, mode);
     else chmodSync(handlePath(fd), mode);
   }
 
-  private applyXattrs({ location, entry, xattrContent }: Subject): void {
+  private chmodOpen(fd: number, mode: number): void {
+    if (this.system === null) fchmodSync(fd, mode);
+    else this.system.chmodFile(fd, mode);
+  }
+
+  private applyXattrs({ location, entry, xattrContent, newborn }: Subject): void {
     const xattrs = xattrContent === null ? (entry.xattrs ?? []) : decodeXattrs(xattrContent, 'extended attributes');
     if (this.system === null) {
       if (xattrs.length > 0) this.report.note('Extended attributes and ACLs were not restored: no native library');
       return;
     }
-    this.removeOthers(this.system, location, xattrs);
+    if (newborn?.hasXattrs !== false) this.removeOthers(this.system, location, xattrs);
     for (const { name, value } of xattrs) {
       try {
         this.system.setXattr(location, name, value);
@@ -95,7 +104,7 @@ export class Metadata {
     try {
       for (const name of system.listXattrs(location)) {
         const text = name.toString('latin1');
-        if (wanted.has(text) || !(ACL_NAMES.has(text) || text.startsWith('user.'))) continue;
+        if (wanted.has(text) || !isRemovable(text)) continue;
         system.removeXattr(location, name);
       }
     } catch (error) {
@@ -115,6 +124,25 @@ export class Metadata {
     if (isOpenFile) futimesSync(fd, seconds, seconds);
     else lutimesSync(location, seconds, seconds);
   }
+}
+
+/**
+ * Looks at a file that was just made: what its directory and file system gave to it, they give to the next one too.
+ * Attributes that cannot be listed count as there. Does not throw on account of them.
+ */
+export function lookAtNewborn(system: SystemCalls, fd: number, location: Buffer): Newborn {
+  const { uid, gid } = fstatSync(fd);
+  try {
+    const hasXattrs = system.listXattrs(location).some((name) => isRemovable(name.toString('latin1')));
+    return { uid, gid, hasXattrs };
+  } catch {
+    // Each file is looked at for itself then.
+    return { uid, gid, hasXattrs: true };
+  }
+}
+
+function isRemovable(name: string): boolean {
+  return ACL_NAMES.has(name) || name.startsWith('user.');
 }
 
 /** A path that means what `fd` is open on, symlinks included: the kernel does not follow further. */

@@ -73,15 +73,13 @@ export class NodeTable {
   get(number: number): Node {
     const row = this.pages.page(number);
     const at = this.pages.offset(number);
-    const kind = ENTRY_KIND_CODES[row.readUInt8(at + 36)];
-    if (kind === undefined) throw new Error(`restore plan, entry ${number}: unknown kind`);
     return {
       spoolOffset: Number(row.readBigUInt64LE(at)),
       device: row.readBigUInt64LE(at + 8),
       inode: row.readBigUInt64LE(at + 16),
       remainingBytes: Number(row.readBigUInt64LE(at + 24)),
       leader: row.readUInt32LE(at + 32),
-      kind,
+      kind: kindOfCode(row.readUInt8(at + 36), number),
       state: row.readUInt8(at + 37) as NodeState,
       pathLength: row.readUInt32LE(at + 40),
       entryLength: row.readUInt32LE(at + 44),
@@ -92,6 +90,25 @@ export class NodeTable {
   set(number: number, node: Node): void {
     this.encode(node);
     this.pages.replace(number, this.row);
+  }
+
+  stateOf(number: number): NodeState {
+    return this.pages.page(number).readUInt8(this.pages.offset(number) + 37) as NodeState;
+  }
+
+  kindOf(number: number): EntryKind {
+    return kindOfCode(this.pages.page(number).readUInt8(this.pages.offset(number) + 36), number);
+  }
+
+  setState(number: number, state: NodeState): void {
+    this.pages.edit(number).writeUInt8(state, this.pages.offset(number) + 37);
+  }
+
+  /** Of content or long attributes. */
+  countWritten(number: number, bytes: number): void {
+    const row = this.pages.edit(number);
+    const at = this.pages.offset(number) + 24;
+    row.writeBigUInt64LE(row.readBigUInt64LE(at) - BigInt(bytes), at);
   }
 
   update(number: number, change: Partial<Node>): Node {
@@ -118,4 +135,10 @@ export class NodeTable {
     row.writeUInt32LE(node.entryLength, 44);
     row.writeBigUInt64LE(BigInt(node.xattrOffset), 48);
   }
+}
+
+function kindOfCode(code: number, number: number): EntryKind {
+  const kind = ENTRY_KIND_CODES[code];
+  if (kind === undefined) throw new Error(`restore plan, entry ${number}: unknown kind`);
+  return kind;
 }

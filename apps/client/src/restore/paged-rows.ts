@@ -39,13 +39,18 @@ export class PagedRows {
   }
 
   replace(index: number, row: Buffer): void {
+    this.edit(index).set(row, this.offset(index));
+  }
+
+  /** The page with row `index`, to be changed at once: it holds until the next call. */
+  edit(index: number): Buffer {
     const page = this.page(index);
-    page.set(row, this.offset(index));
     const number = this.lastNumber;
-    if (this.dirty.has(number)) return;
+    if (this.dirty.has(number)) return page;
     this.clean.delete(number);
     this.dirty.set(number, page);
     if (this.dirty.size > MAX_PAGES) this.writeOldest();
+    return page;
   }
 
   private load(number: number, known: Buffer | undefined): Buffer {

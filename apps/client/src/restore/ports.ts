@@ -1,3 +1,4 @@
+import { type FramedBlock } from '#engine';
 import { type ServerApi } from '../server-api/server-api';
 import { type NativeCalls } from '../system/native-calls';
 import { type Placement } from './placement-spool';
@@ -8,7 +9,17 @@ export type RestoreServer = Pick<ServerApi, 'entries' | 'ranks' | 'readChunks'>;
 /** System calls that Node lacks. Where they cannot be loaded, a restore gets null and says what it could not do. */
 export type SystemCalls = Pick<
   NativeCalls,
-  'listXattrs' | 'setXattr' | 'removeXattr' | 'makeNode' | 'setTimes' | 'setTimesOfFile' | 'renameNew'
+  | 'listXattrs'
+  | 'setXattr'
+  | 'removeXattr'
+  | 'makeNode'
+  | 'setTimes'
+  | 'setTimesOfFile'
+  | 'renameNew'
+  | 'createFile'
+  | 'writeFile'
+  | 'chmodFile'
+  | 'closeFile'
 >;
 
 /** Takes what cannot be had of entry `number`; told once or often, it counts once. */
@@ -16,11 +27,21 @@ export interface ContentFailures {
   fail(number: number, reason: string): void;
 }
 
-/** Where chunks go once they were verified. `write` returns the content bytes that it took. */
-export interface ContentWriter {
-  write(placement: Placement, bytes: Buffer): number;
+/** A chunk that was asked for: which of its block's it is, how long, and where it belongs. */
+export interface WantedChunk {
+  readonly position: number;
+  readonly length: number;
+  readonly placements: readonly Placement[];
+}
+
+/** Where blocks go as they come. Calls of `take` may overlap. */
+export interface BlockSink {
+  /**
+   * Opens the block, holds its chunks against their ids, and puts those that are wanted to their places. False: the block
+   * is not sound, nothing was done with it, and its chunks may be asked for again.
+   */
+  take(block: FramedBlock, chunks: readonly WantedChunk[]): Promise<boolean>;
   fail(number: number, error: unknown): void;
-  close(): void;
 }
 
 /** What happens to what stands in the target already. */

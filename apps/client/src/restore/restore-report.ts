@@ -7,11 +7,33 @@ export interface FailedPath {
   reason: string;
 }
 
+/** Sentences that are said once, with the number of entries that they concern. */
+export class Notes {
+  private readonly countByText = new Map<string, number>();
+
+  note(text: string, count = 1): void {
+    const known = this.countByText.get(text) ?? 0;
+    if (known > 0 || this.countByText.size < MAX_NAMED) this.countByText.set(text, known + count);
+  }
+
+  /** All that was noted since it was last asked for. */
+  take(): [text: string, count: number][] {
+    if (this.countByText.size === 0) return [];
+    const all = [...this.countByText];
+    this.countByText.clear();
+    return all;
+  }
+
+  get sentences(): string[] {
+    return [...this.countByText].map(([text, count]) => `${text} (${count} ${count === 1 ? 'entry' : 'entries'})`);
+  }
+}
+
 /** What went wrong or is worth knowing; bounded, whatever happens: the count is exact, the first thousand are named. */
 export class RestoreReport {
   readonly failed: FailedPath[] = [];
   failedCount = 0;
-  private readonly notesByText = new Map<string, number>();
+  private readonly allNotes = new Notes();
 
   fail(path: Buffer, reason: string): void {
     this.failedCount += 1;
@@ -25,14 +47,12 @@ export class RestoreReport {
     this.fail(path, reasonOf(error));
   }
 
-  /** A note is said once, with the number of paths that it concerns. */
-  note(text: string): void {
-    const count = this.notesByText.get(text) ?? 0;
-    if (count > 0 || this.notesByText.size < MAX_NAMED) this.notesByText.set(text, count + 1);
+  note(text: string, count = 1): void {
+    this.allNotes.note(text, count);
   }
 
   get notes(): string[] {
-    return [...this.notesByText].map(([text, count]) => `${text} (${count} ${count === 1 ? 'entry' : 'entries'})`);
+    return this.allNotes.sentences;
   }
 }
 

@@ -1,5 +1,7 @@
 import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { comparePaths, splitPath } from '#engine';
+import { type BlockRunner, InlineRunner } from './block-runner';
+import { BlockWriter, writersInto } from './block-writer';
 import { ChunkFetcher } from './chunk-fetcher';
 import { refuseConflicts } from './conflicts';
 import { ContentPlanner } from './content-planner';
@@ -7,7 +9,6 @@ import { createAncestors, createTree } from './create-tree';
 import { DirectoryTree } from './directory-tree';
 import { EntrySpool, receiveEntries } from './entry-spool';
 import { FileFailures } from './file-failures';
-import { FileWriter } from './file-writer';
 import { finishDirectories, finishEntries } from './finish-entries';
 import { LinkGroups } from './link-groups';
 import { Metadata, type Owner } from './metadata';
@@ -18,11 +19,15 @@ import { type RestoreContext } from './restore-context';
 import { errorCode } from '../system/error-code';
 import { isDiskFull, reasonOf, RestoreError, throwIfCancelled } from './restore-error';
 import { diskFull, type FailedPath, RestoreReport } from './restore-report';
+import { RestoredBlocks } from './restored-blocks';
 import { createSpools, type SpoolFile } from './spool-file';
-import { TemporaryFiles } from './temporary-files';
+import { TemporaryFiles, temporaryPrefix } from './temporary-files';
+import { ThreadRunner } from './thread-runner';
 import { WholeFiles } from './whole-files';
 import { writeContents } from './write-contents';
 
+const THREADS_FROM_FILES = 1_000;
+const THREADS_FROM_BYTES = 32 * 1024 * 1024;
 const SPOOLS = ['entries', 'nodes', 'placements', 'xattrs'] as const;
 
 export interface RestoreOptions {
@@ -42,6 +47,11 @@ export interface RestoreDeps {
   system: SystemCalls | null;
   /** Existing directory for the plan, which takes about 150 bytes and the path for each entry. */
   spoolDirectory: string;
+  /**
+   * Threads that open blocks and write files in a large restore; 0: this one does. They load the native calls for
+   * themselves, whatever `system` is.
+   */
+  threads?: number;
   /** Who restores; the process's own user unless a test says otherwise. */
   owner?: Owner;
 }
@@ -110,14 +120,17 @@ async function restoreInto(
   const { spool, tree, report, policy, system, signal, progress } = context;
   const ancestors = ancestorsOf(options.path);
   refuseConflicts(ancestors, spool, tree, policy);
-  const files = new TemporaryFiles(tree, spool, policy, system);
+  const owner = deps.owner ?? ownUser();
+  const prefix = temporaryPrefix();
+  const files = new TemporaryFiles(tree, policy, system, prefix);
   const failures = new FileFailures(spool, files, report);
   const fetcher = new ChunkFetcher(deps.server, signal);
   const placements = new PlacementSpool(spools.placements);
   const planner = new ContentPlanner(placements, spool.nodes, fetcher, failures);
-  const metadata = new Metadata(system, deps.owner ?? ownUser(), report);
-  const whole = new WholeFiles(spool, files, metadata);
-  const writer = new FileWriter(spool, files, failures, whole, spools.xattrs);
+  const metadata = new Metadata(system, owner, report);
+  const whole = new WholeFiles(tree, files, metadata, system);
+  const runner = runnerFor(context, { prefix, owner, threads: deps.threads ?? 0 });
+  const blocks = new RestoredBlocks({ spool, failures, report, progress, xattrs: spools.xattrs }, runner);
   const links = new LinkGroups();
   try {
     progress.phase = 'creating';
@@ -125,18 +138,32 @@ async function restoreInto(
     await createTree(context, files, failures, links, planner);
     await planner.finish();
     progress.phase = 'contents';
-    await writeContents(context, placements, deps.server, fetcher, writer);
+    await writeContents(context, placements, deps.server, fetcher, blocks);
+    await blocks.close();
     progress.phase = 'finishing';
     const steps = { context, files, failures, metadata, whole, xattrs: spools.xattrs };
     await finishEntries(steps);
     await finishDirectories(steps);
   } catch (error) {
-    writer.close();
+    // Nobody writes any more when what is not whole is removed.
+    await runner.close().catch(() => undefined);
     failures.discardUnfinished();
     throw error;
   } finally {
     links.close();
   }
+}
+
+/** Threads cost some 50 ms to start and memory each: a small restore does without. */
+function runnerFor(
+  { spool, tree, policy, system }: RestoreContext,
+  { prefix, owner, threads }: { prefix: string; owner: Owner; threads: number },
+): BlockRunner {
+  const isSmall = spool.fileCount < THREADS_FROM_FILES && spool.contentBytes < THREADS_FROM_BYTES;
+  if (threads === 0 || isSmall) {
+    return new InlineRunner(new BlockWriter(writersInto({ tree, prefix, policy, owner, system })));
+  }
+  return new ThreadRunner({ targetFd: tree.targetFd, prefix, policy, owner }, threads);
 }
 
 /** Links in the target's own path are the user's choice and are followed; nothing below it is. */
@@ -176,7 +203,7 @@ function ownUser(): Owner {
 function outcomeOf(snapshotId: string, { spool, report, progress }: RestoreContext): RestoreOutcome {
   const outcome = { files: 0, directories: 0, others: 0, skipped: 0 };
   for (let number = 0; number < spool.nodes.count; number++) {
-    const { kind, state } = spool.nodes.get(number);
+    const [kind, state] = [spool.nodes.kindOf(number), spool.nodes.stateOf(number)];
     if (kind === 'directory') {
       if (state === NodeState.done || state === NodeState.kept) outcome.directories += 1;
     } else if (state === NodeState.kept) {

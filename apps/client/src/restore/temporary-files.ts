@@ -1,14 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, ftruncateSync, linkSync, openSync, renameSync, unlinkSync } from 'node:fs';
 import { splitPath } from '#engine';
-import { type EntrySpool, type PlannedEntry } from './entry-spool';
+import { type PlannedEntry } from './entry-spool';
 import { type DirectoryTree } from './directory-tree';
-import { type Node, NodeState } from './node-table';
+import { type Node } from './node-table';
 import { type ConflictPolicy, type SystemCalls } from './ports';
 import { findAt } from './restore-context';
 import { errorCode } from '../system/error-code';
 
 const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** Nobody can guess it, so that nothing stands in the way. */
+export function temporaryPrefix(): string {
+  return `.holdfast-${randomBytes(9).toString('hex')}-`;
+}
 
 /**
  * Everything but directories is made under a temporary name beside its place and put there when it is whole and has
@@ -16,14 +21,13 @@ const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL |
  * --skip-existing keeps no half file, and --overwrite keeps the old file until the new one is whole.
  */
 export class TemporaryFiles {
-  private readonly prefix = `.holdfast-${randomBytes(9).toString('hex')}-`;
   private canRenameNew = true;
 
   constructor(
     private readonly tree: DirectoryTree,
-    private readonly spool: EntrySpool,
     private readonly policy: ConflictPolicy,
     private readonly system: Pick<SystemCalls, 'renameNew'> | null,
+    readonly prefix: string,
   ) {}
 
   /** Path (by handle) of entry `number`'s temporary name; holds as long as the tree's handle does. */
@@ -31,14 +35,13 @@ export class TemporaryFiles {
     return this.tree.locate(splitPath(path).parent, this.name(number));
   }
 
-  /** Creates the file, 0600, of its full size when it is to have holes, and remembers which file it is. */
-  create({ path, number, entry }: PlannedEntry): Node {
+  /** Creates the file, 0600, of its full size when it is to have holes, and tells which file it is. */
+  create({ path, number, entry }: PlannedEntry): Pick<Node, 'device' | 'inode'> {
     const fd = openSync(this.locate(path, number), CREATE_FLAGS, 0o600);
     try {
       const { dev, ino } = fstatSync(fd, { bigint: true });
-      const node = this.spool.nodes.update(number, { state: NodeState.created, device: dev, inode: ino });
       if (entry.isSparse === true) ftruncateSync(fd, entry.size);
-      return node;
+      return { device: dev, inode: ino };
     } catch (error) {
       this.discard(path, number);
       throw error;
@@ -47,10 +50,9 @@ export class TemporaryFiles {
     }
   }
 
-  /** Creates the file, 0600. The caller closes the handle, and discards what does not become whole. */
-  createOpen(path: Buffer, number: number): { fd: number; location: Buffer } {
-    const location = this.locate(path, number);
-    return { fd: openSync(location, CREATE_FLAGS, 0o600), location };
+  /** Name of entry `number` until it is put in its place. */
+  name(number: number): Buffer {
+    return Buffer.from(`${this.prefix}${number.toString(36)}`, 'latin1');
   }
 
   /** Opens what was created, and nothing that took its name since. The caller closes the handle. */
@@ -74,13 +76,13 @@ export class TemporaryFiles {
   /** Puts it in its place. Without --overwrite nothing is replaced, also when it appeared a moment ago. */
   place(path: Buffer, number: number): void {
     const { parent, name } = splitPath(path);
+    if (this.policy !== 'overwrite' && this.renameNew(parent, this.name(number), name)) return;
     const temporary = this.locate(path, number);
     const final = this.tree.locate(parent, name);
     if (this.policy === 'overwrite') {
       renameSync(temporary, final);
       return;
     }
-    if (this.renameNew(temporary, final)) return;
     try {
       linkSync(temporary, final);
     } catch (error) {
@@ -94,10 +96,11 @@ export class TemporaryFiles {
   }
 
   /** False where the system or this file system cannot rename without replacing. */
-  private renameNew(temporary: Buffer, final: Buffer): boolean {
+  private renameNew(parent: Buffer, temporary: Buffer, final: Buffer): boolean {
     if (this.system === null || !this.canRenameNew) return false;
+    const { handle } = this.tree.enter(parent);
     try {
-      this.system.renameNew(temporary, final);
+      this.system.renameNew(handle, temporary, final);
       return true;
     } catch (error) {
       if (!['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EPERM'].includes(errorCode(error))) throw error;
@@ -105,9 +108,5 @@ export class TemporaryFiles {
       this.canRenameNew = false;
       return false;
     }
-  }
-
-  private name(number: number): Buffer {
-    return Buffer.from(`${this.prefix}${number.toString(36)}`);
   }
 }

@@ -53,7 +53,7 @@ describe('files that one chunk makes whole', () => {
     for (const system of [
       calls({}),
       calls({
-        renameNew: (from) => {
+        renameNew: (_directory, from) => {
           throw new SystemCallError('renameat2', 'EINVAL', from);
         },
       }),
@@ -74,7 +74,7 @@ describe('files that one chunk makes whole', () => {
 
   it('are put in place by a link where the file system cannot rename without replacing', async () => {
     const system = calls({
-      renameNew: (from) => {
+      renameNew: (_directory, from) => {
         throw new SystemCallError('renameat2', 'EINVAL', from);
       },
     });

@@ -1,10 +1,21 @@
-import { closeSync, fstatSync } from 'node:fs';
-import { type Entry } from '#engine';
-import { type EntrySpool, type PlannedEntry } from './entry-spool';
-import { type Metadata } from './metadata';
-import { type Node, NodeState } from './node-table';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { type Entry, splitPath } from '#engine';
+import { type DirectoryTree, type Newborn } from './directory-tree';
+import { type PlannedEntry } from './entry-spool';
+import { lookAtNewborn, type Metadata } from './metadata';
+import { type Node } from './node-table';
+import { type SystemCalls } from './ports';
 import { writeFully } from './spool-file';
 import { type TemporaryFiles } from './temporary-files';
+
+const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const FIRST_MODE = 0o600;
+
+/** Which file was made, where somebody will ask. */
+export type Identity = Pick<Node, 'device' | 'inode'>;
+
+/** What a file is made from. */
+export type NamedEntry = Pick<PlannedEntry, 'number' | 'path' | 'entry'>;
 
 /** A file that one chunk makes whole: it is not created before the chunk is there. */
 export function isOneChunk(entry: Entry): boolean {
@@ -19,35 +30,58 @@ export function isOneChunk(entry: Entry): boolean {
  */
 export class WholeFiles {
   constructor(
-    private readonly spool: EntrySpool,
+    private readonly tree: DirectoryTree,
     private readonly files: TemporaryFiles,
     private readonly metadata: Metadata,
+    private readonly system: SystemCalls | null,
   ) {}
 
-  /** `entry` is a file in state `planned`, and `bytes` all that it holds. It is `done` afterwards, or this throws. */
-  make(planned: PlannedEntry, bytes: Uint8Array, xattrContent: Buffer | null): void {
+  /**
+   * `bytes` is all that the file holds. It is in its place afterwards, or this throws. Tells which file it is when it
+   * has hard links, which is what they ask later.
+   */
+  make(planned: NamedEntry, bytes: Buffer, xattrContent: Buffer | null): Identity | null {
     const { number, path, entry } = planned;
-    const { fd, location } = this.files.createOpen(path, number);
-    let identity = {};
+    const { fd, location, newborn } = this.create(planned);
     try {
+      let identity = null;
       try {
-        // Only hard links ask later which file it is.
+        this.write(fd, bytes);
+        this.metadata.apply({ fd, isOpenFile: true, location, entry, xattrContent, newborn });
         if (entry.hardLinkGroup !== undefined) identity = identityOf(fd);
-        writeFully(fd, bytes, bytes.length, 0);
-        this.metadata.apply({ fd, isOpenFile: true, location, entry, xattrContent });
       } finally {
-        closeSync(fd);
+        this.close(fd);
       }
       this.files.place(path, number);
+      return identity;
     } catch (error) {
       this.files.discard(path, number);
       throw error;
     }
-    this.spool.nodes.update(number, { state: NodeState.done, remainingBytes: 0, ...identity });
+  }
+
+  /** By calls that take the directory's handle, where there are: they cost a fraction of Node's. */
+  private create({ path, number }: NamedEntry): { fd: number; location: Buffer; newborn: Newborn | null } {
+    const location = this.files.locate(path, number);
+    if (this.system === null) return { fd: openSync(location, CREATE_FLAGS, FIRST_MODE), location, newborn: null };
+    const directory = this.tree.enter(splitPath(path).parent);
+    const fd = this.system.createFile(directory.handle, this.files.name(number), FIRST_MODE);
+    directory.newborn ??= lookAtNewborn(this.system, fd, location);
+    return { fd, location, newborn: directory.newborn };
+  }
+
+  private write(fd: number, bytes: Buffer): void {
+    if (this.system === null) writeFully(fd, bytes, bytes.length, 0);
+    else this.system.writeFile(fd, bytes);
+  }
+
+  private close(fd: number): void {
+    if (this.system === null) closeSync(fd);
+    else this.system.closeFile(fd);
   }
 }
 
-function identityOf(fd: number): Pick<Node, 'device' | 'inode'> {
+function identityOf(fd: number): Identity {
   const { dev, ino } = fstatSync(fd, { bigint: true });
   return { device: dev, inode: ino };
 }

@@ -1,9 +1,9 @@
 import { LIMITS } from '#common';
-import { type ChunkKey, keyString, planPlacements } from '#engine';
+import { type ChunkKey, type FramedBlock, keyString, planPlacements } from '#engine';
 import { type ChunkFetcher } from './chunk-fetcher';
 import { NodeState } from './node-table';
 import { type Placement, type PlacementSpool } from './placement-spool';
-import { type ContentWriter, type RestoreServer } from './ports';
+import { type BlockSink, type RestoreServer, type WantedChunk } from './ports';
 import { rankedSlices } from './ranked-slices';
 import { type RestoreContext } from './restore-context';
 import { throwIfCancelled } from './restore-error';
@@ -11,6 +11,8 @@ import { throwIfCancelled } from './restore-error';
 const WINDOW_PLAIN_BYTES = 16 * 1024 * 1024;
 const WINDOW_KEYS = LIMITS.readKeys;
 const WINDOW_PLACEMENTS = 65_536;
+/** The server looks up the next while the blocks of one are on their way. */
+const WINDOWS_AT_ONCE = 2;
 
 /** What of a restore's context this step needs; a check has no more. */
 export type ContentContext = Pick<RestoreContext, 'spool' | 'signal' | 'progress' | 'onProgress'>;
@@ -22,63 +24,71 @@ interface Window {
 }
 
 /**
- * Fetches and writes everything in storage order, so that no block is read twice: ranks are asked for four million
- * placements at a time, chunks in windows of at most 16 MiB, the next window under way while one is written.
+ * Fetches everything in storage order, so that no block is read twice: ranks are asked for four million placements at
+ * a time, chunks in windows of at most 16 MiB, two of them under way. Blocks go to the sink as they come.
  */
 export async function writeContents(
   context: ContentContext,
   placements: PlacementSpool,
   server: Pick<RestoreServer, 'ranks'>,
   fetcher: ChunkFetcher,
-  writer: ContentWriter,
+  sink: BlockSink,
 ): Promise<void> {
   for await (const { start, ranks } of rankedSlices(placements, server, context.signal)) {
-    await writeInOrder(context, placements, start, planPlacements(ranks), fetcher, writer);
+    await writeInOrder(context, cutWindows(context, placements, start, planPlacements(ranks)), fetcher, sink);
   }
-  writer.close();
 }
 
 async function writeInOrder(
   context: ContentContext,
-  placements: PlacementSpool,
-  start: number,
-  order: Uint32Array,
+  windows: Iterable<Window>,
   fetcher: ChunkFetcher,
-  writer: ContentWriter,
+  sink: BlockSink,
 ): Promise<void> {
-  const windows = cutWindows(context, placements, start, order);
-  const fetchNext = (): { window: Window; found: Promise<Map<string, Buffer>> } | null => {
-    const next = windows.next();
-    if (next.done === true) return null;
-    const keys = [...next.value.chunks.values()].map(({ key }) => key);
-    const found = fetcher.fetch(keys, next.value.plainBytes);
-    // Its failure is seen when its turn comes; until then it must not count as unhandled.
-    found.catch(() => undefined);
-    return { window: next.value, found };
-  };
-  for (let current = fetchNext(); current !== null;) {
-    const found = await current.found;
-    const next = fetchNext();
-    writeWindow(context, current.window, found, writer);
-    throwIfCancelled(context.signal);
-    context.onProgress(context.progress);
-    current = next;
+  const underWay: Promise<void>[] = [];
+  try {
+    for (const window of windows) {
+      const work = writeWindow(context, window, fetcher, sink);
+      // Its failure is seen when its turn comes; until then it must not count as unhandled.
+      work.catch(() => undefined);
+      underWay.push(work);
+      if (underWay.length >= WINDOWS_AT_ONCE) await underWay.shift();
+    }
+    while (underWay.length > 0) await underWay.shift();
+  } finally {
+    await Promise.allSettled(underWay);
   }
 }
 
-function writeWindow(
+async function writeWindow(
   context: ContentContext,
   window: Window,
-  found: ReadonlyMap<string, Buffer>,
-  writer: ContentWriter,
-): void {
-  for (const [key, { placements }] of window.chunks) {
-    const bytes = found.get(key);
-    for (const placement of placements) {
-      if (bytes === undefined) writer.fail(placement.number, new Error('the server no longer has all of its content'));
-      else context.progress.bytes += writer.write(placement, bytes);
+  fetcher: ChunkFetcher,
+  sink: BlockSink,
+): Promise<void> {
+  const keys = [...window.chunks.values()].map(({ key }) => key);
+  const missing = await fetcher.fetchBlocks(keys, window.plainBytes, async (block, positions) => {
+    const isSound = await sink.take(block, wantedOf(window, block, positions));
+    context.onProgress(context.progress);
+    return isSound;
+  });
+  for (const name of missing) {
+    for (const { number } of window.chunks.get(name)?.placements ?? []) {
+      sink.fail(number, new Error('the server no longer has all of its content'));
     }
   }
+  throwIfCancelled(context.signal);
+}
+
+function wantedOf({ chunks }: Window, { header }: FramedBlock, positions: readonly number[]): WantedChunk[] {
+  const wanted: WantedChunk[] = [];
+  for (const position of positions) {
+    const chunk = header.chunks[position];
+    const known = chunk === undefined ? undefined : chunks.get(keyString(chunk));
+    if (chunk === undefined || known === undefined) continue;
+    wanted.push({ position, length: chunk.length, placements: known.placements });
+  }
+  return wanted;
 }
 
 /** Placements of one chunk follow each other in the order, so a chunk is asked for once (by key, whatever the ranks say). */
@@ -92,19 +102,19 @@ function* cutWindows(
   let count = 0;
   for (const index of order) {
     const placement = placements.get(start + index);
-    if (context.spool.nodes.get(placement.number).state === NodeState.failed) continue;
+    if (context.spool.nodes.stateOf(placement.number) === NodeState.failed) continue;
     const key = { height: 0, id: placement.id };
     const name = keyString(key);
-    const known = window.chunks.get(name);
+    let chunk = window.chunks.get(name);
     const isFull =
-      known === undefined &&
+      chunk === undefined &&
       (window.plainBytes + placement.length > WINDOW_PLAIN_BYTES || window.chunks.size >= WINDOW_KEYS);
     if ((isFull && count > 0) || count >= WINDOW_PLACEMENTS) {
       yield window;
       window = { chunks: new Map(), plainBytes: 0 };
       count = 0;
+      chunk = undefined;
     }
-    const chunk = window.chunks.get(name);
     if (chunk === undefined) {
       window.chunks.set(name, { key, placements: [placement] });
       window.plainBytes += placement.length;

@@ -1,3 +1,5 @@
+import { constants as fileConstants } from 'node:fs';
+import { constants } from 'node:os';
 import type * as Koffi from 'koffi';
 import { type DeviceNumber, encodeDeviceNumber } from './device-number';
 import { bindFileCalls, type FileCalls } from './file-calls';
@@ -22,8 +24,15 @@ export interface NativeCalls {
   removeXattr(path: Buffer, name: Buffer): void;
   /** Devices need root. The mode is subject to the umask; `device` is of devices only. EEXIST when the name is taken. */
   makeNode(path: Buffer, kind: NodeKind, mode: number, device?: DeviceNumber): void;
-  /** Renames and never replaces: EEXIST when the name is taken. EINVAL or ENOSYS: not possible here. */
-  renameNew(from: Buffer, to: Buffer): void;
+  /** Renames within an open directory and never replaces: EEXIST when the name is taken. EINVAL or ENOSYS: not possible here. */
+  renameNew(directory: number, from: Buffer, to: Buffer): void;
+  /** Creates a file in an open directory, for writing: EEXIST when the name is taken, by a link too. End it with closeFile. */
+  createFile(directory: number, name: Buffer, mode: number): number;
+  /** All of `bytes`, from where the last writing ended. */
+  writeFile(fd: number, bytes: Uint8Array): void;
+  chmodFile(fd: number, mode: number): void;
+  /** Of a handle that createFile opened: Node has its own books on those that it opened itself. */
+  closeFile(fd: number): void;
   /** Nanoseconds since 1970, negative before. */
   setTimes(path: Buffer, atimeNs: bigint, mtimeNs: bigint): void;
   setTimesOfFile(fd: number, atimeNs: bigint, mtimeNs: bigint): void;
@@ -36,6 +45,9 @@ export interface NativeCalls {
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const RENAME_NOREPLACE = 1;
+const CREATE_FLAGS =
+  fileConstants.O_WRONLY | fileConstants.O_CREAT | fileConstants.O_EXCL | fileConstants.O_NOFOLLOW | 0o2000000;
+const EINTR = constants.errno.EINTR;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const NODE_MODES: Record<NodeKind, number> = {
@@ -46,7 +58,7 @@ const NODE_MODES: Record<NodeKind, number> = {
 /** XATTR_LIST_MAX and XATTR_SIZE_MAX of Linux are both 64 KiB; some file systems go beyond, the kernel does not. */
 const XATTR_MAX_BYTES = 65_536;
 
-type Call = (...args: readonly (number | bigint | Buffer | null)[]) => number | bigint;
+type Call = (...args: readonly (number | bigint | Uint8Array | null)[]) => number | bigint;
 
 let loaded: { calls: NativeCalls | null; problem: string | null } | null = null;
 
@@ -98,6 +110,10 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls,
   const utimensat = func('utimensat', 'int', ['int', pointer, pointer, 'int']);
   const futimens = func('futimens', 'int', ['int', pointer]);
   const lseek = func('lseek', 'int64', ['int', 'int64', 'int']);
+  const openat = func('openat', 'int', ['int', pointer, 'int', 'uint32']);
+  const write = func('write', 'int64', ['int', pointer, 'size_t']);
+  const fchmod = func('fchmod', 'int', ['int', 'uint32']);
+  const close = func('close', 'int', ['int']);
 
   const check = (syscall: string, path: Buffer | null, result: number | bigint): number => {
     if (result < 0) throw new SystemCallError(syscall, errnoName(koffi.errno()), path);
@@ -128,10 +144,30 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls,
       const number = device === undefined ? 0n : encodeDeviceNumber(device);
       check('mknod', path, mknod(terminated(path), NODE_MODES[kind] | mode, number));
     },
-    renameNew: (from, to) => {
+    renameNew: (directory, from, to) => {
       if (renameat2 === null) throw new SystemCallError('renameat2', 'ENOSYS', from);
-      const result = renameat2(AT_FDCWD, terminated(from), AT_FDCWD, terminated(to), RENAME_NOREPLACE);
+      const result = renameat2(directory, terminated(from), directory, terminated(to), RENAME_NOREPLACE);
       check('renameat2', from, result);
+    },
+    createFile: (directory, name, mode) => {
+      for (;;) {
+        const fd = openat(directory, terminated(name), CREATE_FLAGS, mode);
+        if (fd < 0 && koffi.errno() === EINTR) continue;
+        return check('openat', name, fd);
+      }
+    },
+    writeFile: (fd, bytes) => {
+      for (let done = 0; done < bytes.length;) {
+        const count = write(fd, done === 0 ? bytes : bytes.subarray(done), bytes.length - done);
+        if (count < 0 && koffi.errno() === EINTR) continue;
+        done += check('write', null, count);
+      }
+    },
+    chmodFile: (fd, mode) => {
+      check('fchmod', null, fchmod(fd, mode));
+    },
+    closeFile: (fd) => {
+      check('close', null, close(fd));
     },
     setTimes: (path, atimeNs, mtimeNs) => {
       const times = timespecs(atimeNs, mtimeNs);
@@ -175,13 +211,16 @@ function splitNames(bytes: Buffer): Buffer[] {
   return names;
 }
 
-/** Two `struct timespec` of a 64-bit Linux: seconds (floor), nanoseconds 0 to 999,999,999. */
+/** In the byte order of the machine, and used again: calls are synchronous. */
+const TIMESPECS = new BigInt64Array(4);
+const TIMESPEC_BYTES = Buffer.from(TIMESPECS.buffer);
+
+/** Two `struct timespec` of a 64-bit Linux: seconds (floor), nanoseconds 0 to 999,999,999. Holds until the next call. */
 function timespecs(atimeNs: bigint, mtimeNs: bigint): Buffer {
-  const bytes = Buffer.alloc(32);
   [atimeNs, mtimeNs].forEach((time, index) => {
     const nanoseconds = ((time % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-    bytes.writeBigInt64LE((time - nanoseconds) / 1_000_000_000n, 16 * index);
-    bytes.writeBigInt64LE(nanoseconds, 16 * index + 8);
+    TIMESPECS[2 * index] = (time - nanoseconds) / 1_000_000_000n;
+    TIMESPECS[2 * index + 1] = nanoseconds;
   });
-  return bytes;
+  return TIMESPEC_BYTES;
 }

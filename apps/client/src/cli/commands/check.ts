@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { type SnapshotSummary } from '#common';
 import { type DamagedVersion } from '../../inspect/checked-entries';
 import { type CheckOutcome, runCheck } from '../../inspect/run-check';
@@ -31,6 +32,7 @@ export async function check(world: World, output: Output, args: CheckArguments):
         {
           snapshots,
           readData: args.readData,
+          threads: availableParallelism(),
           signal: world.signal,
           onProgress: (progress) => {
             if (!output.isJson) bar.restore(progress);

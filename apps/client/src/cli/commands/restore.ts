@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { type ConflictPolicy } from '../../restore/ports';
 import { type RestoreOutcome, runRestore } from '../../restore/run-restore';
@@ -47,7 +48,7 @@ export async function restore(world: World, output: Output, args: RestoreArgumen
                 },
               }),
         },
-        { server: api, system: nativeCalls(), spoolDirectory: settings.stateDir },
+        { server: api, system: nativeCalls(), spoolDirectory: settings.stateDir, threads: availableParallelism() },
       );
     } finally {
       bar.stop();
