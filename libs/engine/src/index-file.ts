@@ -1,10 +1,7 @@
 import { CborReader } from './cbor-reader';
 import { CborWriter } from './cbor-writer';
 import { CHUNKER_ID } from './chunker';
-import { CorruptError, UnsupportedError } from './errors';
-import { type OpenStream, openStream } from './open-stream';
-import { comparePaths } from './path';
-import { decodeIndexRecord, type IndexRecord } from './records';
+import { UnsupportedError } from './errors';
 import { UUID_BYTES, uuidFromBytes, uuidToBytes } from './uuid';
 
 /**
@@ -50,36 +47,4 @@ export function decodeIndexHeader(bytes: Uint8Array, place: string): IndexHeader
   if (chunkerId !== CHUNKER_ID) throw new UnsupportedError(place, `chunker "${chunkerId}"`);
   reader.end();
   return { head, generation, taskId };
-}
-
-/**
- * Opens an index for one reading, front to back. The records are views into 1 MiB frames. Whoever uses a record
- * before the end was reached must be ready for a CorruptError later (then the whole index is fetched anew).
- */
-export async function openIndex(
-  source: AsyncIterable<Uint8Array>,
-  place: string,
-): Promise<OpenStream<IndexHeader, IndexRecord>> {
-  const { header, records } = await openStream(source, place, {
-    type: 'index',
-    decodeHeader: decodeIndexHeader,
-    decodeRecord: decodeIndexRecord,
-  });
-  return { header, records: inWalkOrder(records, place) };
-}
-
-async function* inWalkOrder(
-  records: AsyncIterable<IndexRecord>,
-  place: string,
-): AsyncGenerator<IndexRecord, void, undefined> {
-  let previous: Buffer | null = null;
-  let number = 1;
-  for await (const record of records) {
-    number++;
-    if (previous !== null && comparePaths(previous, record.path) >= 0) {
-      throw new CorruptError(`${place}, record ${number}`, 'paths are not in walk order');
-    }
-    previous = record.path;
-    yield record;
-  }
 }

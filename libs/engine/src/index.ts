@@ -69,10 +69,12 @@ export {
   type VersionRecord,
 } from './records';
 export { MAX_RECORD_BYTES, type RecordStreamType } from './record-frame';
-export { decodeRecords, decodeRecordStream, RecordStreamEncoder } from './record-stream';
+export { decodeRecords, decodeRecordStream, readFrames, RecordStreamEncoder } from './record-stream';
 export { EMPTY_CHAIN_DIGEST, nextChainDigest } from './change-chain';
 export { type OpenStream } from './open-stream';
-export { decodeIndexHeader, encodeIndexHeader, type IndexHeader, openIndex } from './index-file';
+export { decodeIndexHeader, encodeIndexHeader, type IndexHeader } from './index-file';
+export { IndexLines } from './index-lines';
+export { type QuickSighting } from './quick-detect';
 export { type Merged, mergeByPath } from './merge';
 export { isUnchanged, type Sighting } from './detect';
 export {

@@ -60,28 +60,34 @@ export class RecordStreamParser {
 
   /** Takes exactly `wanted` bytes; answers the records in them. */
   accept(bytes: Buffer): Buffer[] {
-    const records = this.read(bytes);
+    const payload = this.acceptFrame(bytes);
+    return payload === null ? [] : splitRecords(payload);
+  }
+
+  /** As accept(); answers a frame's verified payload as it is: records, each after its length (u32). Null: no frame. */
+  acceptFrame(bytes: Buffer): Buffer | null {
+    const payload = this.read(bytes);
     this.offset += bytes.length;
-    return records;
+    return payload;
   }
 
   private get here(): string {
     return `${this.place}, byte ${this.offset} (${this.part} after record ${this.count})`;
   }
 
-  private read(bytes: Buffer): Buffer[] {
+  private read(bytes: Buffer): Buffer | null {
     switch (this.part) {
       case 'header':
         this.readHeader(bytes);
-        return [];
+        return null;
       case 'frame head':
         this.readFrameHead(bytes);
-        return [];
+        return null;
       case 'frame':
         return this.readFrame(bytes);
       case 'trailer':
         this.readTrailer(bytes);
-        return [];
+        return null;
       case 'done':
         return this.fail('something follows the end');
     }
@@ -111,23 +117,21 @@ export class RecordStreamParser {
     else this.expect('frame', length);
   }
 
-  private readFrame(stored: Buffer): Buffer[] {
+  private readFrame(stored: Buffer): Buffer {
     if (crc32(stored) !== this.checksum) this.fail('frame checksum does not match');
     const bytes = this.form === 'plain' ? stored : this.decompress(stored);
-    const records: Buffer[] = [];
-    let at = 0;
-    while (at < bytes.length) {
+    let records = 0;
+    for (let at = 0; at < bytes.length; records++) {
       const start = at + RECORD_HEAD_BYTES;
       const length = start <= bytes.length ? bytes.readUInt32LE(at) : 0;
       if (length === 0 || length > bytes.length - start)
-        this.fail(`record ${this.count + records.length + 1} does not fit its frame`);
+        this.fail(`record ${this.count + records + 1} does not fit its frame`);
       at = start + length;
-      records.push(bytes.subarray(start, at));
     }
     this.hash.update(bytes);
-    this.count += records.length;
+    this.count += records;
     this.expect('frame head', FRAME_HEAD_BYTES);
-    return records;
+    return bytes;
   }
 
   private decompress(stored: Buffer): Buffer {
@@ -158,4 +162,14 @@ export class RecordStreamParser {
     this.part = part;
     this.wants = bytes;
   }
+}
+
+function splitRecords(payload: Buffer): Buffer[] {
+  const records: Buffer[] = [];
+  for (let at = 0; at < payload.length;) {
+    const start = at + RECORD_HEAD_BYTES;
+    at = start + payload.readUInt32LE(at);
+    records.push(payload.subarray(start, at));
+  }
+  return records;
 }

@@ -5,7 +5,7 @@ import { golden, seededBytes } from '../golden/golden';
 import { SAMPLE_CHANGES } from '../golden/records';
 import { CorruptError, InvalidError, UnsupportedError } from './errors';
 import { FRAME_HEAD_BYTES, MAX_FRAME_BYTES, MAX_RECORD_BYTES, STREAM_HEADER_BYTES } from './record-frame';
-import { decodeRecords, decodeRecordStream, RecordStreamEncoder } from './record-stream';
+import { decodeRecords, decodeRecordStream, readFrames, RecordStreamEncoder } from './record-stream';
 import { encodeChange } from './records';
 
 const sample = SAMPLE_CHANGES.map(encodeChange);
@@ -32,6 +32,42 @@ describe('record streams', () => {
         expect(atOnce).toEqual({ records: wanted, digest: encoder.digest });
       }),
     );
+  });
+
+  it('take over frames as they are, of any stretch, and are read in one go', () => {
+    const records = Array.from({ length: 3000 }, (_, number) => Buffer.alloc(100 + (number % 400), number));
+    const encoder = new RecordStreamEncoder('index');
+    const whole = Buffer.concat([...records.map((record) => encoder.add(record) ?? Buffer.alloc(0)), encoder.finish()]);
+    const readerOf = (bytes: Buffer) => {
+      let at = 0;
+      return (length: number) => bytes.subarray(at, (at += length));
+    };
+    const copy = new RecordStreamEncoder('index');
+    const pieces: Buffer[] = [];
+    const keep = (piece: Buffer | null) => piece !== null && pieces.push(piece);
+    for (const frame of readFrames(readerOf(whole), 'index', 'test')) {
+      const [first, ...rest] = [0, 1, 2, 3].map((part) => frame.length - Math.floor((frame.length * part) / 4));
+      expect(first).toBe(frame.length);
+      let from = 0;
+      let count = 0;
+      for (let at = 0; at < frame.length;) {
+        at += 4 + frame.readUInt32LE(at);
+        count += 1;
+        if (at < frame.length && !rest.some((edge) => Math.abs(edge - at) < 300)) continue;
+        keep(copy.addFramed(frame.subarray(from, at), count));
+        [from, count] = [at, 0];
+      }
+    }
+    keep(copy.finish());
+    expect(copy.count).toBe(3000);
+    expect(copy.digest).toEqual(encoder.digest);
+    expect(decodeRecords(Buffer.concat(pieces), 'index', 'test').records).toEqual(records);
+    const damaged = Buffer.from(whole);
+    damaged[whole.length - 1]! ^= 1;
+    expect(() => [...readFrames(readerOf(damaged), 'index', 'test')]).toThrow(CorruptError);
+    expect(() => [...readFrames(readerOf(whole.subarray(0, -1)), 'index', 'test')]).toThrow('too early');
+    expect(() => [...readFrames(readerOf(Buffer.concat([whole, whole])), 'index', 'test')]).toThrow('follows the end');
+    expect(() => copy.addFramed(Buffer.alloc(1), 1)).toThrow(InvalidError);
   });
 
   it('hand out frames while records are added, in bounded pieces', async () => {

@@ -66,6 +66,20 @@ export class RecordStreamEncoder {
     return ready;
   }
 
+  /**
+   * The same for records that are framed already, as in a payload that a reader verified: `framed` is whole records,
+   * `count` of them, each after its length. At most 1 MiB. They are copied.
+   */
+  addFramed(framed: Uint8Array, count: number): Buffer | null {
+    if (framed.length > MAX_FRAME_BYTES) throw new InvalidError(`${framed.length} bytes of records in one frame`);
+    if (this.final !== null) throw new InvalidError('the record stream is finished');
+    const ready = this.fill > 0 && this.fill + framed.length > MAX_FRAME_BYTES ? this.closeFrame() : null;
+    this.reserve(framed.length).set(framed, FRAME_HEAD_BYTES + this.fill);
+    this.fill += framed.length;
+    this.written += count;
+    return ready === null && this.fill >= TARGET_FRAME_BYTES ? this.closeFrame() : ready;
+  }
+
   /** The last frame and the trailer. */
   finish(): Buffer {
     if (this.final !== null) throw new InvalidError('the record stream is finished already');
@@ -78,17 +92,22 @@ export class RecordStreamEncoder {
   }
 
   private append(record: Uint8Array): void {
+    const frame = this.reserve(RECORD_HEAD_BYTES + record.length);
     const at = FRAME_HEAD_BYTES + this.fill;
-    const end = at + RECORD_HEAD_BYTES + record.length;
-    if (this.frame === null || end > this.frame.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(end, 2 * (this.frame?.length ?? 2048)));
-      if (this.frame !== null) grown.set(this.frame.subarray(0, at));
-      this.frame = grown;
-    }
-    this.frame.writeUInt32LE(record.length, at);
-    this.frame.set(record, at + RECORD_HEAD_BYTES);
-    this.fill = end - FRAME_HEAD_BYTES;
+    frame.writeUInt32LE(record.length, at);
+    frame.set(record, at + RECORD_HEAD_BYTES);
+    this.fill += RECORD_HEAD_BYTES + record.length;
     this.written++;
+  }
+
+  /** The open frame, with room for so many bytes after those that it has. */
+  private reserve(bytes: number): Buffer {
+    const at = FRAME_HEAD_BYTES + this.fill;
+    if (this.frame !== null && at + bytes <= this.frame.length) return this.frame;
+    const grown = Buffer.allocUnsafeSlow(Math.max(at + bytes, 2 * (this.frame?.length ?? 2048)));
+    if (this.frame !== null) grown.set(this.frame.subarray(0, at));
+    this.frame = grown;
+    return grown;
   }
 
   /** The open frame, and before it the stream's header if nothing was handed out yet. Empty when there is neither. */
@@ -163,4 +182,24 @@ export function decodeRecords(
   }
   if (offset < bytes.length) parser.fail('something follows the end');
   return { records, digest: parser.digest };
+}
+
+/**
+ * The verified frames of a stream that is read synchronously: payloads, to be read one after the other. `read(length)`
+ * answers the next so many bytes, fewer only at the end, in memory that stays as it is. It ends without error only when
+ * count and digest were verified, and throws as decodeRecordStream does.
+ */
+export function* readFrames(
+  read: (length: number) => Buffer,
+  type: RecordStreamType,
+  place: string,
+): Generator<Buffer, void, undefined> {
+  const parser = new RecordStreamParser(type, place);
+  while (!parser.isDone) {
+    const bytes = read(parser.wanted);
+    if (bytes.length < parser.wanted) parser.fail('ends too early');
+    const payload = parser.acceptFrame(bytes);
+    if (payload !== null) yield payload;
+  }
+  if (read(1).length > 0) parser.fail('something follows the end');
 }

@@ -21,6 +21,11 @@ export class ExcludeRules {
     this.rules = patterns.length === 0 ? null : this.compile();
   }
 
+  /** Nothing is excluded. */
+  get areNone(): boolean {
+    return this.rules === null;
+  }
+
   /** Of an absolute path. The directories above it must have been asked about before, or be excluded with it. */
   isExcluded(path: Buffer, isDirectory: boolean): boolean {
     if (this.rules === null || path.length <= 1) return false;

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { encodeIndexHeader, encodeIndexRecord, type IndexHeader, RecordStreamEncoder } from '#engine';
-import type { IndexLine } from './window';
+import type { CarriedLines, IndexLine } from './window';
 
 /** Writes the next index, and counts what the snapshot will hold. */
 export class IndexWriter {
@@ -22,6 +22,13 @@ export class IndexWriter {
     if (kind === 'directory') this.directories += 1;
     else this.files += 1;
     this.logicalBytes += size;
+  }
+
+  addCarried({ framed, count, directories, logicalBytes }: CarriedLines): void {
+    this.write(this.encoder.addFramed(framed, count));
+    this.directories += directories;
+    this.files += count - directories;
+    this.logicalBytes += logicalBytes;
   }
 
   /** Complete and on disk when it returns. */

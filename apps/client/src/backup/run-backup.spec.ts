@@ -7,6 +7,7 @@ import {
   lutimesSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -17,6 +18,7 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type KillPoint, STATE_POINTS } from '#common';
+import { decodeRecords, RecordStreamEncoder } from '#engine';
 import { ServerUnreachableError } from '../server-api/server-problem';
 import { TaskLock } from '../state/task-lock';
 import { nativeCalls } from '../system/native-calls';
@@ -220,6 +222,53 @@ describe('a backup', () => {
     const outcome = await work.withoutPrivileges(() => work.backup({ roots }));
     expect(outcome).toMatchObject({ state: 'succeeded', unsavedCount: 0 });
     expect(work.server.paths(work.source)).toEqual(['home', 'home/anna', 'home/anna/file']);
+  });
+
+  it('writes an index that says what the server says, whatever changed between what did not', async () => {
+    for (const folder of ['a', 'a/deep', 'a/deep/er', 'a-b', 'b', 'gone', 'gone/too', 'c'])
+      mkdirSync(work.path(folder));
+    for (const folder of ['.', 'a', 'a/deep', 'a/deep/er', 'a-b', 'gone/too', 'c'])
+      for (let n = 0; n < 12; n++) writeFileSync(work.path(`${folder}/file ${n}`), `${folder} ${n}`);
+    linkSync(work.path('a/file 1'), work.path('c/linked'));
+    symlinkSync('nowhere', work.path('c/link'));
+    letTimePass();
+    await work.backup();
+    const before = (await work.backup()).stats;
+    rmSync(work.path('gone'), { recursive: true });
+    rmSync(work.path('a/deep/file 11'));
+    writeFileSync(work.path('a/deep/er/file 3'), 'changed');
+    writeFileSync(work.path('a/file 0'), 'changed');
+    writeFileSync(work.path('c/file 9x'), 'new');
+    rmSync(work.path('a-b/file 5'));
+    mkdirSync(work.path('a-b/file 5'));
+    writeFileSync(work.path('a-b/file 5/x'), 'below what was a file');
+    const paths: number[] = [];
+    const { stats } = await work.backup({ onProgress: ({ entries }) => paths.push(entries) });
+    expect(stats.files).toBe(before.files - 12 - 1 + 1 - 1 + 1);
+    expect(stats.directories).toBe(before.directories - 2 + 1);
+    expect(Math.max(...paths)).toBeGreaterThanOrEqual(stats.files + stats.directories);
+    const index = join(work.stateDir, 'tasks', readdirSync(join(work.stateDir, 'tasks'))[0] ?? '', 'index');
+    const pieces: Buffer[] = [];
+    for await (const piece of work.server.taskIndex()) pieces.push(piece);
+    const served = decodeRecords(Buffer.concat(pieces), 'index', 'served').records;
+    expect(decodeRecords(readFileSync(index), 'index', 'local').records).toEqual(served);
+  });
+
+  it('gets an index that is out of order from the server, however whole', async () => {
+    writeFileSync(work.path('a'), 'a');
+    writeFileSync(work.path('b'), 'b');
+    letTimePass();
+    await work.backup();
+    const index = join(work.stateDir, 'tasks', readdirSync(join(work.stateDir, 'tasks'))[0] ?? '', 'index');
+    const records = decodeRecords(readFileSync(index), 'index', 'local').records;
+    const encoder = new RecordStreamEncoder('index');
+    const swapped = [...records.slice(0, -2), records.at(-1)!, records.at(-2)!];
+    for (const record of swapped) expect(encoder.add(record)).toBeNull();
+    writeFileSync(index, encoder.finish());
+    const outcome = await work.backup();
+    expect(outcome.state).toBe('succeeded');
+    expect(changesBelowBase()).toEqual([]);
+    expect(work.server.calls.get('taskIndex')).toBe(1);
   });
 
   it('gets a lost, damaged or outdated index from the server instead of reading everything again', async () => {

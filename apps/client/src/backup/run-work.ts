@@ -12,7 +12,7 @@ import { LinkedContents } from './linked-contents';
 import type { OldIndex } from './old-index';
 import { ProblemLog } from './problem-log';
 import { Repairer } from './repairer';
-import { scan } from './scanner';
+import { Walk } from './scanner';
 import type { Selection } from './selection';
 import { Sender } from './sender';
 import { TreeMerge } from './tree-merge';
@@ -88,19 +88,21 @@ export class RunWork {
       sender: this.sender,
       problems: this.problems,
       readAgain: new Set(answer.readAgainBase64.map((path) => Buffer.from(path, 'base64').toString('latin1'))),
-      onPath: (path) => {
+      onPaths: (count, path) => {
         signal.throwIfAborted();
-        this.entries += 1;
-        this.currentPath = path;
+        this.entries += count;
+        this.currentPath = path ?? this.currentPath;
         this.report();
       },
     });
-    const sightings = scan(selection, {
-      onNote: (path, note) => {
-        this.problems.addNote(path, note);
-      },
-    });
-    await merge.run(old.records, sightings);
+    const onNote = (path: Buffer, note: string) => {
+      this.problems.addNote(path, note);
+    };
+    try {
+      await merge.run(old.lines, new Walk(selection, { onNote }, this.tools.native?.look ?? null));
+    } finally {
+      old.close();
+    }
     await this.sender.finish();
     await this.sendProblems();
     this.index.finish();

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { comparePaths } from '#engine';
 import { normaliseRoots } from './roots';
-import { scan, type Sighting } from './scanner';
+import { type Sighting, Walk } from './scanner';
 import { Selection } from './selection';
 import { Workspace } from './workspace.testing';
 
@@ -13,11 +13,11 @@ afterEach(() => {
   work.remove();
 });
 
-async function walk(
+function walk(
   roots: readonly string[],
   excludes: readonly string[] = [],
   onSighting: (sighting: Sighting) => void = () => undefined,
-): Promise<{ paths: Buffer[]; notes: string[]; sightings: Sighting[] }> {
+): { paths: Buffer[]; notes: string[]; sightings: Sighting[] } {
   const normal = normaliseRoots(
     roots.map((root) => Buffer.from(root)),
     Buffer.from(work.source),
@@ -25,9 +25,16 @@ async function walk(
   const selection = new Selection(normal, excludes, Buffer.from('/nowhere/state'));
   const sightings: Sighting[] = [];
   const notes: string[] = [];
-  for await (const sighting of scan(selection, { onNote: (path) => notes.push(path.toString()) })) {
-    sightings.push(sighting);
-    onSighting(sighting);
+  const scanned = new Walk(selection, { onNote: (path) => notes.push(path.toString()) }, null);
+  try {
+    while (scanned.next()) {
+      const sighting = scanned.look();
+      if (sighting === null) continue;
+      sightings.push(sighting);
+      onSighting(sighting);
+    }
+  } finally {
+    scanned.close();
   }
   return { paths: sightings.map(({ path }) => path), notes, sightings };
 }
@@ -46,7 +53,7 @@ describe('a scan', () => {
     for (const name of ['b', 'a', 'a-b', 'a b']) mkdirSync(work.path(name));
     for (const name of ['a/z', 'a-b/1', 'b/é', 'b/Z', 'b/z']) writeFileSync(work.path(name), '');
     writeFileSync(Buffer.concat([Buffer.from(`${work.source}/b/`), Buffer.from([0xff])]), '');
-    const { paths } = await walk([work.source]);
+    const { paths } = walk([work.source]);
     expect([...paths].sort(comparePaths)).toEqual(paths);
     expect(relative(paths).slice(0, 3)).toEqual(['a', 'a/z', 'a b']);
     expect(paths[0]?.toString()).toBe('/');
@@ -57,7 +64,7 @@ describe('a scan', () => {
     mkdirSync(work.path('beside'));
     writeFileSync(work.path('x/y/file'), '');
     writeFileSync(work.path('x/other'), '');
-    const { paths, sightings } = await walk([work.path('x/y'), work.path('x/y/file')]);
+    const { paths, sightings } = walk([work.path('x/y'), work.path('x/y/file')]);
     expect(relative(paths)).toEqual(['x', 'x/y', 'x/y/file']);
     const listings = sightings.map((sighting) => (sighting.type === 'seen' ? sighting.listing : null));
     expect(listings.slice(-3)).toEqual(['towards-roots', 'whole', null]);
@@ -67,13 +74,13 @@ describe('a scan', () => {
     mkdirSync(work.path('real'));
     writeFileSync(work.path('real/file'), '');
     symlinkSync('real', work.path('link'));
-    expect(relative((await walk([work.path('link')])).paths)).toEqual(['link']);
-    expect(relative((await walk([`${work.path('link')}/.`])).paths)).toEqual(['real', 'real/file']);
-    expect(relative((await walk([work.path('link/file')])).paths)).toEqual(['real', 'real/file']);
+    expect(relative(walk([work.path('link')]).paths)).toEqual(['link']);
+    expect(relative(walk([`${work.path('link')}/.`]).paths)).toEqual(['real', 'real/file']);
+    expect(relative(walk([work.path('link/file')]).paths)).toEqual(['real', 'real/file']);
   });
 
   it('says that a missing root is unavailable', async () => {
-    const { sightings } = await walk([work.path('not/there'), work.path('either')]);
+    const { sightings } = walk([work.path('not/there'), work.path('either')]);
     const missing = sightings.filter((sighting) => sighting.type === 'unavailable');
     expect(relative(missing.map(({ path }) => path))).toEqual(['either', 'not']);
   });
@@ -81,7 +88,7 @@ describe('a scan', () => {
   it('leaves out the content of a directory when told so', async () => {
     mkdirSync(work.path('a/b'), { recursive: true });
     writeFileSync(work.path('c'), '');
-    const { paths } = await walk([work.source], [], (sighting) => {
+    const { paths } = walk([work.source], [], (sighting) => {
       if (sighting.type === 'seen' && sighting.path.toString() === work.path('a')) sighting.skipContent();
     });
     expect(relative(paths)).toEqual(['a', 'c']);
@@ -91,7 +98,7 @@ describe('a scan', () => {
     mkdirSync(work.path('node_modules/x'), { recursive: true });
     writeFileSync(work.path('keep.log'), '');
     writeFileSync(work.path('drop.log'), '');
-    const { paths } = await walk([work.source], ['node_modules/', '*.log', '!keep.log']);
+    const { paths } = walk([work.source], ['node_modules/', '*.log', '!keep.log']);
     expect(relative(paths)).toEqual(['keep.log']);
   });
 
@@ -101,7 +108,7 @@ describe('a scan', () => {
     writeFileSync(work.path('a/2'), '');
     mkdirSync(work.path('elsewhere'));
     writeFileSync(work.path('elsewhere/2'), 'not this one');
-    const { sightings } = await walk([work.path('a')], [], (sighting) => {
+    const { sightings } = walk([work.path('a')], [], (sighting) => {
       if (sighting.path.toString() !== work.path('a/1')) return;
       renameSync(work.path('a'), work.path('moved'));
       symlinkSync('elsewhere', work.path('a'));
@@ -114,7 +121,7 @@ describe('a scan', () => {
     mkdirSync(work.path('a'));
     mkdirSync(work.path('b'));
     mkdirSync(work.path('c'));
-    const { sightings } = await walk([work.source], [], (sighting) => {
+    const { sightings } = walk([work.source], [], (sighting) => {
       if (sighting.path.toString() === work.path('a')) rmSync(work.path('b'), { recursive: true });
     });
     expect(sightings.slice(-2)).toMatchObject([
@@ -126,7 +133,7 @@ describe('a scan', () => {
   it('tells of a directory that cannot be listed', async () => {
     mkdirSync(work.path('a'));
     chmodSync(work.path('a'), 0);
-    const { sightings } = await work.withoutPrivileges(() => walk([work.source]));
+    const { sightings } = await work.withoutPrivileges(() => Promise.resolve(walk([work.source])));
     const last = sightings.at(-1);
     expect(last?.type === 'seen' ? last.listing : null).toEqual({
       failed: 'the directory cannot be listed: permission denied (EACCES)',
@@ -143,7 +150,7 @@ describe('a scan', () => {
       'import os,sys\nos.chdir(sys.argv[1])\nfor i in range(300):\n os.mkdir("d"*50); os.chdir("d"*50)',
       deep,
     ]);
-    const { paths } = await walk([deep]);
+    const { paths } = walk([deep]);
     expect(paths.at(-1)?.length).toBeGreaterThan(300 * 50);
     expect(openFiles()).toBe(before);
   });

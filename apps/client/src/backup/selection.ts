@@ -29,17 +29,21 @@ export class Selection {
     return place === 'inside' && !isWithin(path, this.stateDir) && !this.rules.isExcluded(path, isDirectory);
   }
 
-  /** Names in a directory above the roots that lead to one, ascending. */
-  namesTowardsRoots(directory: Buffer): Buffer[] {
+  /** Is everything in this directory, which is selected itself, selected whatever it is called? False: it is to be asked for. */
+  takesAllIn(directory: Buffer): boolean {
+    return this.rules.areNone && !isWithin(this.stateDir, directory) && this.placeOf(directory) === 'inside';
+  }
+
+  /** Names (latin1) in a directory above the roots that lead to one, ascending. */
+  namesTowardsRoots(directory: Buffer): string[] {
     const start = directory.length === 1 ? 1 : directory.length + 1;
     const names = this.roots
       .filter((root) => isWithin(root, directory) && root.length > directory.length)
       .map((root) => {
         const slash = root.indexOf(0x2f, start);
-        return root.subarray(start, slash === -1 ? root.length : slash);
-      })
-      .sort((a, b) => a.compare(b));
-    return names.filter((name, index) => index === 0 || name.compare(names[index - 1] ?? name) !== 0);
+        return root.toString('latin1', start, slash === -1 ? root.length : slash);
+      });
+    return [...new Set(names)].sort();
   }
 
   /** Throws when a root cannot be saved at all. */

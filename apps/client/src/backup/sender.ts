@@ -83,6 +83,7 @@ export class Sender implements ChunkSink {
     if (this.failure !== null) return;
     for await (const step of this.batches.send(window.steps)) {
       if (step.line !== null) this.index.add(step.line);
+      if (step.carried !== undefined) this.index.addCarried(step.carried);
     }
     await this.afterWindow();
   }

@@ -8,7 +8,7 @@ import {
   type Entry,
   type IndexRecord,
 } from '#engine';
-import type { IndexLine, Step } from './window';
+import type { CarriedLines, IndexLine, Step } from './window';
 
 /** A version as the last run left it. */
 export interface OldVersion {
@@ -26,6 +26,11 @@ export function openVersion(record: IndexRecord): OldVersion {
 /** The version stays as it is. */
 export function carryStep(line: IndexLine): Step {
   return { change: null, contents: [], line, oldLine: line };
+}
+
+/** The same for many at once. */
+export function carryLinesStep(carried: CarriedLines): Step {
+  return { change: null, contents: [], line: null, oldLine: null, carried };
 }
 
 /** A new version; only the next index is told when nothing differs from the old one. Throws InvalidError. */

@@ -1,23 +1,16 @@
-import {
-  type CloseReason,
-  type IndexRecord,
-  InvalidError,
-  isUnchanged,
-  isWithin,
-  mergeByPath,
-  splitPath,
-} from '#engine';
+import { type CloseReason, type IndexLines, InvalidError, isUnchanged, isWithin, splitPath } from '#engine';
 import { describeError, isSystemError } from '../system/error-code';
 import { kindOf } from '../system/kind-of';
 import { Absence } from './absence';
 import { Breather } from './breathe';
 import { capture, type Captured, type CaptureTools } from './capture';
+import { CarriedStretch } from './carried-stretch';
 import { decide, type Decision, type DirectoryState, type NowFacts } from './decide';
 import type { ProblemLog } from './problem-log';
-import type { Seen, Sighting } from './scanner';
+import type { Seen, Sighting, Walk } from './scanner';
 import type { Selection } from './selection';
 import type { Sender } from './sender';
-import { carryStep, closeStep, type OldVersion, openVersion, putStep } from './steps';
+import { carryLinesStep, carryStep, closeStep, type OldVersion, openVersion, putStep } from './steps';
 import type { IndexLine, Step } from './window';
 
 export interface TreeMergeParts {
@@ -27,8 +20,8 @@ export interface TreeMergeParts {
   readonly problems: ProblemLog;
   /** Paths (latin1) to read although they look unchanged. */
   readonly readAgain: ReadonlySet<string>;
-  /** Called for every path. Throws to end the run. */
-  readonly onPath: (path: Buffer) => void;
+  /** Called with the number of paths since the last call, and the path at hand if that is known. Throws to end the run. */
+  readonly onPaths: (count: number, path: Buffer | null) => void;
 }
 
 type KeepReason = Extract<Decision, { do: 'keep' }>['why'];
@@ -52,35 +45,101 @@ export class TreeMerge {
   private readonly frames: Frame[] = [];
   private readonly breather = new Breather();
   private readonly absence = new Absence();
+  private readonly carried = new CarriedStretch();
+  /** The walk's directory that is known to be the top of the frames. */
+  private settledIn: object | null = null;
 
   constructor(private readonly parts: TreeMergeParts) {}
 
-  async run(old: AsyncIterable<IndexRecord>, now: AsyncIterable<Sighting>): Promise<void> {
+  /** `old`: verified, in walk order; null before the task's first run. */
+  async run(old: IndexLines | null, walk: Walk): Promise<void> {
     try {
-      await this.merge(old, now);
+      await this.merge(old, walk);
     } finally {
       this.absence.close();
+      walk.close();
     }
   }
 
-  private async merge(old: AsyncIterable<IndexRecord>, now: AsyncIterable<Sighting>): Promise<void> {
-    for await (const merged of mergeByPath(old, now)) {
-      const path = merged.now?.path ?? merged.old?.path;
-      if (path === undefined) continue;
-      this.parts.onPath(path);
-      if (this.isLeaving(path)) await this.leaveAllBut(path);
-      // Most paths are dealt with at once: nothing is awaited for them.
-      const visiting = this.visit(path, merged.old === undefined ? null : openVersion(merged.old), merged.now ?? null);
-      if (visiting !== undefined) await visiting;
-      const pause = this.breather.breathe();
-      if (pause !== undefined) await pause;
+  private async merge(old: IndexLines | null, walk: Walk): Promise<void> {
+    let hasOld = old?.next() === true;
+    let hasNow = walk.next();
+    while (hasOld || hasNow) {
+      const order = this.order(hasOld ? old : null, hasNow ? walk : null);
+      if (order !== 0 || old === null || !this.isCarriedQuietly(old, walk)) {
+        // Most paths are dealt with at once: nothing is awaited for them.
+        const visiting = this.visitNext(order <= 0 ? old : null, order >= 0 ? walk : null);
+        if (visiting !== undefined) await visiting;
+        const pause = this.breather.breathe();
+        if (pause !== undefined) await pause;
+      } else if (this.carried.mustBeSent) {
+        await this.sendCarried();
+      }
+      if (order <= 0) hasOld = old?.next() === true;
+      if (order >= 0) hasNow = walk.next();
     }
+    await this.sendCarried();
     await this.leaveAllBut(null);
   }
 
   private isLeaving(path: Buffer): boolean {
     const top = this.frames.at(-1);
     return top !== undefined && !isWithin(path, top.path);
+  }
+
+  private order(old: IndexLines | null, walk: Walk | null): number {
+    if (old === null) return 1;
+    return walk === null ? -1 : old.compareTo(walk.parent, walk.name, walk.nameLength);
+  }
+
+  /** The one case that is most of a run: told by one system call and a look at the old line's bytes, which are written on. */
+  private isCarriedQuietly(old: IndexLines, walk: Walk): boolean {
+    const now = walk.quick();
+    if (now === null || !old.isUnchanged(now)) return false;
+    if (this.settledIn !== walk.directory && !this.settle(walk)) return false;
+    if (this.parts.readAgain.size > 0 && this.parts.readAgain.has(old.path.toString('latin1'))) return false;
+    this.carried.add(old, now);
+    return true;
+  }
+
+  /** Leaves directories until the one that the walk is in is the top; false: there is something to send with that. */
+  private settle(walk: Walk): boolean {
+    const { frames } = this;
+    for (let top = frames.at(-1); top !== undefined; top = frames.at(-1)) {
+      if (top.path.equals(walk.parent)) {
+        this.settledIn = walk.directory;
+        return top.state === 'listed';
+      }
+      if (top.leaving !== null) return false;
+      frames.pop();
+    }
+    return false;
+  }
+
+  /** Everything else: what the old index says of the path, and what is there, with whatever follows from it. */
+  private visitNext(old: IndexLines | null, walk: Walk | null): Promise<void> | undefined {
+    if (this.carried.isEmpty) return this.visitNow(old, walk);
+    return this.sendCarried().then(() => this.visitNow(old, walk));
+  }
+
+  private visitNow(old: IndexLines | null, walk: Walk | null): Promise<void> | undefined {
+    const version = old === null ? null : openVersion(old.record());
+    const now = walk === null ? null : walk.look();
+    const path = now?.path ?? version?.line.record.path;
+    // Excluded now, and not known: nobody asked for it.
+    if (path === undefined) return undefined;
+    this.parts.onPaths(1, path);
+    this.settledIn = null;
+    if (this.isLeaving(path)) return this.leaveAllBut(path).then(() => this.visit(path, version, now));
+    return this.visit(path, version, now);
+  }
+
+  private async sendCarried(): Promise<void> {
+    const lines = this.carried.take();
+    if (lines === null) return;
+    this.parts.onPaths(lines.count, null);
+    await this.parts.sender.step(carryLinesStep(lines));
+    await this.breather.breathe();
   }
 
   /** Leaves the directories that `path` is not in. */

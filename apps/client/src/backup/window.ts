@@ -8,6 +8,15 @@ export interface IndexLine {
   readonly size: number;
 }
 
+/** Lines of the old index, one after the other, that go to the next one as they are, and what they count for. */
+export interface CarriedLines {
+  /** Records, each after its length, as they stand in a frame: a view of it. */
+  readonly framed: Buffer;
+  readonly count: number;
+  readonly directories: number;
+  readonly logicalBytes: number;
+}
+
 /** One step of the run, in walk order: what the server is told, and what the next index will say. */
 export interface Step {
   /** Null: nothing to tell (the path is as it was). */
@@ -16,6 +25,8 @@ export interface Step {
   readonly contents: readonly ContentRef[];
   /** Null for a closing. */
   readonly line: IndexLine | null;
+  /** Instead of all of these: a stretch of paths that are as they were. */
+  readonly carried?: CarriedLines;
   /** The line of the version that stays when the change cannot be sent. */
   readonly oldLine: IndexLine | null;
 }
@@ -73,7 +84,7 @@ export class Window {
     this.steps.push(step);
     const record = step.line?.record ?? step.oldLine?.record;
     const bytes = record === undefined ? 0 : record.path.length + record.entry.length + record.detection.length;
-    this.stepBytes += bytes + STEP_OVERHEAD_BYTES;
+    this.stepBytes += bytes + (step.carried?.framed.length ?? 0) + STEP_OVERHEAD_BYTES;
   }
 
   /** The chunks, in order; the window lets go of them. Their bytes lie in `memory`. */

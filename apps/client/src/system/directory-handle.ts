@@ -90,10 +90,13 @@ export class DirectoryHandle {
     }
   }
 
-  /** All names but '.' and '..', ascending by bytes. */
-  names(): Buffer[] {
-    const names = readdirSync(this.base, { encoding: 'buffer' });
-    return names.sort((a, b) => a.compare(b));
+  /** All names but '.' and '..', each once, as latin1 (a character is a byte), ascending by bytes. */
+  names(): string[] {
+    const names = readdirSync(this.base, { encoding: 'latin1' }).sort();
+    // Some file systems list a name twice when the directory changes meanwhile.
+    return names.every((name, index) => name !== names[index + 1])
+      ? names
+      : names.filter((name, index) => name !== names[index + 1]);
   }
 
   /** May be called twice. */

@@ -7,10 +7,12 @@ describe('mount points', () => {
       '30 22 254:0 /src /a\\040b\\134c\\011\u00ff rw shared:1 - ext4 /dev/vda rw',
       '',
     ].join('\n');
-    expect([...parseMountPoints(text)]).toEqual(['/', '/a b\\c\t\u00ff']);
+    const { paths, parents } = parseMountPoints(text);
+    expect([...paths]).toEqual(['/', '/a b\\c\t\u00ff']);
+    expect([...parents]).toEqual(['/']);
   });
 
   it('are known of this system', () => {
-    expect(readMountPoints().has('/')).toBe(process.platform === 'linux');
+    expect(readMountPoints().paths.has('/')).toBe(process.platform === 'linux');
   });
 });

@@ -1,18 +1,26 @@
 import { readFileSync } from 'node:fs';
 
-/** Where file systems are mounted now, as latin1 paths; empty where the system does not tell. */
-export function readMountPoints(): ReadonlySet<string> {
+/** Where file systems are mounted, as latin1 paths. */
+export interface MountPoints {
+  readonly paths: ReadonlySet<string>;
+  /** The directories that they stand in: in no other is a mount point met. */
+  readonly parents: ReadonlySet<string>;
+}
+
+/** What is mounted now; nothing where the system does not tell. */
+export function readMountPoints(): MountPoints {
   try {
     return parseMountPoints(readFileSync('/proc/self/mountinfo', 'latin1'));
   } catch {
-    return new Set();
+    return { paths: new Set(), parents: new Set() };
   }
 }
 
 /** The fifth field of proc_pid_mountinfo(5); blanks, line ends and backslashes in it are written in octal. */
-export function parseMountPoints(text: string): ReadonlySet<string> {
+export function parseMountPoints(text: string): MountPoints {
   const fields = text.split('\n').map((line) => line.split(' ')[4]);
-  return new Set(fields.filter((field) => field !== undefined).map(unescapeOctal));
+  const paths = fields.filter((field) => field !== undefined).map(unescapeOctal);
+  return { paths: new Set(paths), parents: new Set(paths.map((path) => path.slice(0, path.lastIndexOf('/')) || '/')) };
 }
 
 function unescapeOctal(text: string): string {

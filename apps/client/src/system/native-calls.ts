@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import type * as Koffi from 'koffi';
 import { type DeviceNumber, encodeDeviceNumber } from './device-number';
 import { bindFileCalls, type FileCalls } from './file-calls';
+import { bindLookCalls, type LookCalls } from './look-calls';
 import { errnoName, SystemCallError } from './system-call-error';
 
 type NodeKind = 'fifo' | 'character-device' | 'block-device';
@@ -14,6 +15,8 @@ type NodeKind = 'fifo' | 'character-device' | 'block-device';
 export interface NativeCalls {
   /** The calls that read a file, where the C library has them all. */
   readonly files: FileCalls | null;
+  /** The call that looks at one path after the other, where the C library has it. */
+  readonly look: LookCalls | null;
   /** Names of all extended attributes, as the kernel lists them; empty where the file system has none. */
   listXattrs(path: Buffer): Buffer[];
   /** The same of an open file: no path is resolved. */
@@ -83,7 +86,9 @@ function load(): { calls: NativeCalls | null; problem: string | null } {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded lazily: a missing binary must not stop the agent
     const koffi = require('koffi') as typeof Koffi;
     const libc = loadLibc(koffi);
-    return { calls: { ...bind(koffi, libc), files: bindOptional(() => bindFileCalls(koffi, libc)) }, problem: null };
+    const files = bindOptional(() => bindFileCalls(koffi, libc));
+    const look = bindOptional(() => bindLookCalls(libc));
+    return { calls: { ...bind(koffi, libc), files, look }, problem: null };
   } catch (error) {
     return { calls: null, problem: `the native library cannot be loaded: ${String(error)}` };
   }
@@ -97,7 +102,7 @@ function loadLibc(koffi: typeof Koffi): Koffi.LibraryHandle {
   }
 }
 
-function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls, 'files'> {
+function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls, 'files' | 'look'> {
   const func = (name: string, result: string, args: string[]): Call => libc.func(name, result, args) as Call;
   const pointer = 'const void *';
   const flistxattr = func('flistxattr', 'int64', ['int', 'void *', 'size_t']);

@@ -1,0 +1,78 @@
+import type { QuickSighting } from '#engine';
+import { decodeDeviceNumber } from '../system/device-number';
+import { type LookCalls, STATX_WORDS } from '../system/look-calls';
+
+/** A constant of this file: an imported one is looked up in its module each time. */
+const Word = { ...STATX_WORDS };
+const KIND_MASK = 0o170000;
+/** Codes of entry kinds (docs/format.md) by the kind bits of a mode. A directory has to be opened besides. */
+const CODES = new Map([
+  [0o100000, 1],
+  [0o120000, 3],
+  [0o010000, 4],
+  [0o020000, 5],
+  [0o060000, 6],
+]);
+const U32 = 0x1_0000_0000;
+const U16 = 0x1_0000;
+const NS_PER_SECOND = 1_000_000_000;
+
+/** What lstat says now in the form in which index lines are compared; one object, filled again and again. */
+export class QuickLook implements QuickSighting {
+  kind = 0;
+  size = 0;
+  mtimeHigh = 0;
+  mtimeLow = 0;
+  ctimeHigh = 0;
+  ctimeLow = 0;
+  inodeHigh = 0;
+  inodeLow = 0;
+  readonly isMount = false;
+  private device = 0n;
+  private deviceMajor = 0;
+  private deviceMinor = 0;
+  private high = 0;
+  private low = 0;
+
+  constructor(private readonly calls: LookCalls) {}
+
+  /** Null: it cannot be told, is a directory, a socket, one name of several, on another device, or has times that do not fit. */
+  at(directoryFd: number, name: Buffer, device: bigint): QuickSighting | null {
+    if (!this.calls.look(directoryFd, name)) return null;
+    const { seen } = this.calls;
+    const kind = CODES.get((seen[Word.mode] as number) & KIND_MASK);
+    if (kind === undefined || seen[Word.linkCount] !== 1 || !this.isOn(device)) return null;
+    this.kind = kind;
+    this.size = (seen[Word.size + 1] as number) * U32 + (seen[Word.size] as number);
+    this.inodeHigh = seen[Word.inode + 1] as number;
+    this.inodeLow = seen[Word.inode] as number;
+    if (!this.toNanoseconds(Word.mtimeSeconds, Word.mtimeNanoseconds)) return null;
+    this.mtimeHigh = this.high;
+    this.mtimeLow = this.low;
+    if (!this.toNanoseconds(Word.ctimeSeconds, Word.ctimeNanoseconds)) return null;
+    this.ctimeHigh = this.high;
+    this.ctimeLow = this.low;
+    return this;
+  }
+
+  private isOn(device: bigint): boolean {
+    if (device !== this.device) {
+      ({ major: this.deviceMajor, minor: this.deviceMinor } = decodeDeviceNumber(BigInt.asUintN(64, device)));
+      this.device = device;
+    }
+    const { seen } = this.calls;
+    return seen[Word.deviceMajor] === this.deviceMajor && seen[Word.deviceMinor] === this.deviceMinor;
+  }
+
+  /** seconds * 10^9 + nanoseconds in two halves: every product stays below 2^53. False: before 1970 or after 2106. */
+  private toNanoseconds(secondsAt: number, nanosecondsAt: number): boolean {
+    const { seen } = this.calls;
+    if (seen[secondsAt + 1] !== 0) return false;
+    const seconds = seen[secondsAt] as number;
+    const upper = (seconds >>> 16) * NS_PER_SECOND;
+    const rest = (upper % U16) * U16 + (seconds & 0xffff) * NS_PER_SECOND + (seen[nanosecondsAt] as number);
+    this.high = Math.floor(upper / U16) + Math.floor(rest / U32);
+    this.low = rest % U32;
+    return true;
+  }
+}
