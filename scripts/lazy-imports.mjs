@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** What only some commands, or only some of their work, need. */
-const PACKAGES = ['better-sqlite3', 'cli-progress', 'ignore', 'node:https'];
+const PACKAGES = ['better-sqlite3', 'cli-progress', 'croner', 'ignore', 'node:https'];
 /** Folders of which a command line uses one file at most. */
 const FOLDERS = { 'apps/client/src/cli/program.ts': 'commands' };
 /** DTOs are classes for the server, which validates with them; the agent only has their types. */
@@ -18,6 +18,7 @@ export function lazyImports(root, source) {
     return modulesIn(folder)
       .filter((name) => name.endsWith('.dto'))
       .map((name) => `./${name}`);
+  if (source.startsWith('libs/')) return PACKAGES;
   if (!source.startsWith('apps/client/')) return [];
   const below = FOLDERS[source];
   if (below === undefined) return PACKAGES;

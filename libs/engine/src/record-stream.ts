@@ -32,6 +32,9 @@ export class RecordStreamEncoder {
   private written = 0;
   private final: Buffer | null = null;
   private header: Buffer | null;
+  /** Memory of the frame that was handed out last, and what was given back of that. */
+  private handedOut: Buffer | null = null;
+  private spare: Buffer | null = null;
 
   /** `compressed` is for what is stored, such as manifests; the digest is the same in both forms. */
   constructor(
@@ -80,6 +83,11 @@ export class RecordStreamEncoder {
     return ready === null && this.fill >= TARGET_FRAME_BYTES ? this.closeFrame() : ready;
   }
 
+  /** Gives back what add() or addFramed() handed out, once it was written: its memory serves a later frame. */
+  recycle(bytes: Buffer): void {
+    if (bytes.buffer === this.handedOut?.buffer) this.spare = this.handedOut;
+  }
+
   /** The last frame and the trailer. */
   finish(): Buffer {
     if (this.final !== null) throw new InvalidError('the record stream is finished already');
@@ -104,7 +112,9 @@ export class RecordStreamEncoder {
   private reserve(bytes: number): Buffer {
     const at = FRAME_HEAD_BYTES + this.fill;
     if (this.frame !== null && at + bytes <= this.frame.length) return this.frame;
-    const grown = Buffer.allocUnsafeSlow(Math.max(at + bytes, 2 * (this.frame?.length ?? 2048)));
+    const wanted = Math.max(at + bytes, 2 * (this.frame?.length ?? 2048));
+    const grown = this.spare !== null && this.spare.length >= wanted ? this.spare : Buffer.allocUnsafeSlow(wanted);
+    this.spare = null;
     if (this.frame !== null) grown.set(this.frame.subarray(0, at));
     this.frame = grown;
     return grown;
@@ -124,6 +134,7 @@ export class RecordStreamEncoder {
       } else {
         this.frame.set(frameHead(payload.length, crc32(payload)), 0);
         parts.push(this.frame.subarray(0, FRAME_HEAD_BYTES + this.fill));
+        this.handedOut = this.frame;
       }
       this.frame = null;
       this.fill = 0;

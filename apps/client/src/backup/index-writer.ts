@@ -48,5 +48,6 @@ export class IndexWriter {
   private write(bytes: Buffer | null): void {
     if (bytes === null) return;
     for (let offset = 0; offset < bytes.length;) offset += writeSync(this.fd, bytes, offset);
+    this.encoder.recycle(bytes);
   }
 }

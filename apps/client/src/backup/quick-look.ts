@@ -5,14 +5,17 @@ import { type LookCalls, STATX_WORDS } from '../system/look-calls';
 /** A constant of this file: an imported one is looked up in its module each time. */
 const Word = { ...STATX_WORDS };
 const KIND_MASK = 0o170000;
-/** Codes of entry kinds (docs/format.md) by the kind bits of a mode. A directory has to be opened besides. */
+const DIRECTORY = 2;
+/** Codes of entry kinds (docs/format.md) by the kind bits of a mode. */
 const CODES = new Map([
+  [0o040000, DIRECTORY],
   [0o100000, 1],
   [0o120000, 3],
   [0o010000, 4],
   [0o020000, 5],
   [0o060000, 6],
 ]);
+const DOT = Buffer.from('.\0');
 const U32 = 0x1_0000_0000;
 const U16 = 0x1_0000;
 const NS_PER_SECOND = 1_000_000_000;
@@ -36,12 +39,13 @@ export class QuickLook implements QuickSighting {
 
   constructor(private readonly calls: LookCalls) {}
 
-  /** Null: it cannot be told, is a directory, a socket, one name of several, on another device, or has times that do not fit. */
+  /** Null: it cannot be told, is a socket, one name of several, on another device, or has times that do not fit. */
   at(directoryFd: number, name: Buffer, device: bigint): QuickSighting | null {
     if (!this.calls.look(directoryFd, name)) return null;
     const { seen } = this.calls;
     const kind = CODES.get((seen[Word.mode] as number) & KIND_MASK);
-    if (kind === undefined || seen[Word.linkCount] !== 1 || !this.isOn(device)) return null;
+    if (kind === undefined || !this.isOn(device)) return null;
+    if (kind !== DIRECTORY && seen[Word.linkCount] !== 1) return null;
     this.kind = kind;
     this.size = (seen[Word.size + 1] as number) * U32 + (seen[Word.size] as number);
     this.inodeHigh = seen[Word.inode + 1] as number;
@@ -53,6 +57,14 @@ export class QuickLook implements QuickSighting {
     this.ctimeHigh = this.high;
     this.ctimeLow = this.low;
     return this;
+  }
+
+  /** Is the open directory the one that was looked at last? Nothing else was looked at since. */
+  isSame(directoryFd: number, device: bigint): boolean {
+    const { inodeHigh, inodeLow } = this;
+    const { seen } = this.calls;
+    if (!this.calls.look(directoryFd, DOT) || !this.isOn(device)) return false;
+    return seen[Word.inode] === inodeLow && seen[Word.inode + 1] === inodeHigh;
   }
 
   private isOn(device: bigint): boolean {

@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { comparePaths } from '#engine';
+import { nativeCalls } from '../system/native-calls';
 import { normaliseRoots } from './roots';
 import { type Sighting, Walk } from './scanner';
 import { Selection } from './selection';
@@ -128,6 +129,38 @@ describe('a scan', () => {
       { type: 'unavailable', reason: 'it vanished while the backup ran (ENOENT)' },
       { type: 'seen' },
     ]);
+  });
+
+  it('enters a directory by native calls only if it is the one that was looked at', () => {
+    for (const name of ['a', 'b', 'c']) mkdirSync(work.path(name));
+    for (const name of ['a/2', 'a/1', 'b/x', 'c/x']) writeFileSync(work.path(name), '');
+    const selection = new Selection([Buffer.from(work.source)], [], Buffer.from('/nowhere/state'));
+    const scanned = new Walk(selection, { onNote: () => undefined }, nativeCalls()?.look ?? null);
+    const entered: (string | null)[] = [];
+    const seen: string[] = [];
+    try {
+      while (scanned.next()) {
+        seen.push(scanned.path.toString());
+        const now = scanned.quick();
+        if (now?.kind !== 2) {
+          if (now === null) scanned.look();
+          continue;
+        }
+        if (scanned.path.equals(Buffer.from(work.path('b')))) {
+          renameSync(work.path('b'), work.path('moved'));
+          mkdirSync(work.path('b'));
+        }
+        if (scanned.path.equals(Buffer.from(work.path('c')))) {
+          rmSync(work.path('c'), { recursive: true });
+          symlinkSync('a', work.path('c'));
+        }
+        entered.push(scanned.enterQuietly()?.toString() ?? null);
+      }
+    } finally {
+      scanned.close();
+    }
+    expect(entered).toEqual([work.path('a'), null, null]);
+    expect(relative(seen.map((path) => Buffer.from(path)))).toEqual(['a', 'a/1', 'a/2', 'b', 'c']);
   });
 
   it('tells of a directory that cannot be listed', async () => {

@@ -76,11 +76,12 @@ export class Walk {
   private text = '';
   private bytes = Buffer.alloc(256);
   private found: Found | null = null;
+  private entered: Frame | null = null;
 
   constructor(
     private readonly selection: Selection,
     private readonly events: ScanEvents,
-    native: LookCalls | null,
+    private readonly native: LookCalls | null,
   ) {
     this.quickLook = native === null ? null : new QuickLook(native);
   }
@@ -129,11 +130,31 @@ export class Walk {
     return this.frame === null ? ROOT_PATH : joinPath(this.frame.path, Buffer.from(this.text, 'latin1'));
   }
 
-  /** What a single call says of a selected path that is neither directory nor mount point nor hard link; null: look(). Good until the next. */
+  /**
+   * What a single call says of a selected path that is neither mount point nor hard link; null: look(). Good until the
+   * next. A directory is to be entered besides.
+   */
   quick(): QuickSighting | null {
     const { frame, quickLook } = this;
     if (frame === null || quickLook === null || !frame.isPlain) return null;
     return quickLook.at(frame.handle.fd, this.bytes, frame.device);
+  }
+
+  /** Opens and lists the directory that quick() told of: its path, and its content comes next. Null: look() says why it cannot be. */
+  enterQuietly(): Buffer | null {
+    const { frame, quickLook, native } = this;
+    if (frame === null || quickLook === null || native === null) return null;
+    const handle = frame.handle.openQuietly(this.bytes, native);
+    if (handle === null) return null;
+    const names = quickLook.isSame(handle.fd, frame.device) ? handle.namesQuietly(native) : null;
+    const { path } = this;
+    if (names === null || path.length > MAX_PATH_BYTES) {
+      handle.close();
+      return null;
+    }
+    const isPlain = this.selection.takesAllIn(path) && !this.mounts.parents.has(path.toString('latin1'));
+    this.entered = { path, handle, names, device: frame.device, isAbove: false, next: 0, isPlain };
+    return path;
   }
 
   /** What is there; null: nothing that is to be saved (it is excluded, or a socket, which is noted). */
@@ -150,15 +171,18 @@ export class Walk {
   /** May be called twice. */
   close(): void {
     this.found?.frame?.handle.close();
-    this.found = null;
+    this.entered?.handle.close();
+    this.found = this.entered = null;
     for (const frame of this.frames) frame.handle.close();
     this.frames.length = 0;
     this.top?.close();
   }
 
   private enterOrShut(): void {
-    const { found } = this;
+    const { found, entered } = this;
     this.found = null;
+    this.entered = null;
+    if (entered !== null) this.frames.push(entered);
     if (found?.frame == null) return;
     if (found.isSkipped) found.frame.handle.close();
     else this.frames.push(found.frame);

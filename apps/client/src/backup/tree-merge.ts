@@ -24,6 +24,9 @@ export interface TreeMergeParts {
   readonly onPaths: (count: number, path: Buffer | null) => void;
 }
 
+/** Its code in a QuickSighting. */
+const DIRECTORY = 2;
+
 type KeepReason = Extract<Decision, { do: 'keep' }>['why'];
 
 /** A directory that the merge is in. */
@@ -98,6 +101,12 @@ export class TreeMerge {
     if (now === null || !old.isUnchanged(now)) return false;
     if (this.settledIn !== walk.directory && !this.settle(walk)) return false;
     if (this.parts.readAgain.size > 0 && this.parts.readAgain.has(old.path.toString('latin1'))) return false;
+    if (now.kind === DIRECTORY) {
+      const path = walk.enterQuietly();
+      if (path === null) return false;
+      this.push(path, 'listed', null);
+      this.settledIn = null;
+    }
     this.carried.add(old, now);
     return true;
   }

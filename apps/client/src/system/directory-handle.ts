@@ -9,8 +9,10 @@ import {
   readFileSync,
 } from 'node:fs';
 import { errorCode } from './error-code';
+import type { LookCalls } from './look-calls';
 
 const SLASH = Buffer.from('/');
+const NO_BYTES = Buffer.alloc(0);
 const IS_LINUX = process.platform === 'linux';
 // O_DIRECTORY and O_NOFOLLOW do not exist on Windows; | turns undefined into 0.
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -90,13 +92,21 @@ export class DirectoryHandle {
     }
   }
 
+  /** The directory `name` (NUL follows it) in this one, by native calls; null: it cannot be opened, which openChild() explains. */
+  openQuietly(name: Buffer, calls: LookCalls): DirectoryHandle | null {
+    const fd = calls.openDirectory(this.fd, name);
+    return fd === null ? null : new DirectoryHandle(fd, NO_BYTES);
+  }
+
   /** All names but '.' and '..', each once, as latin1 (a character is a byte), ascending by bytes. */
   names(): string[] {
-    const names = readdirSync(this.base, { encoding: 'latin1' }).sort();
-    // Some file systems list a name twice when the directory changes meanwhile.
-    return names.every((name, index) => name !== names[index + 1])
-      ? names
-      : names.filter((name, index) => name !== names[index + 1]);
+    return ascending(readdirSync(this.base, { encoding: 'latin1' }));
+  }
+
+  /** The same by native calls; null: it cannot be listed, which names() explains. */
+  namesQuietly(calls: LookCalls): string[] | null {
+    const names = calls.list(this.fd);
+    return names === null ? null : ascending(names);
   }
 
   /** May be called twice. */
@@ -105,4 +115,11 @@ export class DirectoryHandle {
     this.isOpen = false;
     closeSync(this.fd);
   }
+}
+
+/** Sorts in place. Some file systems list a name twice when the directory changes meanwhile. */
+function ascending(names: string[]): string[] {
+  names.sort();
+  const isOnce = (name: string, index: number) => name !== names[index + 1];
+  return names.every(isOnce) ? names : names.filter(isOnce);
 }

@@ -31,6 +31,38 @@ describe('a directory handle', () => {
     }
   });
 
+  it('lists the same names by native calls, of any kind and number', () => {
+    const calls = nativeCalls()?.look;
+    if (calls == null) throw new Error('this system lacks getdents64');
+    const odd = ['..x', ' ', 'a'.repeat(255), '\n', 'ä'.repeat(100)];
+    for (const name of odd) writeFileSync(join(directory, name), '');
+    writeFileSync(Buffer.concat([bytes(`${directory}/`), Buffer.from([0xff, 0x01])]), '');
+    for (let n = 0; n < 3_000; n++) writeFileSync(join(directory, `a longer name of file ${n}`), '');
+    mkdirSync(join(directory, 'empty'));
+    symlinkSync('empty', join(directory, 'link'));
+    mkdirSync(join(directory, 'short'));
+    const lengths = Array.from({ length: 30 }, (_, n) => 'x'.repeat(n + 1));
+    for (const name of lengths) writeFileSync(join(directory, 'short', name), '');
+    const handle = DirectoryHandle.open(bytes(directory));
+    const short = handle.openQuietly(bytes('short\0'), calls);
+    const empty = handle.openQuietly(bytes('empty\0'), calls);
+    try {
+      const names = handle.namesQuietly(calls);
+      expect(names).toHaveLength(odd.length + 1 + 3_000 + 3);
+      expect(names).toEqual(handle.names());
+      // What the longer names left behind is no part of the shorter ones.
+      expect(short?.namesQuietly(calls)).toEqual(lengths);
+      expect(empty?.namesQuietly(calls)).toEqual([]);
+      expect(empty?.stat().ino).toBe(lstatSync(join(directory, 'empty'), { bigint: true }).ino);
+      for (const name of ['link\0', 'missing\0', ' \0']) expect(handle.openQuietly(bytes(name), calls)).toBeNull();
+    } finally {
+      short?.close();
+      empty?.close();
+      handle.close();
+    }
+    expect(calls.list(handle.fd)).toBeNull();
+  });
+
   it('is not opened through a symlink, neither at the end nor on the way', () => {
     mkdirSync(join(directory, 'real', 'below'), { recursive: true });
     symlinkSync('real', join(directory, 'link'));
