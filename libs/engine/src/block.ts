@@ -90,8 +90,20 @@ export function verifyPayload(bytes: Buffer, header: BlockHeader, place: string)
 function joinChunks(chunks: readonly PlainChunk[]): Buffer {
   const fault = findTableFault(chunks.map(toRow));
   if (fault !== null) throw new InvalidError(fault);
-  const [only] = chunks;
-  return chunks.length === 1 && only !== undefined ? only.bytes : Buffer.concat(chunks.map((chunk) => chunk.bytes));
+  return adjoining(chunks) ?? Buffer.concat(chunks.map((chunk) => chunk.bytes));
+}
+
+/** One view of them all when their bytes lie one after the other in memory already; else null. */
+function adjoining(chunks: readonly PlainChunk[]): Buffer | null {
+  const [first] = chunks;
+  if (first === undefined) return null;
+  const { buffer, byteOffset } = first.bytes;
+  let end = byteOffset;
+  for (const { bytes } of chunks) {
+    if (bytes.buffer !== buffer || bytes.byteOffset !== end) return null;
+    end += bytes.length;
+  }
+  return Buffer.from(buffer, byteOffset, end - byteOffset);
 }
 
 function assembleBlock(chunks: readonly PlainChunk[], plain: Buffer, compressed: Buffer | null): Buffer {

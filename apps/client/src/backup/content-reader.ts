@@ -1,6 +1,7 @@
 import { readSync } from 'node:fs';
 import { type ContentRef, cutLength, dataChunkId, MAX_CHUNK_BYTES } from '#engine';
 import type { NativeCalls } from '../system/native-calls';
+import { Breather } from './breathe';
 import { type ChunkSink, ContentStream } from './chunk-sink';
 import { Extents } from './extents';
 
@@ -55,6 +56,7 @@ export class ContentReader {
   async read({ fd, size, mayHaveHoles, sink, onBytes }: ReadOptions): Promise<ReadFile> {
     const extents = new Extents(fd, size, mayHaveHoles ? this.native : null);
     const stream = new ContentStream(sink);
+    const breather = new Breather();
     const { buffer } = this;
     let start = 0;
     let end = 0;
@@ -87,6 +89,7 @@ export class ContentReader {
       await stream.add(buffer.subarray(start, start + length));
       start += length;
       if (start === end) start = end = 0;
+      await breather.breathe();
     }
     return { content: await stream.finish(), hasHoles: extents.hasHoles, isComplete: true };
   }

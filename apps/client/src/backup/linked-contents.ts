@@ -18,6 +18,7 @@ export class LinkedContents {
 
   /** Null when it was not read in this run, or changed since. */
   find(stat: BigIntStats): Pick<Remembered, 'read' | 'readMs'> | null {
+    if (stat.nlink <= 1n) return null;
     const found = this.contents.get(keyOf(stat));
     return found?.ctimeNs === stat.ctimeNs && found.size === stat.size ? found : null;
   }

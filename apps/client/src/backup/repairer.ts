@@ -1,4 +1,4 @@
-import { decodeDetection, decodeEntry, type Entry, type PlainChunk, splitPath } from '#engine';
+import { decodeDetection, decodeEntry, type Entry, keyString, type PlainChunk, splitPath } from '#engine';
 import { DirectoryHandle } from '../system/directory-handle';
 import { describeError, isSystemError } from '../system/error-code';
 import { kindOf } from '../system/kind-of';
@@ -18,20 +18,18 @@ class DirectSink implements ChunkSink {
   constructor(private readonly uploader: Uploader) {}
 
   tryAdd(chunk: PlainChunk): boolean {
-    if (this.window.has(chunk)) return true;
-    if (!this.window.hasRoomFor(chunk) || this.window.isFull) return false;
-    this.window.addChunk(chunk);
-    return true;
+    const key = keyString(chunk);
+    return this.window.chunks.has(key) || this.window.tryAdd(key, chunk);
   }
 
   async add(chunk: PlainChunk): Promise<void> {
     if (this.tryAdd(chunk)) return;
     await this.flush();
-    this.window.addChunk(chunk);
+    this.tryAdd(chunk);
   }
 
   async flush(): Promise<void> {
-    await this.uploader.upload(this.window.takeChunks());
+    await this.uploader.upload(this.window.chunks, Promise.resolve());
     this.window = new Window(this.memory);
   }
 }

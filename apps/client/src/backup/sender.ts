@@ -1,20 +1,28 @@
-import type { PlainChunk } from '#engine';
+import { keyString, type PlainChunk } from '#engine';
 import type { BatchSender } from './batch-sender';
 import type { ChunkSink } from './chunk-sink';
 import type { IndexWriter } from './index-writer';
 import type { Uploader } from './uploader';
-import { type Step, Window } from './window';
+import { limitsOf, type Step, Window } from './window';
+
+/** Windows whose chunks are on their way at once, beside the one that is filled: their bytes are in memory. */
+const MAX_UPLOADING = 2;
+/** Windows whose steps wait for their turn, or are being recorded. */
+const MAX_RECORDING = 4;
 
 /**
- * Takes chunks and steps in walk order and sends them in windows, three at a time in a line: one is filled, the one before
- * uploads its chunks, the one before that records its steps. A slow network or server holds the reading back. Uploads go
- * one after the other, so a list always comes after its children; a window's steps go after its chunks and in order.
+ * Takes chunks and steps in walk order and sends them in windows, several at a time in a line: while one is filled, those
+ * before it ask what is missing, are compressed and uploaded, and those before them record their steps. A slow network or
+ * server holds the reading back. The steps of a window are recorded, in order, when the chunks of all windows up to it
+ * are acknowledged.
  */
 export class Sender implements ChunkSink {
   private readonly spare: Buffer[] = [];
+  private windows = 0;
   private window = this.openWindow();
-  private uploading: Promise<void> = Promise.resolve();
-  private recording: Promise<void> = Promise.resolve();
+  /** In order, up to the one that is to be acknowledged first. */
+  private readonly uploading: { readonly window: Window; readonly acknowledged: Promise<void> }[] = [];
+  private readonly recording: Promise<void>[] = [];
   private failure: { readonly error: unknown } | null = null;
 
   constructor(
@@ -27,16 +35,15 @@ export class Sender implements ChunkSink {
 
   tryAdd(chunk: PlainChunk): boolean {
     if (this.failure !== null) return false;
-    if (this.window.has(chunk)) return true;
-    if (!this.window.hasRoomFor(chunk) || this.window.isFull) return false;
-    this.window.addChunk(chunk);
-    return true;
+    const key = keyString(chunk);
+    if (this.window.chunks.has(key)) return true;
+    // The server does not have it yet, and would ask for it again.
+    for (const { window } of this.uploading) if (window.chunks.has(key)) return true;
+    return this.window.tryAdd(key, chunk);
   }
 
   async add(chunk: PlainChunk): Promise<void> {
-    if (this.tryAdd(chunk)) return;
-    await this.rotate();
-    this.window.addChunk(chunk);
+    while (!this.tryAdd(chunk)) await this.rotate();
   }
 
   /** After the chunks that it needs. Undefined: it was taken at once. */
@@ -49,9 +56,10 @@ export class Sender implements ChunkSink {
   /** Everything was added: resolves when everything was sent. */
   async finish(): Promise<void> {
     await this.rotate();
-    await this.uploading;
-    await this.recording;
-    this.throwFailure();
+    while (this.recording.length > 0) {
+      await this.recording[0];
+      this.throwFailure();
+    }
   }
 
   private async stepInTurn(step: Step): Promise<void> {
@@ -60,32 +68,45 @@ export class Sender implements ChunkSink {
   }
 
   private async rotate(): Promise<void> {
-    const recordingBefore = this.recording;
-    await this.uploading;
+    while (this.uploading.length >= MAX_UPLOADING) await this.uploading[0]?.acknowledged;
+    while (this.recording.length >= MAX_RECORDING) await this.recording[0];
     this.throwFailure();
     const { window } = this;
     if (window.isEmpty) return;
+    const acknowledged = this.keepFailure(this.upload(window, this.uploading.at(-1)?.acknowledged));
+    this.uploading.push({ window, acknowledged });
+    this.recording.push(this.keepFailure(this.record(window, acknowledged, this.recording.at(-1))));
     this.window = this.openWindow();
-    this.uploading = this.keepFailure(this.upload(window));
-    // The one before records while this one uploads; no third may pile up behind it.
-    this.recording = this.keepFailure(this.record(window, this.uploading, recordingBefore));
-    await recordingBefore;
-    this.throwFailure();
   }
 
-  private async upload(window: Window): Promise<void> {
-    await this.uploader.upload(window.takeChunks());
+  /** Resolves when the chunks of the window, and of all before it, are acknowledged; they count as being on their way until then. */
+  private async upload(window: Window, before: Promise<void> = Promise.resolve()): Promise<void> {
+    try {
+      await this.uploader.upload(window.chunks, before);
+    } finally {
+      await before;
+      void this.uploading.shift();
+    }
+    window.chunks.clear();
     this.spare.push(window.memory);
   }
 
-  private async record(window: Window, uploaded: Promise<void>, recordedBefore: Promise<void>): Promise<void> {
-    await Promise.all([uploaded, recordedBefore]);
-    if (this.failure !== null) return;
-    for await (const step of this.batches.send(window.steps)) {
-      if (step.line !== null) this.index.add(step.line);
-      if (step.carried !== undefined) this.index.addCarried(step.carried);
+  private async record(
+    window: Window,
+    acknowledged: Promise<void>,
+    before: Promise<void> = Promise.resolve(),
+  ): Promise<void> {
+    await Promise.all([acknowledged, before]);
+    try {
+      if (this.failure !== null) return;
+      for await (const step of this.batches.send(window.steps)) {
+        if (step.line !== null) this.index.add(step.line);
+        if (step.carried !== undefined) this.index.addCarried(step.carried);
+      }
+      await this.afterWindow();
+    } finally {
+      void this.recording.shift();
     }
-    await this.afterWindow();
   }
 
   /** The first failure ends the run at the next add or step; nothing is sent after it. */
@@ -102,6 +123,7 @@ export class Sender implements ChunkSink {
   }
 
   private openWindow(): Window {
-    return new Window(this.spare.pop() ?? Window.allocate());
+    this.windows += 1;
+    return new Window(this.spare.pop() ?? Window.allocate(), limitsOf(this.windows - 1));
   }
 }

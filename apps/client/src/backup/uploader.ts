@@ -1,9 +1,10 @@
-import { LIMITS } from '#common';
-import { BlockBuilder, type ChunkKey, encodeBlockAsync, keyString, type PlainChunk } from '#engine';
+import { availableParallelism } from 'node:os';
+import { BlockBuilder, encodeBlockAsync, keyString, type PlainChunk } from '#engine';
 import type { RunToken, ServerApi } from '../server-api/server-api';
+import { isProblem } from '../server-api/server-problem';
 
-/** Blocks compressed at once: the thread pool has four threads. */
-const CONCURRENT_BLOCKS = 4;
+/** Blocks compressed at once, in the thread pool: more than there are cores would only take time from the reading. */
+const CONCURRENT_BLOCKS = Math.min(4, availableParallelism());
 
 export interface UploadStats {
   newChunks: number;
@@ -13,6 +14,7 @@ export interface UploadStats {
 
 /** Brings chunks to the server: those that it asks for, in blocks, in packs. */
 export class Uploader {
+  private encoding: Promise<unknown> = Promise.resolve();
   readonly stats: UploadStats = { newChunks: 0, uploadedBytes: 0, storedBytes: 0 };
 
   constructor(
@@ -22,46 +24,51 @@ export class Uploader {
     private readonly onUploaded: () => void,
   ) {}
 
-  /** When it resolves, the server has every chunk durably. Lists may name children in `chunks` or sent before. */
-  async upload(chunks: ReadonlyMap<string, PlainChunk>): Promise<void> {
+  /**
+   * When it resolves, the server has every chunk durably: at most what a window takes, which fits one pack by far. Several may
+   * run at once. Lists may name children in `chunks`, or those that `before` waits for.
+   */
+  async upload(chunks: ReadonlyMap<string, PlainChunk>, before: Promise<void>): Promise<void> {
     if (chunks.size === 0) return;
-    const keys: ChunkKey[] = [...chunks.values()];
-    const missing = new Set((await this.api.missing(this.run, keys)).map(keyString));
-    const wanted = [...chunks].filter(([key]) => missing.has(key)).map(([, chunk]) => chunk);
+    const missing = new Set((await this.api.missing(this.run, [...chunks.values()])).map(keyString));
+    const wanted: PlainChunk[] = [];
+    for (const [key, chunk] of chunks) if (missing.has(key)) wanted.push(chunk);
     if (wanted.length === 0) return;
-    let pack: Buffer[] = [];
-    let packBytes = 0;
-    for await (const block of this.encode(gatherBlocks(wanted))) {
-      if (packBytes + block.length > LIMITS.packBodyBytes) {
-        await this.send(pack);
-        pack = [];
-        packBytes = 0;
-      }
-      pack.push(block);
-      packBytes += block.length;
+    const data = gatherBlocks(wanted.filter(({ height }) => height === 0));
+    const lists = gatherBlocks(wanted.filter(({ height }) => height > 0));
+    const blocks = await this.encodeInTurn([...data, ...lists]);
+    // The server takes a list only when it has all its children.
+    if (lists.length > 0) await before;
+    try {
+      await this.send(blocks);
+    } catch (error) {
+      if (lists.length === 0 || !isProblem(error, 'missing-chunks')) throw error;
+      // It lost a child meanwhile. The batch that refers to the list will find the list missing, and its file is read again.
+      if (data.length > 0) await this.send(blocks.slice(0, data.length));
     }
-    await this.send(pack);
+  }
+
+  /** One pack after the other: blocks of a later one would take the threads that an earlier one is waited for with. */
+  private encodeInTurn(blocks: readonly PlainChunk[][]): Promise<Buffer[]> {
+    const turn = this.encoding.then(() => this.encode(blocks));
+    this.encoding = turn.catch(() => undefined);
+    return turn;
   }
 
   /** In order, a few at a time. */
-  private async *encode(blocks: readonly PlainChunk[][]): AsyncGenerator<Buffer, void, undefined> {
-    const ahead: Promise<Buffer>[] = [];
-    try {
-      for (const chunks of blocks) {
-        ahead.push(encodeBlockAsync(chunks, { level: this.level }));
-        if (ahead.length < CONCURRENT_BLOCKS) continue;
-        const next = ahead.shift();
-        if (next !== undefined) yield await next;
-      }
-      for (let next = ahead.shift(); next !== undefined; next = ahead.shift()) yield await next;
-    } finally {
-      // Given up early: what is under way still reads the chunks' memory, which is used again afterwards.
-      await Promise.allSettled(ahead);
-    }
+  private async encode(blocks: readonly PlainChunk[][]): Promise<Buffer[]> {
+    const encoded: Buffer[] = [];
+    const rest = blocks.entries();
+    const work = async () => {
+      for (const [index, chunks] of rest) encoded[index] = await encodeBlockAsync(chunks, { level: this.level });
+    };
+    const ended = await Promise.allSettled(Array.from({ length: CONCURRENT_BLOCKS }, work));
+    // Not before all have ended: what is under way reads the chunks' memory, which is used again afterwards.
+    for (const one of ended) if (one.status === 'rejected') throw one.reason;
+    return encoded;
   }
 
   private async send(blocks: readonly Buffer[]): Promise<void> {
-    if (blocks.length === 0) return;
     const answer = await this.api.uploadPack(this.run, blocks);
     this.stats.newChunks += answer.newChunks;
     this.stats.storedBytes += answer.storedBytes;
@@ -70,19 +77,15 @@ export class Uploader {
   }
 }
 
-/** Data first, then lists, each kind in the order given: a list comes after its children. */
+/** In the order given; chunks of one kind. */
 function gatherBlocks(chunks: readonly PlainChunk[]): PlainChunk[][] {
-  const data = chunks.filter((chunk) => chunk.height === 0);
-  const lists = chunks.filter((chunk) => chunk.height > 0);
-  return [data, lists].flatMap((kind) => {
-    const blocks: PlainChunk[][] = [];
-    const builder = new BlockBuilder();
-    for (const chunk of kind) {
-      if (builder.tryAdd(chunk)) continue;
-      blocks.push(builder.take());
-      builder.tryAdd(chunk);
-    }
-    if (!builder.isEmpty) blocks.push(builder.take());
-    return blocks;
-  });
+  const blocks: PlainChunk[][] = [];
+  const builder = new BlockBuilder();
+  for (const chunk of chunks) {
+    if (builder.tryAdd(chunk)) continue;
+    blocks.push(builder.take());
+    builder.tryAdd(chunk);
+  }
+  if (!builder.isEmpty) blocks.push(builder.take());
+  return blocks;
 }

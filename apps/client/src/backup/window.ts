@@ -1,5 +1,4 @@
-import { LIMITS } from '#common';
-import { type Change, type ContentRef, type EntryKind, type IndexRecord, keyString, type PlainChunk } from '#engine';
+import type { Change, ContentRef, EntryKind, IndexRecord, PlainChunk } from '#engine';
 
 /** A line of the next index, and what it counts for. */
 export interface IndexLine {
@@ -31,29 +30,53 @@ export interface Step {
   readonly oldLine: IndexLine | null;
 }
 
-/** Plain bytes of chunks in one window; two are in memory at most, one being filled and one being uploaded. */
-const MAX_PLAIN_BYTES = 16 * 1024 * 1024;
-const MAX_CHUNKS = LIMITS.missingKeys / 2;
+/** What a window takes. */
+export interface WindowLimits {
+  readonly plainBytes: number;
+  readonly chunks: number;
+}
+
+/**
+ * Plain bytes of chunks in one window: what becomes one pack, and what is in memory for each window under way. Small files
+ * reach the number of chunks first: reading, the server's checks and its rows then run beside each other in short steps.
+ */
+const LARGEST: WindowLimits = { plainBytes: 16 * 1024 * 1024, chunks: 2_048 };
+/** The first windows are small, so that the server has something to do while a small tree is still being read. */
+const FIRST: WindowLimits = { plainBytes: 2 * 1024 * 1024, chunks: 512 };
 const MAX_STEPS = 16_384;
 const MAX_STEP_BYTES = 8 * 1024 * 1024;
 /** What a step takes beside its bytes, roughly: it keeps bare steps (carried paths) from piling up. */
 const STEP_OVERHEAD_BYTES = 256;
 
+/** Limits of the window number `number`, counted from 0: each takes twice what the one before took, up to the largest. */
+export function limitsOf(number: number): WindowLimits {
+  const factor = 2 ** Math.min(number, 16);
+  return {
+    plainBytes: Math.min(LARGEST.plainBytes, FIRST.plainBytes * factor),
+    chunks: Math.min(LARGEST.chunks, FIRST.chunks * factor),
+  };
+}
+
 /**
  * A stretch of the run that is sent as one: the chunks first, then the steps that need them. A step goes into the window
- * that is open after its last chunk was added, so when windows are sent in order, chunks are always there before.
+ * that is open after its last chunk was added, so when the steps of a window wait for the chunks of all windows up to it,
+ * chunks are always there before.
  */
 export class Window {
   readonly steps: Step[] = [];
-  private chunks = new Map<string, PlainChunk>();
+  /** By keyString, in order. Their bytes lie in `memory`. */
+  readonly chunks = new Map<string, PlainChunk>();
   private plainBytes = 0;
   private stepBytes = 0;
 
-  /** `memory`, from allocate(), holds the chunks' bytes until takeChunks() was dealt with; then it may serve another window. */
-  constructor(readonly memory: Buffer) {}
+  /** `memory`, from allocate(), holds the chunks' bytes until they were dealt with; then it may serve another window. */
+  constructor(
+    readonly memory: Buffer,
+    private readonly limits: WindowLimits = LARGEST,
+  ) {}
 
   static allocate(): Buffer {
-    return Buffer.allocUnsafeSlow(MAX_PLAIN_BYTES);
+    return Buffer.allocUnsafeSlow(LARGEST.plainBytes);
   }
 
   get isEmpty(): boolean {
@@ -61,23 +84,19 @@ export class Window {
   }
 
   get isFull(): boolean {
-    return this.stepBytes >= MAX_STEP_BYTES || this.steps.length >= MAX_STEPS || this.chunks.size >= MAX_CHUNKS;
+    const { steps, stepBytes, chunks, limits } = this;
+    return stepBytes >= MAX_STEP_BYTES || steps.length >= MAX_STEPS || chunks.size >= limits.chunks;
   }
 
-  hasRoomFor(chunk: PlainChunk): boolean {
-    return this.chunks.size === 0 || this.plainBytes + chunk.bytes.length <= MAX_PLAIN_BYTES;
-  }
-
-  has(chunk: PlainChunk): boolean {
-    return this.chunks.has(keyString(chunk));
-  }
-
-  /** Copies the bytes: the caller's buffer is used again. The caller has asked hasRoomFor(). */
-  addChunk(chunk: PlainChunk): void {
-    const bytes = this.memory.subarray(this.plainBytes, this.plainBytes + chunk.bytes.length);
-    bytes.set(chunk.bytes);
-    this.chunks.set(keyString(chunk), { id: chunk.id, height: chunk.height, bytes });
-    this.plainBytes += chunk.bytes.length;
+  /** False when there is no room. Copies the bytes: the caller's buffer is used again. An empty window takes any chunk. */
+  tryAdd(key: string, { id, height, bytes }: PlainChunk): boolean {
+    const end = this.plainBytes + bytes.length;
+    if (this.chunks.size > 0 && (end > this.limits.plainBytes || this.isFull)) return false;
+    const kept = this.memory.subarray(this.plainBytes, end);
+    kept.set(bytes);
+    this.chunks.set(key, { id, height, bytes: kept });
+    this.plainBytes = end;
+    return true;
   }
 
   addStep(step: Step): void {
@@ -85,12 +104,5 @@ export class Window {
     const record = step.line?.record ?? step.oldLine?.record;
     const bytes = record === undefined ? 0 : record.path.length + record.entry.length + record.detection.length;
     this.stepBytes += bytes + (step.carried?.framed.length ?? 0) + STEP_OVERHEAD_BYTES;
-  }
-
-  /** The chunks, in order; the window lets go of them. Their bytes lie in `memory`. */
-  takeChunks(): Map<string, PlainChunk> {
-    const taken = this.chunks;
-    this.chunks = new Map();
-    return taken;
   }
 }

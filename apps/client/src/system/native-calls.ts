@@ -60,6 +60,8 @@ const NODE_MODES: Record<NodeKind, number> = {
 };
 /** XATTR_LIST_MAX and XATTR_SIZE_MAX of Linux are both 64 KiB; some file systems go beyond, the kernel does not. */
 const XATTR_MAX_BYTES = 65_536;
+/** Room for the names that files usually have. */
+const FEW_NAMES_BYTES = 1_024;
 
 type Call = (...args: readonly (number | bigint | Uint8Array | null)[]) => number | bigint;
 
@@ -126,14 +128,20 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls,
   };
   // One buffer for all answers: calls are synchronous, and what is returned is copied out of it.
   const answer = Buffer.allocUnsafeSlow(XATTR_MAX_BYTES);
-  const namesFrom = (syscall: string, path: Buffer | null, length: number | bigint): Buffer[] => {
+  const names = (syscall: string, path: Buffer | null, list: (length: number) => number | bigint): Buffer[] => {
+    // The kernel takes as much memory as it is offered, for every call: little first.
+    let length = list(FEW_NAMES_BYTES);
+    if (length < 0 && errnoName(koffi.errno()) === 'ERANGE') length = list(answer.length);
     if (length === 0 || (length < 0 && errnoName(koffi.errno()) === 'ENOTSUP')) return [];
     return splitNames(answer.subarray(0, check(syscall, path, length)));
   };
 
   return {
-    listXattrs: (path) => namesFrom('llistxattr', path, llistxattr(terminated(path), answer, answer.length)),
-    listXattrsOfFile: (fd) => namesFrom('flistxattr', null, flistxattr(fd, answer, answer.length)),
+    listXattrs: (path) => {
+      const bytes = terminated(path);
+      return names('llistxattr', path, (length) => llistxattr(bytes, answer, length));
+    },
+    listXattrsOfFile: (fd) => names('flistxattr', null, (length) => flistxattr(fd, answer, length)),
     getXattr: (path, name) => {
       const length = lgetxattr(terminated(path), terminated(name), answer, answer.length);
       return Buffer.from(answer.subarray(0, check('lgetxattr', path, length)));
