@@ -61,7 +61,8 @@ interface NumberedPath {
   readonly name: Buffer;
 }
 
-const NO_PARENT = 0;
+/** `paths.parent_no` of the root. */
+export const NO_PARENT = 0;
 const ROOT_NAME = Buffer.alloc(0);
 const ROOT_KEY = '/';
 const SLASH = 0x2f;

@@ -18,6 +18,9 @@ export interface VisibleChild extends VisibleVersion {
 /** A version that a run wrote (`firstRun` is its number) or closed without a newer one. */
 export interface ChangedVersion {
   readonly pathNo: number;
+  /** Number of the directory that it lies in (0: it is the root), and its name there. */
+  readonly parentNo: number;
+  readonly name: Buffer;
   readonly firstRun: number;
   readonly endReason: number | null;
   readonly entry: Buffer;
@@ -158,9 +161,10 @@ export class CatalogReadRepository {
   /** What a run wrote and closed in a slice, in the order of path numbers: a directory before what it holds. */
   changesIn(sql: Sql, run: RunKey, range: PathRange): Promise<ChangedVersion[]> {
     return sql.all<ChangedVersion>(
-      `select v.path_no as "pathNo", v.first_run as "firstRun", v.end_reason as "endReason", v.entry, v.detect
-       from file_versions v
-       where v.task_no = ? and v.path_no > ? and v.path_no <= ?
+      `select v.path_no as "pathNo", p.parent_no as "parentNo", p.name, v.first_run as "firstRun",
+         v.end_reason as "endReason", v.entry, v.detect
+       from file_versions v cross join paths p
+       where p.no = v.path_no and v.task_no = ? and v.path_no > ? and v.path_no <= ?
          and (v.first_run = ? or (v.last_run = ? and v.end_reason is not null))
        order by v.path_no, v.first_run`,
       [run.taskNo, range.after, range.upTo, run.number, run.number],

@@ -2,11 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import { type Change, encodeChange, encodeManifestHeader, manifestKey, RecordStreamEncoder, voidKey } from '#engine';
+import {
+  type Change,
+  encodeChange,
+  encodeManifestHeader,
+  joinPath,
+  manifestKey,
+  RecordStreamEncoder,
+  ROOT_PATH,
+  voidKey,
+} from '#engine';
 import { Database } from '../database/database';
 import { type Storage, STORAGE } from '../storage/storage';
 import { closeReasonOf } from './catalog-codes';
-import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
+import { CatalogPathsRepository, NO_PARENT, PathCache } from './catalog-paths.repository';
 import { CatalogReadRepository, type ChangedVersion } from './catalog-read.repository';
 import { decodeRoots, type RunRow } from './runs.repository';
 
@@ -56,12 +65,14 @@ export class ManifestWriter {
         const page = await this.database.read(async (sql) => {
           const range = await this.catalog.nextRange(sql, run.taskNo, { after, rows: PAGE_ROWS });
           const versions = await this.catalog.changesIn(sql, run, range);
-          const numbers = versions.map(({ pathNo }) => pathNo);
-          return { range, versions, paths: await this.paths.pathsOf(sql, numbers, cache) };
+          const parents = new Set(versions.map(({ parentNo }) => parentNo));
+          parents.delete(NO_PARENT);
+          return { range, versions, parents: await this.paths.pathsOf(sql, [...parents], cache) };
         });
         for (const version of page.versions) {
-          const change = changeOf(version, run.number, page.paths);
-          length += await append(handle, encoder.add(encodeChange(change)));
+          const change = changeOf(version, run.number, page.parents);
+          const ready = encoder.add(encodeChange(change));
+          if (ready !== null) length += await append(handle, ready);
         }
         after = page.range.upTo;
         isLast = page.range.isLast;
@@ -87,13 +98,19 @@ function headerOf(run: RunRow): Buffer {
   });
 }
 
-function changeOf(version: ChangedVersion, runNumber: number, paths: ReadonlyMap<number, Buffer>): Change {
-  const path = paths.get(version.pathNo);
-  if (path === undefined) throw new Error(`path ${version.pathNo} was not looked up`);
+function changeOf(version: ChangedVersion, runNumber: number, parents: ReadonlyMap<number, Buffer>): Change {
+  const path = pathOf(version, parents);
   if (version.firstRun === runNumber) {
     return { type: 'put', path, entry: version.entry, detection: version.detect };
   }
   return { type: 'close', path, reason: closeReasonOf(version.endReason ?? 0) };
+}
+
+function pathOf({ pathNo, parentNo, name }: ChangedVersion, parents: ReadonlyMap<number, Buffer>): Buffer {
+  if (parentNo === NO_PARENT) return ROOT_PATH;
+  const parent = parents.get(parentNo);
+  if (parent === undefined) throw new Error(`the directory of path ${pathNo} was not looked up`);
+  return joinPath(parent, name);
 }
 
 async function append(handle: FileHandle, bytes: Buffer | null): Promise<number> {
