@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Column, Sql } from '../database/sql';
 import { CatalogPathsRepository, PathCache, pathKey } from './catalog-paths.repository';
+import { OF_TASK_BY_INPUT } from './of-task';
 import type { RunKey } from './runs.repository';
 
 /** A version as it is visible at a snapshot. */
@@ -48,13 +49,14 @@ export interface RestorableVersion {
 /**
  * Visible at n. Two things matter here: n is the number of a committed run, so what a run writes while it goes is not
  * seen; and the unary plus keeps the planner from taking an order by `first_run` for the way in (dependencies.md).
+ * Likewise `+ 0` at a task's number: see OF_TASK_BY_INPUT.
  */
 const VISIBLE = '+v.first_run <= ? and (v.last_run is null or v.last_run > ?)';
 
 /** One page of a directory; exported for the test of its plan. */
 export const CHILDREN_PAGE = `
   select p.no as "pathNo", p.name, v.kind, v.entry, v.detect
-  from paths p join file_versions v on v.task_no = p.task_no and v.path_no = p.no and ${VISIBLE}
+  from paths p join file_versions v on v.task_no = p.task_no + 0 and v.path_no = p.no and ${VISIBLE}
   where p.task_no = ? and p.parent_no = ? and p.name > ?
   order by p.name limit ?`;
 
@@ -114,9 +116,10 @@ export class CatalogReadRepository {
       // As in CatalogWriteRepository: `cross join` for SQLite, which would otherwise read the task.
       `select input.n, p.no as "pathNo", p.name, v.kind, v.entry, v.detect
        from input cross join paths p cross join file_versions v
-       where p.task_no = ? and p.parent_no = input.no and v.task_no = ? and v.path_no = p.no and ${VISIBLE}
+       where p.task_no = ${OF_TASK_BY_INPUT} and p.parent_no = input.no
+         and v.task_no = p.task_no + 0 and v.path_no = p.no and ${VISIBLE}
        order by input.n, p.name`,
-      [taskNo, taskNo, number, number],
+      [taskNo, number, number],
     );
     const children = directoryNos.map((): VisibleChild[] => []);
     for (const row of rows) children[row.n]?.push(row);

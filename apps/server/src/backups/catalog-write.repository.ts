@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type Column, slices, type Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { DIRECTORY } from './catalog-codes';
+import { OF_TASK_BY_INPUT } from './of-task';
 import type { RunKey } from './runs.repository';
 
 /** A version of a path that matters to a run: open, or closed by that very run. */
@@ -89,7 +90,7 @@ export class CatalogWriteRepository {
              v.content_no as "contentNo", v.content_since as "contentSince", v.exists_since as "existsSince",
              v.entry, v.detect
            from input cross join file_versions v
-           where v.task_no = ? and v.path_no = input.path_no and (v.last_run is null or v.last_run >= ?)`,
+           where v.task_no = ${OF_TASK_BY_INPUT} and v.path_no = input.path_no and (v.last_run is null or v.last_run >= ?)`,
           [run.taskNo, run.number],
         )),
       );
@@ -103,7 +104,7 @@ export class CatalogWriteRepository {
       const { changes } = await tx.runWith(
         { columns: CLOSING, rows: slice.map(({ pathNo, reason }) => [pathNo, reason]) },
         `update file_versions set last_run = ?, end_reason = input.reason from input
-         where file_versions.task_no = ? and file_versions.path_no = input.path_no
+         where file_versions.task_no = ${OF_TASK_BY_INPUT} and file_versions.path_no = input.path_no
            and file_versions.last_run is null and file_versions.first_run < ?`,
         [run.number, run.taskNo, run.number],
       );
@@ -141,7 +142,7 @@ export class CatalogWriteRepository {
       await tx.runWith(
         { columns: DETECTION, rows: slice.map(({ pathNo, firstRun, detect }) => [pathNo, firstRun, detect]) },
         `update file_versions set detect = input.detect from input
-         where file_versions.task_no = ? and file_versions.path_no = input.path_no
+         where file_versions.task_no = ${OF_TASK_BY_INPUT} and file_versions.path_no = input.path_no
            and file_versions.first_run = input.first_run`,
         [taskNo],
       );
@@ -216,9 +217,9 @@ function openChildrenOfAll(tx: Sql, taskNo: number, directories: readonly Closin
     { columns: CLOSING, rows: directories.map(({ pathNo, reason }) => [pathNo, reason]) },
     `select v.path_no as "pathNo", v.first_run as "firstRun", v.kind, input.reason
      from input cross join paths p cross join file_versions v
-     where p.task_no = ? and p.parent_no = input.path_no
-       and v.task_no = ? and v.path_no = p.no and v.last_run is null`,
-    [taskNo, taskNo],
+     where p.task_no = ${OF_TASK_BY_INPUT} and p.parent_no = input.path_no
+       and v.task_no = p.task_no + 0 and v.path_no = p.no and v.last_run is null`,
+    [taskNo],
   );
 }
 
@@ -232,9 +233,9 @@ async function* openChildrenOf(
   for (let isLast = false; !isLast;) {
     const rows = await tx.all<{ pathNo: number; name: Buffer; firstRun: number | null; kind: number | null }>(
       `select p.no as "pathNo", p.name, v.first_run as "firstRun", v.kind
-       from paths p left join file_versions v on v.task_no = ? and v.path_no = p.no and v.last_run is null
+       from paths p left join file_versions v on v.task_no = p.task_no + 0 and v.path_no = p.no and v.last_run is null
        where p.task_no = ? and p.parent_no = ? and p.name > ? order by p.name limit ?`,
-      [taskNo, taskNo, directory.pathNo, after, CHILDREN_PER_PAGE],
+      [taskNo, directory.pathNo, after, CHILDREN_PER_PAGE],
     );
     isLast = rows.length < CHILDREN_PER_PAGE;
     after = rows.at(-1)?.name ?? after;

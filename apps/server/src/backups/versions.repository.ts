@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Column, Sql } from '../database/sql';
+import { OF_TASK_BY_INPUT } from './of-task';
 
 /** A version of a path as a reading of all versions meets it. */
 export interface ChildVersion {
@@ -33,7 +34,7 @@ const VERSION_COLUMNS = `p.no as "pathNo", p.name, v.kind, v.first_run as "first
  */
 export const VERSIONS_PAGE = `
   select ${VERSION_COLUMNS}
-  from paths p join file_versions v on v.task_no = p.task_no and v.path_no = p.no and +v.first_run <= ?
+  from paths p join file_versions v on v.task_no = p.task_no + 0 and v.path_no = p.no and +v.first_run <= ?
   where p.task_no = ? and p.parent_no = ? and p.name >= ? and (p.name > ? or +v.first_run > ?)
   order by p.name, v.first_run limit ?`;
 
@@ -67,9 +68,10 @@ export class VersionsRepository {
       { columns: DIRECTORIES, rows: directoryNos.map((no) => [no]) },
       `select input.n, (select count(*) from (
          select 1 as one from paths p cross join file_versions v
-         where p.task_no = ? and p.parent_no = input.no and v.task_no = ? and v.path_no = p.no limit ?) some_rows) as versions
+         where p.task_no = ? and p.parent_no = input.no and v.task_no = p.task_no + 0 and v.path_no = p.no
+         limit ?) some_rows) as versions
        from input`,
-      [taskNo, taskNo, limit],
+      [taskNo, limit],
     );
     const counts = directoryNos.map(() => 0);
     for (const { n, versions } of rows) counts[n] = versions;
@@ -86,9 +88,10 @@ export class VersionsRepository {
       { columns: DIRECTORIES, rows: directoryNos.map((no) => [no]) },
       `select input.n, ${VERSION_COLUMNS}
        from input cross join paths p cross join file_versions v
-       where p.task_no = ? and p.parent_no = input.no and v.task_no = ? and v.path_no = p.no and +v.first_run <= ?
+       where p.task_no = ${OF_TASK_BY_INPUT} and p.parent_no = input.no
+         and v.task_no = p.task_no + 0 and v.path_no = p.no and +v.first_run <= ?
        order by input.n, p.name, v.first_run`,
-      [headRun, headRun, taskNo, taskNo, headRun],
+      [headRun, headRun, taskNo, headRun],
     );
     const children = directoryNos.map((): ChildVersion[] => []);
     for (const row of rows) children[row.n]?.push(row);
