@@ -1,12 +1,23 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { ALL_KILL_POINTS, STATE_POINTS, STORAGE_CLASSES, WRITE_POINTS } from '#common';
+import { FleetWalk } from './support/fleet-walk';
 import { differences, itWith } from './support/judge';
 import { KillJourney } from './support/kill-journey';
 
 /** Points that the plain journey does not reach, with what leads there. */
 const BY_RACE: readonly string[] = ['packs.dead', 'storage.put.void'];
 const BY_DAMAGE: readonly string[] = ['chunks.damaged'];
+const BY_FLEET: readonly string[] = [
+  'users.change',
+  'sign-in.attempt',
+  'audit.append',
+  'clients.change',
+  'tasks.change',
+  'runs.queue',
+  'runs.report',
+  'logs.change',
+];
 
 const serverPairs = [
   ...WRITE_POINTS.map((point) => [`${point}:before-commit`, `${point}:after-commit`] as const),
@@ -72,11 +83,26 @@ describe('a process that is killed at a write', () => {
     await expectSame(first.id, first.copy);
   }
 
+  /** What people and agents do beside backups; whatever of it stands has its event in the audit, and the other way round. */
+  async function fleet(): Promise<void> {
+    await journey!.enroll();
+    const first = await journey!.backup('first');
+    const walk = await FleetWalk.begin(journey!);
+    for (let attempt = 0; attempt < 20 && journey!.deaths.length < 2; attempt += 1) {
+      await walk.once(first.id).catch(() => undefined);
+      await journey!.snapshots();
+    }
+    expect(await walk.unaudited()).toEqual([]);
+    await journey!.backup('second');
+    await expectSame(first.id, first.copy);
+  }
+
   it.each(serverPairs.map((pair) => [pair[0].replace(/:.*/, ''), pair] as const))(
     'server at %s: loses nothing that it reported as stored',
     async (name, pair) => {
       journey = await KillJourney.begin({ server: pair });
       if (BY_RACE.includes(name)) await race();
+      else if (BY_FLEET.includes(name)) await fleet();
       else if (BY_DAMAGE.includes(name)) await damage();
       else await plainJourney();
       expect(journey.deaths).toEqual(pair);

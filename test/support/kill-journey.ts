@@ -229,6 +229,14 @@ export class KillJourney {
     ]);
   }
 
+  /** A token of the enrolled agent. */
+  async agentToken(): Promise<string> {
+    const identity = JSON.parse(readFileSync(join(this.statePath, 'identity.json'), 'utf8')) as Record<string, string>;
+    const { clientId, secret } = identity;
+    const answer = await this.post(API.agentToken, JSON.stringify({ clientId, secret }));
+    return ((await answer.json()) as { token: string }).token;
+  }
+
   private async post(
     path: string,
     body: string | Buffer,

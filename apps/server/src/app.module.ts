@@ -5,7 +5,9 @@ import { BackupsModule } from './backups/backups.module';
 import { ClientsModule } from './clients/clients.module';
 import { ConfigModule, type ConfigParts } from './config/config.module';
 import { DatabaseModule } from './database/database.module';
+import { FleetModule } from './fleet/fleet.module';
 import { HealthModule } from './health/health.module';
+import { LogsModule } from './logs/logs.module';
 import { StorageModule } from './storage/storage.module';
 import { UsersModule } from './users/users.module';
 
@@ -23,6 +25,8 @@ export class AppModule {
         ClientsModule,
         AuthModule,
         BackupsModule,
+        FleetModule,
+        LogsModule,
         HealthModule,
       ],
     };

@@ -5,6 +5,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module';
 import { loadServerSettings, SettingsError, type ServerSettings } from './config/server-settings';
 import { StartError } from './config/start-error';
+import { CommandPolls } from './fleet/command-polls';
 import { configureHttp } from './http/configure-http';
 import type { Connections } from './http/connections';
 import { DomainError } from './http/domain-error';
@@ -60,6 +61,8 @@ function stopOnSignals(app: NestExpressApplication, connections: Connections): v
     // Whoever asks twice does not want to wait; nothing is lost, a kill is survived at any moment.
     if (isStopping) process.exit(FAILED);
     isStopping = true;
+    // Agents that wait for commands would hold up the end for as long as they wait.
+    app.get(CommandPolls).release();
     void connections
       .drain(DRAIN_LIMIT_MS)
       .then(() => app.close())

@@ -3,6 +3,9 @@ export const API = {
   live: '/health/live',
   login: '/api/login',
   users: '/api/register_user',
+  user: (id: string) => `/api/users/${id}`,
+  myTokens: '/api/users/me/tokens',
+  audit: '/api/audit',
   registerClient: '/api/clients/register',
   /** With an enrolment code and nothing else: {@link EnrolRequest} in, {@link RegisterClientAnswer} out. */
   enrolClient: '/api/clients/enrol',
@@ -21,6 +24,19 @@ export const API = {
   /** Long poll: {@link CommandsQuery} in the address, {@link CommandsAnswer} out. */
   commands: (id: string) => `/api/clients/${id}/commands`,
   /** {@link MissedRunsRequest} in, 204 out. */
+  clients: '/api/clients',
+  client: (clientId: string) => `/api/clients/${clientId}`,
+  logs: (clientId: string) => `/api/clients/${clientId}/logs`,
+  clientRuns: (clientId: string) => `/api/clients/${clientId}/runs`,
+  backups: (clientId: string) => `/api/clients/${clientId}/backups`,
+  /** For people: {@link FilesQuery} in the address, {@link FilesAnswer} out. */
+  files: (clientId: string) => `/api/clients/${clientId}/files`,
+  fileHistory: (clientId: string) => `/api/clients/${clientId}/files/history`,
+  /** For people: the file's bytes; Range. */
+  download: (clientId: string, version: string) => `/api/clients/${clientId}/download/${version}`,
+  /** Tasks of a client, for people. */
+  tasks: (clientId: string) => `/api/clients/${clientId}/tasks`,
+  taskDetail: (taskId: string) => `/api/tasks/${taskId}`,
   missedRuns: (taskId: string) => `/api/tasks/${taskId}/missed`,
   snapshots: '/api/clients/me/snapshots',
   /** All runs of the client, newest first, a page at a time: {@link RunsQuery} in the address, {@link RunsAnswer} out. */

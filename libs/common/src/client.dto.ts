@@ -84,9 +84,8 @@ export class ChangeClientConfigRequest {
   /** A text stands for a command of an hour at most that aborts the run when it fails. */
   @IsArray()
   @ArrayMaxSize(32)
-  @Transform(({ value }: { value: unknown }) => (Array.isArray(value) ? value.map(commandOf) : value))
+  @Transform(({ obj }: { obj: { preCommands?: unknown } }) => commandsOf(obj.preCommands))
   @ValidateNested({ each: true })
-  @Type(() => CommandSpec)
   preCommands!: CommandSpec[];
 }
 
@@ -190,7 +189,14 @@ export class ClientsQuery {
   @IsOptional() @Matches(NAME) owner?: string;
 }
 
+/** From the request as it came: a text is no object that `@Type` could make a command of. */
+function commandsOf(value: unknown): unknown {
+  return Array.isArray(value) ? value.map(commandOf) : value;
+}
+
 function commandOf(value: unknown): unknown {
-  if (typeof value === 'string') return { command: value, timeoutSeconds: 3_600, onFailure: 'abort' };
-  return value;
+  if (typeof value === 'string') {
+    return Object.assign(new CommandSpec(), { command: value, timeoutSeconds: 3_600, onFailure: 'abort' });
+  }
+  return typeof value === 'object' && value !== null ? Object.assign(new CommandSpec(), value) : value;
 }

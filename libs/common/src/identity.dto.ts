@@ -1,6 +1,18 @@
 // Its decorators need it, also where no Nest is loaded (tests).
 import 'reflect-metadata';
-import { IsBoolean, IsIn, IsOptional, IsString, IsUUID, Length, Matches, MaxLength } from 'class-validator';
+import {
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsOptional,
+  IsString,
+  IsUUID,
+  Length,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+} from 'class-validator';
 
 export const ROLES = ['admin', 'user', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
@@ -24,6 +36,10 @@ export class RegisterUserRequest {
   @IsOptional() @IsIn(ROLES) role?: Role;
   /** Alias: true means role admin. */
   @IsOptional() @IsBoolean() is_admin?: boolean;
+  /** Versions that were current within so many days are kept; 0: no limit. */
+  @IsOptional() @IsInt() @Min(0) @Max(36_500) retention_days?: number;
+  /** So many contents of each file are kept; 0: no limit. */
+  @IsOptional() @IsInt() @Min(0) @Max(1_000_000) retention_versions?: number;
 }
 
 export interface UserAnswer {

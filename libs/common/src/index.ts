@@ -1,4 +1,18 @@
 // The DTO files are loaded at first use (scripts/lazy-imports.mjs): the agent needs their types only, and starts without class-validator.
+export {
+  AuditQuery,
+  ChangePasswordRequest,
+  ChangeUserRequest,
+  CreateTokenRequest,
+  SetPasswordRequest,
+  type AuditAnswer,
+  type CreateTokenAnswer,
+  type TokenDetail,
+  type TokenScope,
+  type TokensAnswer,
+  type UserDetail,
+  type UsersAnswer,
+} from './account.dto';
 export { API } from './api-paths';
 export {
   AgentTokenRequest,
@@ -59,6 +73,7 @@ export {
 export {
   RunProblemsQuery,
   RunsQuery,
+  type RunDetail,
   type RunProblem,
   type RunProblemsAnswer,
   type RunsAnswer,
@@ -103,6 +118,7 @@ export {
   CommandOutputsRequest,
   MissedRunsRequest,
   ProgressRequest,
+  type CommandOutputDetail,
   type ProgressAnswer,
   type RunCommandAnswer,
   type RunProgress,
@@ -121,3 +137,11 @@ export {
   type TaskOrigin,
   type TasksAnswer,
 } from './task.dto';
+export {
+  FileHistoryQuery,
+  FilesQuery,
+  type FileHistoryAnswer,
+  type FileItem,
+  type FilesAnswer,
+  type FileVersionItem,
+} from './files.dto';

@@ -3,6 +3,7 @@ import 'reflect-metadata';
 import { Type } from 'class-transformer';
 import { IsInt, IsOptional, Max, Min, Matches } from 'class-validator';
 import type { RunState } from './run.dto';
+import type { CommandOutputDetail, RunProgress, RunTrigger } from './run-report.dto';
 
 /** Of `GET /api/clients/me/runs` */
 export class RunsQuery {
@@ -34,6 +35,22 @@ export interface RunSummary {
   newBytes: number;
   storedBytes: number;
   unsavedCount: number;
+  /** Null: of a run from before there were triggers. */
+  trigger: RunTrigger | null;
+  /** The due time that it was for; of a missed run the first of them. */
+  dueMs: number | null;
+  /** When somebody told it to run. */
+  queuedMs: number | null;
+  /** Due times that a missed run stands for. */
+  missedCount: number | null;
+  isCancelRequested: boolean;
+  /** As the agent told last; what a run that failed had done till then. */
+  progress: RunProgress | null;
+}
+
+/** `GET /api/clients/:id/runs/:runId`, for people. */
+export interface RunDetail extends RunSummary {
+  outputs: CommandOutputDetail[];
 }
 
 export interface RunsAnswer {

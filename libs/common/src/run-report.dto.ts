@@ -59,6 +59,9 @@ export class CommandOutput {
   @IsBoolean() isTruncated!: boolean;
 }
 
+/** The same, as it is shown. */
+export type CommandOutputDetail = { [K in keyof CommandOutput]: CommandOutput[K] };
+
 /**
  * `POST /api/runs/:id/outputs`, with the run's token; also after the run has ended, for what post commands did. A command
  * (phase and position) told again replaces what was told before.

@@ -137,6 +137,8 @@ export interface TaskDetail {
   /** A due time plus the grace has passed without a run that succeeded, whole or in part. */
   isLate: boolean;
   lastRun: { id: string; state: string; startedMs: number; endedMs: number | null } | null;
+  /** When the newest snapshot was made. */
+  lastGoodMs: number | null;
   /** Id of the newest snapshot. */
   head: string | null;
   createdMs: number;

@@ -38,6 +38,12 @@ const RUNS = IDS.map((id, at): RunSummary => ({
   newBytes: 500,
   storedBytes: 100,
   unsavedCount: at === 2 ? 1 : 0,
+  trigger: 'command-line',
+  dueMs: null,
+  queuedMs: null,
+  missedCount: null,
+  isCancelRequested: false,
+  progress: null,
 })).reverse();
 const [NEWEST, , OLDEST] = RUNS as [RunSummary, RunSummary, RunSummary];
 const ODD = Buffer.from([0x2f, 0x6f, 0xff]);

@@ -7,6 +7,7 @@ import { setCaller } from '../http/held-memory';
 import { ACCESS, AGENT_PROTOCOL, type Access } from './access';
 import { AuthService } from './auth.service';
 import { setAgent, setPerson } from './request-identity';
+import type { Right } from './role-matrix';
 
 /** The one gate before every route: what has no access decorator is closed. */
 @Injectable()
@@ -26,17 +27,23 @@ export class AccessGuard implements CanActivate {
     }
     const token = bearerToken(request);
     if (access === undefined) throw new DomainError('forbidden', 'This route says nobody may call it.');
-    if (access.kind === 'people') {
-      const person = await this.auth.person(token, access.roles);
-      setPerson(request, person);
-      setCaller(request, `user ${person.userNo}`);
-    } else {
-      const agent = await this.auth.agent(token);
-      assertProtocol(request);
-      setAgent(request, agent);
-      setCaller(request, `client ${agent.clientNo}`);
-    }
+    const isAgent = access.kind === 'agents' || (access.kind === 'either' && this.auth.isAgentToken(token));
+    if (access.kind === 'agents' || isAgent) await this.admitAgent(request, token);
+    else await this.admitPerson(request, token, access.right);
     return true;
+  }
+
+  private async admitPerson(request: Request, token: string, right: Right): Promise<void> {
+    const person = await this.auth.person(token, { right, address: request.ip ?? null });
+    setPerson(request, person);
+    setCaller(request, `user ${person.userNo}`);
+  }
+
+  private async admitAgent(request: Request, token: string): Promise<void> {
+    const agent = await this.auth.agent(token);
+    assertProtocol(request);
+    setAgent(request, agent);
+    setCaller(request, `client ${agent.clientNo}`);
   }
 }
 

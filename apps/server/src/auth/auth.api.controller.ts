@@ -1,4 +1,5 @@
-import { Body, Controller, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
+import type { Request } from 'express';
 import { AgentTokenRequest, API, LoginRequest, type AgentTokenAnswer, type LoginAnswer } from '#common';
 import { AgentProtocol, Public } from './access';
 import { AuthService } from './auth.service';
@@ -10,8 +11,8 @@ export class AuthApiController {
   @Public()
   @Post(API.login)
   @HttpCode(200)
-  login(@Body() request: LoginRequest): Promise<LoginAnswer> {
-    return this.auth.login(request);
+  login(@Body() login: LoginRequest, @Req() request: Request): Promise<LoginAnswer> {
+    return this.auth.login(login, request.ip ?? null);
   }
 
   @Public()

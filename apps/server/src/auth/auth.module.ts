@@ -1,17 +1,38 @@
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
+import { AuditModule } from '../audit/audit.module';
 import { ClientsModule } from '../clients/clients.module';
 import { UsersModule } from '../users/users.module';
 import { AccessGuard } from './access.guard';
+import { ApiTokensRepository } from './api-tokens.repository';
+import { ApiTokensService } from './api-tokens.service';
 import { AuthApiController } from './auth.api.controller';
 import { AuthService } from './auth.service';
+import { FreshSignIn } from './fresh-sign-in';
+import { OwnAccountApiController } from './own-account.api.controller';
+import { OwnAccountService } from './own-account.service';
+import { SignInThrottle } from './sign-in-throttle';
+import { SignInThrottleRepository } from './sign-in-throttle.repository';
 import { SigningKey } from './signing-key';
+import { SigningKeyRepository } from './signing-key.repository';
 import { Tokens } from './tokens';
 
 @Module({
-  imports: [JwtModule.register({}), UsersModule, ClientsModule],
-  controllers: [AuthApiController],
-  providers: [AuthService, SigningKey, Tokens, { provide: APP_GUARD, useClass: AccessGuard }],
+  imports: [JwtModule.register({}), AuditModule, UsersModule, ClientsModule],
+  controllers: [AuthApiController, OwnAccountApiController],
+  providers: [
+    AuthService,
+    FreshSignIn,
+    OwnAccountService,
+    ApiTokensService,
+    ApiTokensRepository,
+    SignInThrottle,
+    SignInThrottleRepository,
+    SigningKey,
+    SigningKeyRepository,
+    Tokens,
+    { provide: APP_GUARD, useClass: AccessGuard },
+  ],
 })
 export class AuthModule {}

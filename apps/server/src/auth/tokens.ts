@@ -15,6 +15,12 @@ export interface TokenClaims {
   stamp: string;
 }
 
+/** Claims of a token that was checked. */
+export interface SignedClaims extends TokenClaims {
+  /** When it was signed: when the password was given. */
+  issuedAtMs: number;
+}
+
 const ALGORITHM = 'HS256';
 const ISSUER = 'holdfast';
 /** More than any token of ours; what is longer is not worth parsing. */
@@ -43,11 +49,22 @@ export class Tokens {
     );
   }
 
-  /** Throws `unauthenticated` for whatever is not a token of ours, for this audience, signed by this key, not expired. */
-  verify(audience: Audience, token: string): TokenClaims {
-    const { kid, key } = this.signingKey.current;
+  /** What an unchecked token says of itself; null: nothing that is known. */
+  audienceOf(token: string): Audience | null {
+    if (token.length > MAX_TOKEN_CHARACTERS) return null;
+    try {
+      const { aud } = this.jwt.decode<{ aud?: unknown }>(token);
+      return aud === 'people' || aud === 'agents' ? aud : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Throws `unauthenticated` for whatever is not a token of ours, for this audience, signed by a key of ours, not expired. */
+  verify(audience: Audience, token: string): SignedClaims {
     try {
       if (token.length > MAX_TOKEN_CHARACTERS) throw new Error('too long');
+      const { kid, key } = this.signingKey.named(this.keyIdOf(token));
       const { header, payload } = this.jwt.verify<{ header: Record<string, unknown>; payload: unknown }>(token, {
         secret: key,
         algorithms: [ALGORITHM],
@@ -63,16 +80,22 @@ export class Tokens {
     }
   }
 
+  private keyIdOf(token: string): unknown {
+    const decoded: unknown = this.jwt.decode(token, { complete: true });
+    if (typeof decoded !== 'object' || decoded === null || !('header' in decoded)) return undefined;
+    return (decoded.header as Record<string, unknown>)['kid'];
+  }
+
   private nowSeconds(): number {
     return Math.floor(this.clock.now() / 1_000);
   }
 }
 
-function claimsOf(payload: unknown): TokenClaims {
+function claimsOf(payload: unknown): SignedClaims {
   if (typeof payload !== 'object' || payload === null) throw new Error('no claims');
-  const { sub, stamp, exp } = payload as Record<string, unknown>;
+  const { sub, stamp, exp, iat } = payload as Record<string, unknown>;
   // jsonwebtoken takes a token without `exp` for one that never ends.
-  if (typeof sub !== 'string' || typeof stamp !== 'string' || typeof exp !== 'number')
+  if (typeof sub !== 'string' || typeof stamp !== 'string' || typeof exp !== 'number' || typeof iat !== 'number')
     throw new Error('claims missing');
-  return { subject: sub, stamp };
+  return { subject: sub, stamp, issuedAtMs: iat * 1_000 };
 }

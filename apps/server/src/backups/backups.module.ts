@@ -1,4 +1,19 @@
 import { Module } from '@nestjs/common';
+import { ClientBackupsApiController } from './client-backups.api.controller';
+import { DownloadService } from './download.service';
+import { FileContent } from './file-content';
+import { FilesService } from './files.service';
+import { RunQueueRepository } from './run-queue.repository';
+import { RunQueueRepositories, RunQueueService } from './run-queue.service';
+import { RunReportsApiController } from './run-reports.api.controller';
+import { RunReportsRepository } from './run-reports.repository';
+import { RunReports } from './run-reports.service';
+import { TaskDefinitionsApiController } from './task-definitions.api.controller';
+import { TaskDefinitionsRepository } from './task-definitions.repository';
+import { TaskDefinitionRules, TaskDefinitionsService } from './task-definitions.service';
+import { AuditModule } from '../audit/audit.module';
+import { FreshSignIn } from '../auth/fresh-sign-in';
+import { ClientsModule } from '../clients/clients.module';
 import { CatalogPathsRepository } from './catalog-paths.repository';
 import { CatalogReadRepository } from './catalog-read.repository';
 import { CatalogWriteRepository } from './catalog-write.repository';
@@ -52,14 +67,31 @@ const REPOSITORIES = [
   RunStartRepositories,
   SnapshotRepositories,
   UndoRepositories,
+  RunQueueRepository,
+  RunQueueRepositories,
+  RunReportsRepository,
+  TaskDefinitionsRepository,
 ];
 
 const RUNS = [RunsService, RunStart, BatchWriter, RunProblems, RunCommit, RunUndo, RunsScheduler, ManifestWriter];
 
 const CHUNKS = [IngestService, IngestRepositories, IngestRows, RunLease, ChunkReaderService, ChunkDamage];
 
+/** What people and agents say of tasks and runs. */
+const DEFINITIONS = [TaskDefinitionsService, TaskDefinitionRules, FreshSignIn, RunQueueService, RunReports];
+
 /** Readings of the catalog. */
-const READING = [TasksService, SnapshotsService, SnapshotWalk, VersionsService, VersionsWalk, RunHistoryService];
+const READING = [
+  TasksService,
+  SnapshotsService,
+  SnapshotWalk,
+  VersionsService,
+  VersionsWalk,
+  RunHistoryService,
+  FileContent,
+  FilesService,
+  DownloadService,
+];
 
 const CONTROLLERS = [
   TasksApiController,
@@ -69,12 +101,24 @@ const CONTROLLERS = [
   ChunksApiController,
   RunHistoryApiController,
   VersionsApiController,
+  RunReportsApiController,
+  TaskDefinitionsApiController,
+  ClientBackupsApiController,
 ];
 
 /** Runs, snapshots and chunks: what a backup writes and a restore reads. */
 @Module({
+  imports: [AuditModule, ClientsModule],
   controllers: CONTROLLERS,
-  providers: [...REPOSITORIES, ...RUNS, ...CHUNKS, ...READING],
-  exports: [IngestService, ChunkReaderService, RunsService, TasksService, SnapshotsService],
+  providers: [...REPOSITORIES, ...RUNS, ...CHUNKS, ...DEFINITIONS, ...READING],
+  exports: [
+    IngestService,
+    ChunkReaderService,
+    RunsService,
+    TasksService,
+    SnapshotsService,
+    TaskDefinitionsService,
+    RunQueueService,
+  ],
 })
 export class BackupsModule {}

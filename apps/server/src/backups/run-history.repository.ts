@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { RunSummary } from '#common';
+import type { RunProgress, RunSummary } from '#common';
 import type { Sql } from '../database/sql';
 import type { RunKey } from './runs.repository';
 
@@ -15,6 +15,21 @@ export interface RunProblemRow {
   readonly kind: 'unsaved' | 'note';
   readonly reason: string;
 }
+
+type SummaryRow = Omit<RunSummary, 'isCancelRequested' | 'progress'> & {
+  readonly cancelRequestedAt: number | null;
+  readonly progress: string | null;
+};
+
+/** A stamp is shown only of what became a snapshot. */
+const SELECT_SUMMARY = `
+  select r.id, t.id as "taskId", t.name as task, r.number, r.state, r.started_at as "startedMs",
+    r.ended_at as "endedMs", case when r.state in ('succeeded', 'partial') then r.stamp end as "stampMs", r.error,
+    r.platform, r.files, r.directories, r.logical_bytes as "logicalBytes", r.read_bytes as "readBytes",
+    r.new_bytes as "newBytes", r.stored_bytes as "storedBytes", r.unsaved_count as "unsavedCount",
+    r.started_by as "trigger", r.due_at as "dueMs", r.queued_at as "queuedMs", r.missed_count as "missedCount",
+    r.cancel_requested_at as "cancelRequestedAt", r.progress
+  from tasks t join runs r on r.task_no = t.no`;
 
 /** All runs of a client, whatever became of them, and what they told about paths. By right to the client. */
 @Injectable()
@@ -35,19 +50,24 @@ export class RunHistoryRepository {
     );
   }
 
-  /** Newest first. A stamp is shown only of what became a snapshot. */
-  listOfClient(sql: Sql, clientNo: number, page: { before: RunPlace | null; limit: number }): Promise<RunSummary[]> {
+  /** Newest first. */
+  async listOfClient(
+    sql: Sql,
+    clientNo: number,
+    page: { before: RunPlace | null; limit: number },
+  ): Promise<RunSummary[]> {
     const { before, limit } = page;
-    return sql.all<RunSummary>(
-      `select r.id, t.id as "taskId", t.name as task, r.number, r.state, r.started_at as "startedMs",
-         r.ended_at as "endedMs", case when r.state in ('succeeded', 'partial') then r.stamp end as "stampMs", r.error,
-         r.platform, r.files, r.directories, r.logical_bytes as "logicalBytes", r.read_bytes as "readBytes",
-         r.new_bytes as "newBytes", r.stored_bytes as "storedBytes", r.unsaved_count as "unsavedCount"
-       from tasks t join runs r on r.task_no = t.no
-       where t.client_no = ?${before === null ? '' : ' and (r.started_at, r.id) < (?, ?)'}
+    const rows = await sql.all<SummaryRow>(
+      `${SELECT_SUMMARY} where t.client_no = ?${before === null ? '' : ' and (r.started_at, r.id) < (?, ?)'}
        order by r.started_at desc, r.id desc limit ?`,
       before === null ? [clientNo, limit] : [clientNo, before.startedMs, before.id, limit],
     );
+    return rows.map(summaryOf);
+  }
+
+  async findSummary(sql: Sql, clientNo: number, runId: string): Promise<RunSummary | undefined> {
+    const row = await sql.get<SummaryRow>(`${SELECT_SUMMARY} where r.id = ? and t.client_no = ?`, [runId, clientNo]);
+    return row === undefined ? undefined : summaryOf(row);
   }
 
   problemsOf(sql: Sql, run: RunKey, page: { after: number; limit: number }): Promise<RunProblemRow[]> {
@@ -57,4 +77,18 @@ export class RunHistoryRepository {
       [run.taskNo, run.number, page.after, page.limit],
     );
   }
+}
+
+function summaryOf({ cancelRequestedAt, progress, ...row }: SummaryRow): RunSummary {
+  const told = progress === null ? null : (JSON.parse(progress) as RunProgress & { currentPathBase64?: string });
+  return {
+    ...row,
+    isCancelRequested: cancelRequestedAt !== null,
+    progress: told === null ? null : shown(told),
+  };
+}
+
+function shown({ currentPathBase64, ...progress }: RunProgress & { currentPathBase64?: string }): RunProgress {
+  const path = currentPathBase64 === undefined ? null : Buffer.from(currentPathBase64, 'base64').toString('utf8');
+  return { ...progress, currentPath: path };
 }

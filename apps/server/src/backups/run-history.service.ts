@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { LIMITS, type RunProblemsAnswer, type RunsAnswer } from '#common';
+import { LIMITS, type RunDetail, type RunProblemsAnswer, type RunsAnswer } from '#common';
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
+import { RunReportsRepository } from './run-reports.repository';
 import { RunHistoryRepository } from './run-history.repository';
 
 const PAGE_RUNS = 200;
@@ -12,6 +13,7 @@ export class RunHistoryService {
   constructor(
     private readonly database: Database,
     private readonly runs: RunHistoryRepository,
+    private readonly reports: RunReportsRepository,
   ) {}
 
   /** A page, newest first; `before` is the last run of the page before it. */
@@ -23,6 +25,16 @@ export class RunHistoryService {
       const found = await this.runs.listOfClient(sql, clientNo, { before: place, limit: PAGE_RUNS + 1 });
       const runs = found.slice(0, PAGE_RUNS);
       return { runs, next: found.length > PAGE_RUNS ? (runs.at(-1)?.id ?? null) : null };
+    });
+  }
+
+  /** A run with what its commands did. */
+  async getRun(clientNo: number, runId: string): Promise<RunDetail> {
+    return this.database.read(async (sql) => {
+      const key = await this.runs.findRun(sql, clientNo, runId);
+      const run = await this.runs.findSummary(sql, clientNo, runId);
+      if (key === undefined || run === undefined) throw noRun(runId);
+      return { ...run, outputs: await this.reports.outputsOf(sql, key) };
     });
   }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { RunProblemItem } from '#common';
 import { EMPTY_CHAIN_DIGEST } from '#engine';
 import { eachDatabase, type TestDatabase } from '../database/testing';
+import { RunReportsRepository } from './run-reports.repository';
 import { RunHistoryRepository } from './run-history.repository';
 import { RunHistoryService } from './run-history.service';
 import { codeOf, directory, file, type TestAgent, TestServer, WatchedStorage } from './runs.testing';
@@ -18,7 +19,7 @@ eachDatabase('The runs of a client', (open) => {
     removeSpool = remove;
     server = new TestServer(test.database, storage);
     agent = await server.agent();
-    history = new RunHistoryService(test.database, new RunHistoryRepository());
+    history = new RunHistoryService(test.database, new RunHistoryRepository(), new RunReportsRepository());
   });
   afterEach(async () => {
     await server.undos.idle();

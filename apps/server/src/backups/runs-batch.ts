@@ -69,7 +69,9 @@ export class BatchWriter {
       const met = await this.write(tx, run, batch.changes);
       const chainDigest = nextChainDigest(row.chainDigest, batch.digest);
       await runs.recordBatch(tx, run, { changes: batch.changes.length, chainDigest });
-      return { answer: { nextSequence: row.nextSequence }, directories: met };
+      const isCancelRequested = row.cancelRequestedAt !== null;
+      const answer = { nextSequence: row.nextSequence, ...(isCancelRequested && { isCancelRequested }) };
+      return { answer, directories: met };
     });
     this.repositories.paths.remember(run.taskNo, directories);
     return answer;

@@ -50,7 +50,6 @@ export class RunStart {
     const readAgain = await this.pathsToReadAgain(agent, taskId);
     // An agent that chose its token may ask again when it lost the answer: the same run is answered.
     const { token, tokenHash } = request.token === undefined ? newRunToken() : runTokenOf(request.token);
-    const runId = randomUUID();
     const { runLeaseMs } = this.settings;
     return this.database.write('runs.start', async (tx) => {
       const { task, repeated } = await this.takeTask(tx, agent, { taskId, tokenHash });
@@ -63,9 +62,10 @@ export class RunStart {
       };
       if (repeated !== undefined) return { ...answer, runId: repeated.runId, number: repeated.number };
       const now = await tx.now();
-      const number = task.lastRunNumber + 1;
-      await this.repositories.tasks.setLastRunNumber(tx, task.taskNo, number);
-      await this.repositories.runs.insert(tx, {
+      // The run that waits is this one: no later number may start before it, or commits would not follow the numbers.
+      const queued = await this.repositories.runs.findQueued(tx, task.taskNo);
+      const { number, runId } = queued ?? { number: task.lastRunNumber + 1, runId: randomUUID() };
+      const run = {
         taskNo: task.taskNo,
         number,
         runId,
@@ -78,7 +78,15 @@ export class RunStart {
         chunkerId: request.chunkerId,
         roots: encodeRoots(roots),
         excludes: request.excludes,
-      });
+        startedBy: request.trigger ?? 'command-line',
+        dueAt: request.dueMs ?? null,
+      } as const;
+      if (queued === undefined) {
+        await this.repositories.tasks.setLastRunNumber(tx, task.taskNo, number);
+        await this.repositories.runs.insert(tx, run);
+      } else {
+        await this.repositories.runs.claim(tx, run);
+      }
       return { ...answer, runId, number };
     });
   }
@@ -92,6 +100,9 @@ export class RunStart {
     const { tasks, runs } = this.repositories;
     const found = await this.getTask(tx, agent, taskId);
     await tasks.lock(tx, found.taskNo);
+    if (await tasks.isHidden(tx, found.taskNo)) {
+      throw new DomainError('not-found', 'This task was deleted on the server: no run of it starts');
+    }
     // Read again under the lock: another start or commit may have come first.
     const active = await runs.findActive(tx, found.taskNo);
     if (active !== undefined && !(active.state === 'running' && active.tokenHash.equals(tokenHash))) {

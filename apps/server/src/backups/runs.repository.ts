@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { RunState } from '#common';
+import type { RunState, RunTrigger } from '#common';
 import type { Sql } from '../database/sql';
 import type { RunGrant } from './run-grant';
 
@@ -33,6 +33,8 @@ export interface RunRow extends RunKey {
   /** See {@link encodeRoots}. */
   readonly roots: Buffer;
   readonly error: string | null;
+  /** When somebody asked for it to be cancelled. */
+  readonly cancelRequestedAt: number | null;
 }
 
 export interface NewRun extends RunKey {
@@ -46,6 +48,8 @@ export interface NewRun extends RunKey {
   readonly chunkerId: string;
   readonly roots: Buffer;
   readonly excludes: readonly string[];
+  readonly startedBy?: RunTrigger;
+  readonly dueAt?: number | null;
 }
 
 /** What a commit names and stores, beside what it compares. */
@@ -64,7 +68,8 @@ const SELECT_RUN = `
   select r.task_no as "taskNo", r.number, r.id as "runId", t.id as "taskId", r.state, r.outcome,
     r.token_hash as "tokenHash", r.next_seq as "nextSequence", r.chain_digest as "chainDigest",
     r.change_count as "changeCount", r.parent_run as "parentRun", p.id as "parentRunId",
-    r.lease_until as "leaseUntil", r.started_at as "startedAt", r.stamp as "stampMs", r.platform, r.roots, r.error
+    r.lease_until as "leaseUntil", r.started_at as "startedAt", r.stamp as "stampMs", r.platform, r.roots, r.error,
+    r.cancel_requested_at as "cancelRequestedAt"
   from runs r join tasks t on t.no = r.task_no
   left join runs p on p.task_no = r.task_no and p.number = r.parent_run`;
 
@@ -101,8 +106,8 @@ export class RunsRepository {
   async insert(tx: Sql, run: NewRun): Promise<void> {
     await tx.run(
       `insert into runs (task_no, number, id, state, token_hash, next_seq, chain_digest, change_count, parent_run,
-         lease_until, started_at, platform, chunker, roots, excludes)
-       values (?, ?, ?, 'running', ?, 1, ?, 0, ?, ?, ?, ?, ?, ?, ?)`,
+         lease_until, started_at, platform, chunker, roots, excludes, started_by, due_at)
+       values (?, ?, ?, 'running', ?, 1, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       [
         run.taskNo,
         run.number,
@@ -116,8 +121,38 @@ export class RunsRepository {
         run.chunkerId,
         run.roots,
         JSON.stringify(run.excludes),
+        run.startedBy ?? null,
+        run.dueAt ?? null,
       ],
     );
+  }
+
+  /** queued -> running: the run that waited is this one now. Its number is the newest of all that started. */
+  async claim(tx: Sql, run: NewRun): Promise<void> {
+    await tx.run(
+      `update runs set state = 'running', token_hash = ?, chain_digest = ?, parent_run = ?, lease_until = ?,
+         started_at = ?, platform = ?, chunker = ?, roots = ?, excludes = ?, due_at = ?
+       where task_no = ? and number = ? and state = 'queued'`,
+      [
+        run.tokenHash,
+        run.chainDigest,
+        run.parentRun,
+        run.leaseUntil,
+        run.startedAt,
+        run.platform,
+        run.chunkerId,
+        run.roots,
+        JSON.stringify(run.excludes),
+        run.dueAt ?? null,
+        run.taskNo,
+        run.number,
+      ],
+    );
+  }
+
+  /** The run of the task that waits for its agent. */
+  findQueued(sql: Sql, taskNo: number): Promise<{ number: number; runId: string } | undefined> {
+    return sql.get(`select number, id as "runId" from runs where task_no = ? and state = 'queued'`, [taskNo]);
   }
 
   /** The fence of a batch: only the batch whose turn it is passes, once, and holds the run until it commits. */

@@ -1,6 +1,14 @@
 import { Body, Controller, Get, Param, Post, Put, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { API, LIMITS, RECORDS_TYPE, StartRunRequest, type StartRunAnswer, type TaskAnswer } from '#common';
+import {
+  API,
+  LIMITS,
+  OpenTaskRequest,
+  RECORDS_TYPE,
+  StartRunRequest,
+  type StartRunAnswer,
+  type TaskAnswer,
+} from '#common';
 import { ForAgents } from '../auth/access';
 import type { AgentIdentity } from '../auth/agent-identity';
 import { CurrentAgent } from '../auth/request-identity';
@@ -11,20 +19,28 @@ import { UuidPipe } from '../http/uuid.pipe';
 import { RunsService } from './runs.service';
 import { WALK_BYTES } from './snapshots-walk';
 import { SnapshotsService } from './snapshots.service';
+import { TaskDefinitionsService } from './task-definitions.service';
 import { TasksService } from './tasks.service';
 
 @Controller()
 export class TasksApiController {
   constructor(
     private readonly tasks: TasksService,
+    private readonly definitions: TaskDefinitionsService,
     private readonly runs: RunsService,
     private readonly snapshots: SnapshotsService,
   ) {}
 
   @ForAgents()
   @Put('/api/clients/me/tasks/:name')
-  openTask(@CurrentAgent() agent: AgentIdentity, @Param('name') name: string): Promise<TaskAnswer> {
-    return this.tasks.openTask(agent.clientNo, name);
+  @JsonLimit(LIMITS.jsonBytes)
+  async openTask(
+    @CurrentAgent() agent: AgentIdentity,
+    @Param('name') name: string,
+    @Body() { definition }: OpenTaskRequest,
+  ): Promise<TaskAnswer> {
+    const task = await this.tasks.openTask(agent.clientNo, name);
+    return definition === undefined ? task : this.definitions.openOwn(agent, name, definition);
   }
 
   @ForAgents()

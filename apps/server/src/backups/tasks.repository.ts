@@ -46,6 +46,18 @@ export class TasksRepository {
     await tx.get(`select no from tasks where no = ? ${tx.forUpdate()}`, [taskNo]);
   }
 
+  async lastRunNumber(sql: Sql, taskNo: number): Promise<number> {
+    const row = await sql.get<{ number: number }>('select last_run_number as number from tasks where no = ?', [taskNo]);
+    if (row === undefined) throw new Error(`task ${taskNo} has gone`);
+    return row.number;
+  }
+
+  /** Hidden, with its client or by itself: no run may start. */
+  async isHidden(sql: Sql, taskNo: number): Promise<boolean> {
+    const row = await sql.get('select no from tasks where no = ? and deleted_at is not null', [taskNo]);
+    return row !== undefined;
+  }
+
   async setLastRunNumber(tx: Sql, taskNo: number, number: number): Promise<void> {
     await tx.run('update tasks set last_run_number = ? where no = ?', [number, taskNo]);
   }

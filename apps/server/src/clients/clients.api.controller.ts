@@ -1,16 +1,32 @@
-import { Body, Controller, Get, Post } from '@nestjs/common';
-import { API, RegisterClientRequest, type ClientAnswer, type RegisterClientAnswer } from '#common';
-import { ForAgents, ForPeople } from '../auth/access';
+import { Body, Controller, Get, HttpCode, Post, Req } from '@nestjs/common';
+import type { Request } from 'express';
+import {
+  API,
+  ChangeSecretRequest,
+  CreateEnrolmentCodeRequest,
+  EnrolRequest,
+  RegisterClientRequest,
+  type ClientAnswer,
+  type EnrolmentCodeAnswer,
+  type RegisterClientAnswer,
+} from '#common';
+import { AgentProtocol, ForAgents, ForPeople, Public } from '../auth/access';
 import type { AgentIdentity } from '../auth/agent-identity';
 import { CurrentAgent, CurrentPerson } from '../auth/request-identity';
 import type { PersonIdentity } from '../users/person-identity';
+import { ClientCareService } from './client-care.service';
 import { ClientsService } from './clients.service';
+import { EnrolmentCodesService } from './enrolment-codes.service';
 
 @Controller()
 export class ClientsApiController {
-  constructor(private readonly clients: ClientsService) {}
+  constructor(
+    private readonly clients: ClientsService,
+    private readonly codes: EnrolmentCodesService,
+    private readonly care: ClientCareService,
+  ) {}
 
-  @ForPeople('admin', 'user')
+  @ForPeople('enrol-clients')
   @Post(API.registerClient)
   register(
     @CurrentPerson() person: PersonIdentity,
@@ -19,9 +35,32 @@ export class ClientsApiController {
     return this.clients.register(person, request);
   }
 
+  @ForPeople('enrol-clients')
+  @Post(API.enrolmentCodes)
+  createCode(
+    @CurrentPerson() person: PersonIdentity,
+    @Body() request: CreateEnrolmentCodeRequest,
+  ): Promise<EnrolmentCodeAnswer> {
+    return this.codes.create(person, request);
+  }
+
+  @Public()
+  @AgentProtocol()
+  @Post(API.enrolClient)
+  enrol(@Body() enrolment: EnrolRequest, @Req() request: Request): Promise<RegisterClientAnswer> {
+    return this.codes.enrol(enrolment, request.ip ?? null);
+  }
+
   @ForAgents()
   @Get(API.me)
   me(@CurrentAgent() agent: AgentIdentity): Promise<ClientAnswer> {
     return this.clients.describe(agent.clientId);
+  }
+
+  @ForAgents()
+  @Post(API.mySecret)
+  @HttpCode(204)
+  changeSecret(@CurrentAgent() agent: AgentIdentity, @Body() { secret }: ChangeSecretRequest): Promise<void> {
+    return this.care.changeOwnSecret(agent, secret);
   }
 }

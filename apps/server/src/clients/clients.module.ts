@@ -1,13 +1,30 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module';
 import { UsersModule } from '../users/users.module';
+import { ClientCareService } from './client-care.service';
+import { ClientEnrolment } from './client-enrolment';
+import { ClientPing } from './client-ping.service';
+import { ClientSignals } from './client-signals';
 import { ClientsApiController } from './clients.api.controller';
 import { ClientsRepository } from './clients.repository';
 import { ClientsService } from './clients.service';
+import { EnrolmentCodesRepository } from './enrolment-codes.repository';
+import { EnrolmentCodesService, EnrolmentRepositories } from './enrolment-codes.service';
 
 @Module({
-  imports: [UsersModule],
+  imports: [AuditModule, UsersModule],
   controllers: [ClientsApiController],
-  providers: [ClientsRepository, ClientsService],
-  exports: [ClientsService],
+  providers: [
+    ClientCareService,
+    ClientEnrolment,
+    ClientPing,
+    ClientSignals,
+    ClientsRepository,
+    ClientsService,
+    EnrolmentCodesRepository,
+    EnrolmentCodesService,
+    EnrolmentRepositories,
+  ],
+  exports: [ClientCareService, ClientPing, ClientSignals, ClientsService],
 })
 export class ClientsModule {}

@@ -18,27 +18,61 @@ export interface NewClient extends Machine {
 }
 
 /** A client with its owner, as every agent call needs it. */
-export type OwnedClient = Pick<ClientRow, 'no' | 'id' | 'owner_no' | 'domain_no' | 'name' | 'secret_hash' | 'state'> & {
+export type OwnedClient = Pick<
+  ClientRow,
+  'no' | 'id' | 'owner_no' | 'domain_no' | 'name' | 'secret_hash' | 'state' | 'deleted_at'
+> & {
   owner_name: string;
+  /** A deleted owner counts as disabled. */
   owner_state: 'active' | 'disabled';
 };
+
+/** A whole row, with its owner's name. */
+export type ClientWithOwner = ClientRow & { owner_name: string };
+
+export interface Ping {
+  readonly hostName: string;
+  readonly platform: string;
+  readonly osVersion: string | null;
+  readonly agentVersion: string;
+  /** JSON of ToldByAgent. */
+  readonly told: string;
+  readonly clockAheadMs: number;
+  readonly configSeen: number;
+}
+
+const WITH_OWNER = `select c.*, u.username as owner_name from clients c join users u on u.no = c.owner_no
+  and u.deleted_at is null`;
 
 @Injectable()
 export class ClientsRepository {
   findOwned(sql: Sql, id: string): Promise<OwnedClient | undefined> {
     return sql.get<OwnedClient>(
-      `select c.no, c.id, c.owner_no, c.domain_no, c.name, c.secret_hash, c.state,
-              u.username as owner_name, u.state as owner_state
+      `select c.no, c.id, c.owner_no, c.domain_no, c.name, c.secret_hash, c.state, c.deleted_at,
+              u.username as owner_name, case when u.deleted_at is null then u.state else 'disabled' end as owner_state
        from clients c join users u on u.no = c.owner_no where c.id = ?`,
       [id],
     );
   }
 
-  lockByName(tx: Sql, ownerNo: number, name: string): Promise<Pick<ClientRow, 'no' | 'id' | 'state'> | undefined> {
-    return tx.get(`select no, id, state from clients where owner_no = ? and name = ? ${tx.forUpdate()}`, [
-      ownerNo,
-      name,
-    ]);
+  /** Also a deleted one; never one whose owner is deleted. `ownerNo`: only of this owner. */
+  find(sql: Sql, id: string, ownerNo: number | null): Promise<ClientWithOwner | undefined> {
+    const bound = ownerNo === null ? '' : ' and c.owner_no = ?';
+    return sql.get(`${WITH_OWNER} where c.id = ?${bound}`, ownerNo === null ? [id] : [id, ownerNo]);
+  }
+
+  /** By name; `ownerNo`: only of this owner. */
+  list(sql: Sql, ownerNo: number | null): Promise<ClientWithOwner[]> {
+    const bound = ownerNo === null ? '' : ' where c.owner_no = ?';
+    return sql.all(`${WITH_OWNER}${bound} order by lower(c.name), c.no`, ownerNo === null ? [] : [ownerNo]);
+  }
+
+  lockByName(tx: Sql, ownerNo: number, name: string): Promise<ClientRow | undefined> {
+    return tx.get(`select * from clients where owner_no = ? and name = ? ${tx.forUpdate()}`, [ownerNo, name]);
+  }
+
+  lock(tx: Sql, no: number): Promise<ClientRow | undefined> {
+    return tx.get(`select * from clients where no = ? ${tx.forUpdate()}`, [no]);
   }
 
   /** False when the owner has a client of this name. */
@@ -61,7 +95,64 @@ export class ClientsRepository {
     );
   }
 
+  async setSecret(tx: Sql, no: number, secretHash: Buffer): Promise<void> {
+    await tx.run('update clients set secret_hash = ? where no = ?', [secretHash, no]);
+  }
+
+  async setState(tx: Sql, no: number, state: 'active' | 'revoked'): Promise<void> {
+    await tx.run('update clients set state = ? where no = ?', [state, no]);
+  }
+
+  async change(tx: Sql, no: number, { name, labels }: { name: string; labels: string | null }): Promise<void> {
+    await tx.run('update clients set name = ?, labels = ? where no = ?', [name, labels, no]);
+  }
+
+  async setPreCommands(tx: Sql, no: number, preCommands: string | null): Promise<void> {
+    await tx.run('update clients set pre_commands = ? where no = ?', [preCommands, no]);
+  }
+
+  async hide(tx: Sql, no: number, { deletedAt, purgeAfter }: { deletedAt: number; purgeAfter: number }): Promise<void> {
+    await tx.run('update clients set deleted_at = ?, purge_after = ? where no = ?', [deletedAt, purgeAfter, no]);
+  }
+
+  async unhide(tx: Sql, no: number): Promise<void> {
+    await tx.run('update clients set deleted_at = null, purge_after = null where no = ?', [no]);
+  }
+
   async markSeen(tx: Sql, no: number): Promise<void> {
     await tx.run('update clients set last_seen_at = ? where no = ?', [await tx.now(), no]);
+  }
+
+  /** What the agent is to compare its own with. */
+  async ping(tx: Sql, no: number, ping: Ping): Promise<{ configVersion: number; commandSequence: number } | undefined> {
+    const now = await tx.now();
+    return tx.get(
+      `update clients set last_ping_at = ?, last_seen_at = ?, host_name = ?, platform = ?, os_version = ?,
+         agent_version = ?, told = ?, clock_ahead_ms = ?, config_seen = ?
+       where no = ? returning config_version as "configVersion", command_seq as "commandSequence"`,
+      [
+        now,
+        now,
+        ping.hostName,
+        ping.platform,
+        ping.osVersion,
+        ping.agentVersion,
+        ping.told,
+        ping.clockAheadMs,
+        ping.configSeen,
+        no,
+      ],
+    );
+  }
+
+  /** Raises what waiting polls look at, and the config's version when that changed too; returns the new sequence. */
+  async raiseSequence(tx: Sql, no: number, raise: { config: 0 | 1 }): Promise<number> {
+    const row = await tx.get<{ sequence: number }>(
+      `update clients set command_seq = command_seq + 1, config_version = config_version + ?
+       where no = ? returning command_seq as sequence`,
+      [raise.config, no],
+    );
+    if (row === undefined) throw new Error(`client ${no} has gone`);
+    return row.sequence;
   }
 }

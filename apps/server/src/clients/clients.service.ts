@@ -1,15 +1,18 @@
-import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { ClientAnswer, RegisterClientAnswer, RegisterClientRequest } from '#common';
-import { ServerSettings } from '../config/server-settings';
+import { actorOf } from '../audit/actor';
+import type { Caller } from '../auth/request-identity';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
-import { DomainsService } from '../users/domains.service';
-import type { PersonIdentity } from '../users/person-identity';
+import { UuidPipe } from '../http/uuid.pipe';
+import { ownerBoundOf, type PersonIdentity } from '../users/person-identity';
 import { UsersService, type User } from '../users/users.service';
-import { clientSecretHash, isSecretOf, newClientSecret } from './client-secret';
-import { ClientsRepository, type OwnedClient } from './clients.repository';
+import { ClientEnrolment } from './client-enrolment';
+import { isSecretOf, newClientSecret } from './client-secret';
+import { ClientsRepository, type ClientWithOwner, type OwnedClient } from './clients.repository';
+
+export type { ClientWithOwner };
 
 @Injectable()
 export class ClientsService {
@@ -17,8 +20,7 @@ export class ClientsService {
     private readonly database: Database,
     private readonly clients: ClientsRepository,
     private readonly users: UsersService,
-    private readonly domains: DomainsService,
-    private readonly settings: ServerSettings,
+    private readonly enrolment: ClientEnrolment,
   ) {}
 
   /**
@@ -26,10 +28,12 @@ export class ClientsService {
    * secret and the tokens it was traded for end at once. Throws `forbidden` for another's name without being an admin.
    */
   async register(person: PersonIdentity, request: RegisterClientRequest): Promise<RegisterClientAnswer> {
-    const secret = newClientSecret();
+    const secret = request.secret ?? newClientSecret();
     const clientId = await this.database.write('clients.register', async (tx) => {
       const owner = await this.ownerFor(tx, person, request.username);
-      return this.attach(tx, owner, { request, secretHash: clientSecretHash(secret) });
+      const { name } = request;
+      const enrolment = { actor: actorOf(person), owner, name, machine: machineOf(request), secret };
+      return (await this.enrolment.attach(tx, { ...enrolment, reattach: 'allowed' })).id;
     });
     return { clientId, secret };
   }
@@ -58,7 +62,34 @@ export class ClientsService {
     return { id: client.id, name: client.name, owner: client.owner_name };
   }
 
-  private async ownerFor(tx: Sql, person: PersonIdentity, username: string | undefined): Promise<User> {
+  /**
+   * The client that a call is about, by right: an agent's own (`me`, or its id), a person's own, an admin's or viewer's
+   * any. Whatever else is `not-found`: the answer does not tell whether it exists. A deleted one is found too.
+   */
+  async get(caller: Caller, id: string): Promise<ClientWithOwner> {
+    const isMe = caller.kind === 'agent' && id === 'me';
+    const wanted = isMe ? caller.agent.clientId : new UuidPipe().transform(id);
+    if (caller.kind === 'agent' && wanted !== caller.agent.clientId) throw noClient();
+    const bound = caller.kind === 'agent' ? null : ownerBoundOf(caller.person);
+    const client = await this.database.read((sql) => this.clients.find(sql, wanted, bound));
+    if (client === undefined) throw noClient();
+    return client;
+  }
+
+  /** {@link get}, of a client that is not deleted. */
+  async getPresent(caller: Caller, id: string): Promise<ClientWithOwner> {
+    const client = await this.get(caller, id);
+    if (client.deleted_at !== null) throw new DomainError('conflict', 'This client is deleted; bring it back first.');
+    return client;
+  }
+
+  /** All that a person may know of. */
+  list(person: PersonIdentity): Promise<ClientWithOwner[]> {
+    return this.database.read((sql) => this.clients.list(sql, ownerBoundOf(person)));
+  }
+
+  /** Owner of what a person enrols: himself, or for an admin whom he names. */
+  async ownerFor(tx: Sql, person: PersonIdentity, username: string | undefined): Promise<User> {
     if (username === undefined) return this.users.getByUsername(tx, person.username);
     if (person.role === 'admin') return this.users.getByUsername(tx, username);
     // Decided by a look at the caller alone: whether another user exists is none of his business.
@@ -67,38 +98,24 @@ export class ClientsService {
     }
     throw new DomainError('forbidden', 'Only an admin enrols a client for somebody else.');
   }
+}
 
-  private async attach(
-    tx: Sql,
-    owner: User,
-    { request, secretHash }: { request: RegisterClientRequest; secretHash: Buffer },
-  ): Promise<string> {
-    const name = request.name.normalize('NFC');
-    const machine = {
-      hostName: request.hostName ?? null,
-      platform: request.platform ?? null,
-      agentVersion: request.agentVersion ?? null,
-    };
-    let existing = await this.clients.lockByName(tx, owner.no, name);
-    if (existing === undefined) {
-      const id = randomUUID();
-      const domainNo = this.settings.dedupScope === 'client' ? await this.domains.open(tx) : owner.domain_no;
-      const client = { id, ownerNo: owner.no, domainNo, name, secretHash, ...machine };
-      if (await this.clients.insert(tx, client)) return id;
-      // Another request was faster; its row is committed, or the insert would still wait.
-      existing = await this.clients.lockByName(tx, owner.no, name);
-    }
-    if (existing === undefined) throw new DomainError('unavailable', 'The client was removed just now; try again.');
-    if (existing.state === 'revoked') {
-      throw new DomainError('client-revoked', 'A client of this name was revoked; enrol under another name.');
-    }
-    await this.clients.reattach(tx, existing.no, { secretHash, ...machine });
-    return existing.id;
-  }
+export function machineOf(request: { hostName?: string; platform?: string; agentVersion?: string }): {
+  hostName: string | null;
+  platform: string | null;
+  agentVersion: string | null;
+} {
+  const { hostName, platform, agentVersion } = request;
+  return { hostName: hostName ?? null, platform: platform ?? null, agentVersion: agentVersion ?? null };
+}
+
+function noClient(): DomainError {
+  return new DomainError('not-found', 'There is no client of this id.');
 }
 
 function assertActive(client: OwnedClient): void {
-  if (client.state === 'revoked') throw new DomainError('client-revoked', 'This client was revoked by an admin.');
+  if (client.state === 'revoked') throw new DomainError('client-revoked', 'This client was revoked.');
+  if (client.deleted_at !== null) throw new DomainError('client-revoked', 'This client was deleted on the server.');
   if (client.owner_state !== 'active') {
     throw new DomainError('forbidden', 'The account that this client belongs to is disabled.');
   }

@@ -85,6 +85,7 @@ describe('loadServerSettings', () => {
       DATABASE_URL: 'mysql://me:hunter22@h/db',
       ADMIN_PASSWORD: 'shorty',
       SECRET_KEY: 'tooshort-s3cr3t',
+      SECRET_KEY_PREVIOUS: 'short-s3cr3t',
       DEDUP_SCOPE: 'world',
       RUN_LEASE_SECONDS: '0',
       ACCESS_TOKEN_EXPIRE_MINUTES: '-1',
@@ -103,6 +104,39 @@ describe('loadServerSettings', () => {
     expect(message).not.toContain('hunter22');
     expect(message).not.toContain('shorty');
     expect(message).not.toContain('s3cr3t');
+  });
+
+  it('takes USERNAME and PASSWORD for the admin when both are set, and ADMIN_* are not', () => {
+    const bare = { USERNAME: 'desktop', PASSWORD: 'of the agent' };
+    expect(loadServerSettings(bare)).toMatchObject({ adminUsername: 'desktop', adminPassword: 'of the agent' });
+    expect(loadServerSettings({ USERNAME: 'desktop' })).toMatchObject({ adminUsername: null, adminPassword: null });
+    expect(loadServerSettings({ PASSWORD: 'of the agent' })).toMatchObject({
+      adminUsername: null,
+      adminPassword: null,
+    });
+    expect(loadServerSettings({ ...bare, ADMIN_USERNAME: 'chief' })).toMatchObject({
+      adminUsername: 'chief',
+      adminPassword: null,
+    });
+    expect(() => loadServerSettings({ ...bare, PASSWORD: 'short' })).toThrow(/PASSWORD: must have 8/);
+  });
+
+  it.each([
+    ['2', 2],
+    ['10.0.0.5, 10.1.0.0/16,fd00::/8', ['10.0.0.5', '10.1.0.0/16', 'fd00::/8']],
+  ])('trusts the proxies %s', (text, trusted) => {
+    expect(loadServerSettings({ TRUST_PROXY: text }).trustProxy).toEqual(trusted);
+  });
+
+  it.each(['true', '10.0.0.0/33', 'proxy.example', '10.0.0.1/8/8', '*'])('refuses to trust %s', (text) => {
+    expect(() => loadServerSettings({ TRUST_PROXY: text })).toThrow(/TRUST_PROXY/);
+  });
+
+  it('takes an address for people without its last slash', () => {
+    expect(loadServerSettings({ PUBLIC_URL: 'https://b.example/x/' }).publicUrl).toBe('https://b.example/x');
+    for (const url of ['b.example', 'ftp://b.example', 'https://u:p@b.example', 'https://b.example/?a']) {
+      expect(() => loadServerSettings({ PUBLIC_URL: url })).toThrow(/PUBLIC_URL/);
+    }
   });
 
   it.each(['70000', '-1', '1.5', ' 80', '0x50'])('refuses the port %s', (port) => {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +32,20 @@ export class ServerSettings {
   runLeaseMs = 300_000;
   /** Lifetime of the tokens that people sign in for. */
   accessTokenMinutes = 60;
+  /** What was SECRET_KEY before: tokens signed with it are believed until they end. */
+  secretKeyPrevious: string | null = null;
+  /** Changes of commands, and new API tokens, need a password given within so many minutes. */
+  freshSignInMinutes = 10;
+  /** Deleted users, clients and tasks can be brought back for so many days. */
+  protectDays = 0;
+  /** Log lines of agents are kept for so many days. */
+  logRetentionDays = 30;
+  /** A task is late when so long has passed since it was due without a run that succeeded. */
+  lateGraceMs = 3_600_000;
+  /** Address of the server as people reach it, without a slash at the end; for links that leave the server. */
+  publicUrl: string | null = null;
+  /** Proxies whose X-Forwarded-For counts: how many, or their addresses and networks. */
+  trustProxy: number | readonly string[] | null = null;
   /** Tests only: kill point at which this process dies. */
   killAt: string | undefined;
 }
@@ -75,6 +90,31 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   readInteger('ACCESS_TOKEN_EXPIRE_MINUTES', [1, 525_600], (minutes) => {
     settings.accessTokenMinutes = minutes;
   });
+  readInteger('FRESH_SIGN_IN_MINUTES', [1, 1_440], (minutes) => {
+    settings.freshSignInMinutes = minutes;
+  });
+  readInteger('PROTECT_DAYS', [0, 36_500], (days) => {
+    settings.protectDays = days;
+  });
+  readInteger('LOG_RETENTION_DAYS', [1, 36_500], (days) => {
+    settings.logRetentionDays = days;
+  });
+  readInteger('LATE_GRACE_SECONDS', [0, 31_536_000], (seconds) => {
+    settings.lateGraceMs = seconds * 1_000;
+  });
+  read('PUBLIC_URL', (text) => {
+    if (!isWebUrl(text))
+      return 'must be an address such as https://backup.example.org, without user, query or fragment';
+    settings.publicUrl = text.replace(/\/+$/, '');
+    return null;
+  });
+  read('TRUST_PROXY', (text) => {
+    const trusted = parseTrustProxy(text);
+    if (trusted === null)
+      return 'must be the number of proxies before the server, or their addresses (10.0.0.5,10.1.0.0/16)';
+    settings.trustProxy = trusted;
+    return null;
+  });
   read('DATABASE_URL', (text) => {
     if (!isPostgresUrl(text)) return 'must be a PostgreSQL address such as postgresql://user:password@host:5432/name';
     settings.databaseUrl = text;
@@ -96,22 +136,26 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
     return null;
   });
   settings.s3 = readS3Settings(value, (problem) => problems.push(problem));
-  read('ADMIN_USERNAME', (text) => {
-    if (!/^[^\p{Cc}]{1,128}$/u.test(text)) return 'must have 1 to 128 characters and no control characters';
-    settings.adminUsername = text;
-    return null;
-  });
-  read('ADMIN_PASSWORD', (text) => {
-    if (text.length < 8 || text.length > 1_024) return 'must have 8 to 1024 characters';
-    settings.adminPassword = text;
-    return null;
-  });
-  read('SECRET_KEY', (text) => {
-    if (text.length < MIN_SECRET_KEY_CHARACTERS) {
-      return `must have at least ${MIN_SECRET_KEY_CHARACTERS} characters (openssl rand -hex 32), or be left out: one is generated then`;
+  read('ADMIN_USERNAME', (text) => adminName(settings, text));
+  read('ADMIN_PASSWORD', (text) => adminPassword(settings, text));
+  // The names that the agent has too count when ADMIN_* are not set, and both are.
+  if (value('ADMIN_USERNAME') === null && value('ADMIN_PASSWORD') === null) {
+    const [username, password] = [value('USERNAME'), value('PASSWORD')];
+    if (username !== null && password !== null) {
+      read('USERNAME', (text) => adminName(settings, text));
+      read('PASSWORD', (text) => adminPassword(settings, text));
     }
-    if (isWellKnownSecret(text)) return 'is a well-known or guessable value; use openssl rand -hex 32, or leave it out';
+  }
+  read('SECRET_KEY', (text) => {
+    const reason = secretKeyProblem(text);
+    if (reason !== null) return reason;
     settings.secretKey = text;
+    return null;
+  });
+  read('SECRET_KEY_PREVIOUS', (text) => {
+    const reason = secretKeyProblem(text);
+    if (reason !== null) return reason;
+    settings.secretKeyPrevious = text;
     return null;
   });
   read('DEDUP_SCOPE', (text) => {
@@ -127,6 +171,46 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
 
   if (problems.length > 0) throw new SettingsError(problems);
   return settings;
+}
+
+function adminName(settings: ServerSettings, text: string): string | null {
+  if (!/^[^\p{Cc}]{1,128}$/u.test(text)) return 'must have 1 to 128 characters and no control characters';
+  settings.adminUsername = text;
+  return null;
+}
+
+function adminPassword(settings: ServerSettings, text: string): string | null {
+  if (text.length < 8 || text.length > 1_024) return 'must have 8 to 1024 characters';
+  settings.adminPassword = text;
+  return null;
+}
+
+function secretKeyProblem(text: string): string | null {
+  if (text.length < MIN_SECRET_KEY_CHARACTERS) {
+    return `must have at least ${MIN_SECRET_KEY_CHARACTERS} characters (openssl rand -hex 32), or be left out: one is generated then`;
+  }
+  return isWellKnownSecret(text)
+    ? 'is a well-known or guessable value; use openssl rand -hex 32, or leave it out'
+    : null;
+}
+
+function isWebUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password, search, hash } = new URL(text);
+  return /^https?:$/.test(protocol) && username + password + search + hash === '';
+}
+
+function parseTrustProxy(text: string): number | string[] | null {
+  if (/^\d{1,2}$/.test(text)) return Number(text);
+  const networks = text.split(',').map((part) => part.trim());
+  return networks.every(isNetwork) ? networks : null;
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
 }
 
 function isPostgresUrl(text: string): boolean {

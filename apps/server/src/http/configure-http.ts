@@ -1,6 +1,7 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { urlencoded, type NextFunction, type Request, type Response } from 'express';
 import { API } from '#common';
+import { ServerSettings } from '../config/server-settings';
 import { Connections } from './connections';
 import { JsonBodies } from './json-bodies';
 import { ProblemFilter } from './problem.filter';
@@ -14,6 +15,9 @@ const FORM_LIMIT = '16kb';
 export function configureHttp(app: NestExpressApplication): Connections {
   app.disable('x-powered-by');
   app.disable('etag');
+  const { trustProxy } = app.get(ServerSettings, { strict: false });
+  // Off by default: anybody may send X-Forwarded-For.
+  app.set('trust proxy', trustProxy ?? false);
   const connections = new Connections(app.getHttpServer());
   connections.watch();
   app.use(requestIds, securityHeaders, boundUnreadBodies);

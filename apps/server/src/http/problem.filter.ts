@@ -21,7 +21,7 @@ export class ProblemFilter implements ExceptionFilter {
       response.destroy();
       return;
     }
-    const seconds = retryAfterSeconds(problem.code);
+    const seconds = retryAfterSeconds(problem);
     if (seconds !== null) response.setHeader('retry-after', seconds);
     if (problem.status === 401) response.setHeader('www-authenticate', 'Bearer');
     response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));

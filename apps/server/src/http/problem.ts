@@ -25,7 +25,9 @@ export function problemOf(error: unknown, requestId: string): Problem {
 }
 
 /** Seconds after which a refused request may come again, or null when that would change nothing. */
-export function retryAfterSeconds(code: ProblemCode): number | null {
+export function retryAfterSeconds({ code, details }: Problem): number | null {
+  const told = details?.['retryAfterSeconds'];
+  if (typeof told === 'number') return told;
   if (code === 'undo-in-progress') return UNDO_RETRY_AFTER_SECONDS;
   return PROBLEMS[code] === 'unavailable' ? RETRY_AFTER_SECONDS : null;
 }

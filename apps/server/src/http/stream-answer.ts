@@ -13,7 +13,8 @@ const logger = new Logger('Http');
 export async function streamAnswer(response: Response, type: string, source: AsyncIterable<Uint8Array>): Promise<void> {
   const iterator = source[Symbol.asyncIterator]();
   const first = await iterator.next();
-  response.status(200).type(type);
+  // A part of something is answered as 206.
+  response.status(response.statusCode === 206 ? 206 : 200).type(type);
   try {
     await pipeline(() => from(first, iterator), response);
   } catch (error) {

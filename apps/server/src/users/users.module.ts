@@ -1,4 +1,6 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module';
+import { AccountsService } from './accounts.service';
 import { DomainsService } from './domains.service';
 import { FirstAdmin } from './first-admin';
 import { Passwords } from './passwords';
@@ -7,8 +9,9 @@ import { UsersRepository } from './users.repository';
 import { UsersService } from './users.service';
 
 @Module({
+  imports: [AuditModule],
   controllers: [UsersApiController],
-  providers: [DomainsService, FirstAdmin, Passwords, UsersRepository, UsersService],
-  exports: [DomainsService, UsersService],
+  providers: [AccountsService, DomainsService, FirstAdmin, Passwords, UsersRepository, UsersService],
+  exports: [AccountsService, DomainsService, UsersService],
 })
 export class UsersModule {}

@@ -9,30 +9,111 @@ export interface NewUser {
   passwordHash: string;
   role: Role;
   domainNo: number;
+  retentionDays: number | null;
+  retentionVersions: number | null;
 }
+
+export type UserChange = Pick<UserRow, 'username' | 'role' | 'state' | 'retention_days' | 'retention_versions'>;
 
 @Injectable()
 export class UsersRepository {
   /** False when the name is taken (in whatever case). */
   async insert(tx: Sql, user: NewUser): Promise<boolean> {
-    const { id, username, passwordHash, role, domainNo } = user;
+    const { id, username, passwordHash, role, domainNo, retentionDays, retentionVersions } = user;
     const { changes } = await tx.run(
-      `insert into users (id, username, password_hash, role, domain_no, state, created_at)
-       values (?, ?, ?, ?, ?, 'active', ?) on conflict do nothing`,
-      [id, username, passwordHash, role, domainNo, await tx.now()],
+      `insert into users (id, username, password_hash, role, domain_no, state, created_at, retention_days,
+         retention_versions, retention_kind)
+       values (?, ?, ?, ?, ?, 'active', ?, ?, ?, ?) on conflict do nothing`,
+      [
+        id,
+        username,
+        passwordHash,
+        role,
+        domainNo,
+        await tx.now(),
+        retentionDays,
+        retentionVersions,
+        kindOf(retentionDays, retentionVersions),
+      ],
     );
     return changes === 1;
   }
 
+  /** Also one who is deleted. */
   findByUsername(sql: Sql, username: string): Promise<UserRow | undefined> {
     return sql.get<UserRow>('select * from users where lower(username) = lower(?)', [username]);
   }
 
+  /** Also one who is deleted. */
   findById(sql: Sql, id: string): Promise<UserRow | undefined> {
     return sql.get<UserRow>('select * from users where id = ?', [id]);
+  }
+
+  lockById(tx: Sql, id: string): Promise<UserRow | undefined> {
+    return tx.get<UserRow>(`select * from users where id = ? ${tx.forUpdate()}`, [id]);
+  }
+
+  list(sql: Sql): Promise<UserRow[]> {
+    return sql.all<UserRow>('select * from users order by lower(username)');
   }
 
   async isEmpty(sql: Sql): Promise<boolean> {
     return (await sql.get('select no from users limit 1')) === undefined;
   }
+
+  /** Holds the rows of all admins who can act, so that two of them do not take each other's role away. */
+  async lockActiveAdmins(tx: Sql): Promise<number[]> {
+    const rows = await tx.all<{ no: number }>(
+      `select no from users where role = 'admin' and state = 'active' and deleted_at is null order by no ${tx.forUpdate()}`,
+    );
+    return rows.map(({ no }) => no);
+  }
+
+  async change(tx: Sql, no: number, user: UserChange): Promise<void> {
+    await tx.run(
+      `update users set username = ?, role = ?, state = ?, retention_days = ?, retention_versions = ?,
+         retention_kind = coalesce(retention_kind, ?) where no = ?`,
+      [
+        user.username,
+        user.role,
+        user.state,
+        user.retention_days,
+        user.retention_versions,
+        kindOf(user.retention_days, user.retention_versions),
+        no,
+      ],
+    );
+  }
+
+  async setPassword(tx: Sql, no: number, passwordHash: string): Promise<void> {
+    await tx.run('update users set password_hash = ?, session_epoch = session_epoch + 1 where no = ?', [
+      passwordHash,
+      no,
+    ]);
+  }
+
+  async activate(tx: Sql, no: number): Promise<void> {
+    await tx.run("update users set state = 'active' where no = ?", [no]);
+  }
+
+  async endSessions(tx: Sql, no: number): Promise<void> {
+    await tx.run('update users set session_epoch = session_epoch + 1 where no = ?', [no]);
+  }
+
+  async hide(tx: Sql, no: number, { deletedAt, purgeAfter }: { deletedAt: number; purgeAfter: number }): Promise<void> {
+    await tx.run('update users set deleted_at = ?, purge_after = ?, session_epoch = session_epoch + 1 where no = ?', [
+      deletedAt,
+      purgeAfter,
+      no,
+    ]);
+  }
+
+  async unhide(tx: Sql, no: number): Promise<void> {
+    await tx.run('update users set deleted_at = null, purge_after = null where no = ?', [no]);
+  }
+}
+
+/** A limit makes a policy of versions; without one there is none. */
+function kindOf(days: number | null, versions: number | null): 'versions' | null {
+  return days === null && versions === null ? null : 'versions';
 }

@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { AuditApiController } from './audit.api.controller';
+import { AuditRepository } from './audit.repository';
+import { AuditService } from './audit.service';
+
+@Module({ controllers: [AuditApiController], providers: [AuditRepository, AuditService], exports: [AuditService] })
+export class AuditModule {}

@@ -1,0 +1,75 @@
+import { Injectable } from '@nestjs/common';
+import type { AuditAnswer, AuditQuery } from '#common';
+import { Database } from '../database/database';
+import type { Sql } from '../database/sql';
+import type { Actor } from './actor';
+import { AuditRepository } from './audit.repository';
+
+export interface AuditedChange {
+  /** `users.create`, `tasks.change`... */
+  readonly action: string;
+  readonly target?: {
+    readonly kind: 'user' | 'client' | 'task' | 'run' | 'token' | 'code';
+    readonly id: string;
+    readonly name: string | null;
+  };
+  /** No secret, no content. */
+  readonly details?: Record<string, unknown>;
+}
+
+const PAGE_EVENTS = 200;
+/** Of the details' JSON; longer ones are cut to say so. */
+const MAX_DETAIL_CHARACTERS = 64 * 1024;
+
+/** Who did what. An event is written in the transaction of its change: neither is there without the other. */
+@Injectable()
+export class AuditService {
+  constructor(
+    private readonly database: Database,
+    private readonly events: AuditRepository,
+  ) {}
+
+  async record(tx: Sql, actor: Actor, { action, target, details }: AuditedChange): Promise<void> {
+    await this.events.insert(tx, {
+      actor_kind: actor.kind,
+      actor_id: actor.id,
+      actor_name: actor.name,
+      address: actor.address,
+      action,
+      target_kind: target?.kind ?? null,
+      target_id: target?.id ?? null,
+      target_name: target?.name ?? null,
+      details: details === undefined ? null : textOf(details),
+    });
+  }
+
+  /** An event that changes nothing else: a failed sign-in, a download. */
+  async recordAlone(actor: Actor, change: AuditedChange): Promise<void> {
+    await this.database.write('audit.append', (tx) => this.record(tx, actor, change));
+  }
+
+  /** Newest first. */
+  async list(query: AuditQuery): Promise<AuditAnswer> {
+    const limit = query.limit ?? PAGE_EVENTS;
+    const filter = { targetId: query.targetId ?? null, action: query.action ?? null, before: query.before ?? null };
+    const rows = await this.database.read((sql) => this.events.list(sql, { ...filter, limit: limit + 1 }));
+    const page = rows.slice(0, limit);
+    return {
+      events: page.map((row) => ({
+        id: row.no,
+        atMs: row.at,
+        actor: { kind: row.actor_kind, id: row.actor_id, name: row.actor_name, address: row.address },
+        action: row.action,
+        target: row.target_kind === null ? null : { kind: row.target_kind, id: row.target_id, name: row.target_name },
+        details: row.details === null ? null : (JSON.parse(row.details) as Record<string, unknown>),
+      })),
+      next: rows.length > limit ? (page.at(-1)?.no ?? null) : null,
+    };
+  }
+}
+
+function textOf(details: Record<string, unknown>): string {
+  const text = JSON.stringify(details);
+  if (text.length <= MAX_DETAIL_CHARACTERS) return text;
+  return JSON.stringify({ isTooLong: true, start: text.slice(0, MAX_DETAIL_CHARACTERS / 2) });
+}

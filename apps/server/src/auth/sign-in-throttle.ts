@@ -1,0 +1,105 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import type { Actor } from '../audit/actor';
+import { AuditService, type AuditedChange } from '../audit/audit.service';
+import type { SignInAttemptsRow } from '../database/entities/fleet.entities';
+import { Database } from '../database/database';
+import type { Sql } from '../database/sql';
+import { DomainError } from '../http/domain-error';
+import { accountName, addressName, delayMs, remainingFailures } from './sign-in-delay';
+import { SignInThrottleRepository } from './sign-in-throttle.repository';
+
+/** Whoever would wait longer is told to come again. */
+const MAX_WAIT_MS = 10_000;
+const KEPT_MS = 86_400_000;
+
+export interface SignInAttempt {
+  readonly username: string;
+  readonly address: string | null;
+}
+
+/**
+ * Holds up who guesses passwords, by account and by address, in the database, so that all servers count together. Attempts
+ * of one address come one after the other; those for one account are each held up a few seconds at most, so that nobody
+ * is locked out by what others try.
+ */
+@Injectable()
+export class SignInThrottle {
+  constructor(
+    private readonly database: Database,
+    private readonly attempts: SignInThrottleRepository,
+    private readonly audit: AuditService,
+  ) {}
+
+  /** Resolves when the attempt may be looked at; `slow-down` when its address must wait longer than a request lasts. */
+  async wait(attempt: SignInAttempt): Promise<void> {
+    const waitMs = await this.reserve(attempt);
+    if (waitMs > 0) await delay(waitMs);
+  }
+
+  /** Counts the failure and writes it down. */
+  async failed(attempt: SignInAttempt, actor: Actor, change: AuditedChange): Promise<void> {
+    await this.database.write('sign-in.attempt', async (tx) => {
+      const now = await tx.now();
+      await this.attempts.forgetBefore(tx, now - KEPT_MS);
+      for (const name of namesOf(attempt)) {
+        const row = await this.attempts.lock(tx, name);
+        await this.attempts.fail(tx, name, { kept: countOf(row, now), now });
+      }
+      await this.audit.record(tx, actor, change);
+    });
+  }
+
+  /** The account's failures are over; those of the address, which may try many accounts, are not. */
+  async succeeded({ username }: SignInAttempt): Promise<void> {
+    const name = accountName(username);
+    const isKnown = await this.database.read(async (sql) => (await this.attempts.find(sql, name)) !== undefined);
+    if (isKnown) await this.database.write('sign-in.attempt', (tx) => this.attempts.forget(tx, name));
+  }
+
+  /** For who was helped back in by the host. */
+  async forgive(tx: Sql, username: string): Promise<void> {
+    await this.attempts.forget(tx, accountName(username));
+  }
+
+  private async reserve(attempt: SignInAttempt): Promise<number> {
+    const { address } = attempt;
+    const { accountMs, isAddressHeldUp } = await this.database.read(async (sql) => {
+      const now = await sql.now();
+      const account = await this.attempts.find(sql, accountName(attempt.username));
+      const place = address === null ? undefined : await this.attempts.find(sql, addressName(address));
+      return {
+        accountMs: delayMs('account', countOf(account, now)),
+        isAddressHeldUp: delayMs('address', countOf(place, now)) > 0,
+      };
+    });
+    // Most sign-ins are nobody's second try: no write for them.
+    if (address === null || !isAddressHeldUp) return accountMs;
+    return Math.max(accountMs, await this.reserveSlot(addressName(address)));
+  }
+
+  private reserveSlot(name: string): Promise<number> {
+    return this.database.write('sign-in.attempt', async (tx) => {
+      const now = await tx.now();
+      const row = await this.attempts.lock(tx, name);
+      const slot = Math.max(now, row?.free_at ?? now);
+      if (slot - now > MAX_WAIT_MS) {
+        const retryAfterSeconds = Math.ceil((slot - now) / 1_000);
+        throw new DomainError('slow-down', `Too many sign-ins went wrong; try again in ${retryAfterSeconds} s.`, {
+          details: { retryAfterSeconds },
+        });
+      }
+      await this.attempts.setFreeAt(tx, name, slot + delayMs('address', countOf(row, now)));
+      return slot - now;
+    });
+  }
+}
+
+/** In one order, so that two attempts never wait for each other. */
+function namesOf({ username, address }: SignInAttempt): string[] {
+  return [accountName(username), ...(address === null ? [] : [addressName(address)])];
+}
+
+function countOf(row: SignInAttemptsRow | undefined, now: number): number {
+  return row === undefined ? 0 : remainingFailures(row.failures, now - row.failed_at);
+}

@@ -1,0 +1,97 @@
+import { ScheduleSpec, type TaskDefinition, type TaskDefinitionFields } from '#common';
+import { InvalidError, isWithin, parsePath, parseSchedule, type Schedule } from '#engine';
+import { DomainError } from '../http/domain-error';
+
+const EMPTY: TaskDefinition = {
+  paths: [],
+  excludes: [],
+  includes: [],
+  skipsCaches: false,
+  markerFile: null,
+  maxFileBytes: null,
+  staysOnFileSystem: false,
+  schedule: null,
+  preCommands: [],
+  postCommands: [],
+  compressionLevel: null,
+  isEnabled: true,
+};
+
+const MAY_BE_NULL = new Set(['schedule', 'markerFile', 'maxFileBytes', 'compressionLevel']);
+
+/** The definition that a request makes of the one before (null: of none). Throws `invalid` for what no agent could do. */
+export function defineTask(before: TaskDefinition | null, fields: TaskDefinitionFields): TaskDefinition {
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === null && !MAY_BE_NULL.has(name)) throw new DomainError('invalid', `${name} must not be null.`);
+  }
+  const told = Object.entries(fields).filter(([name, value]) => name in EMPTY && value !== undefined);
+  const after: TaskDefinition = { ...(before ?? EMPTY), ...(Object.fromEntries(told) as Partial<TaskDefinition>) };
+  if (after.paths.length === 0) throw new DomainError('invalid', 'A task has at least one path.');
+  if (after.markerFile?.includes('/') === true)
+    throw new DomainError('invalid', 'A marker file is a name, not a path.');
+  const schedule = after.schedule === null ? null : scheduleSpec(after.schedule);
+  return { ...after, paths: after.paths.map((path) => pathOf(path).toString('utf8')), schedule };
+}
+
+/** The engine's schedule; null for a task that is not due by itself. Throws `invalid`. */
+export function scheduleOf(spec: ScheduleSpec | null): Schedule | null {
+  if (spec === null) return null;
+  const { kind, cron, timeZone, everySeconds } = spec;
+  try {
+    if (kind === 'every') {
+      if (everySeconds === undefined) throw new InvalidError('a schedule of kind every needs everySeconds');
+      return parseSchedule({ kind, everySeconds });
+    }
+    if (cron === undefined) throw new InvalidError('a schedule of kind cron needs cron');
+    return parseSchedule({ kind, cron, timeZone: timeZone ?? 'UTC' });
+  } catch (error) {
+    if (!(error instanceof InvalidError)) throw error;
+    throw new DomainError('invalid', `The schedule is ${error.message}`, { cause: error });
+  }
+}
+
+/** Throws `invalid` when a path lies outside of what the agent allows. */
+export function assertAllowed(paths: readonly string[], allowedPaths: readonly string[]): void {
+  const allowed = allowedPaths.map(pathOf);
+  const outside = paths.filter((path) => {
+    const bytes = pathOf(path);
+    return !allowed.some((ancestor) => bytes.equals(ancestor) || isWithin(bytes, ancestor));
+  });
+  if (outside.length === 0) return;
+  throw new DomainError(
+    'invalid',
+    `The agent allows ${list(allowedPaths)} (its ALLOWED_PATHS), and not ${list(outside)}: change it there first.`,
+    { details: { outside, allowed: allowedPaths } },
+  );
+}
+
+export function hasCommands(definition: TaskDefinition): boolean {
+  return definition.preCommands.length + definition.postCommands.length > 0;
+}
+
+/** What changed, for the audit: commands in full. */
+export function definitionChanges(before: TaskDefinition | null, after: TaskDefinition): Record<string, unknown> {
+  const names = Object.keys(after) as (keyof TaskDefinition)[];
+  const changed = names.filter((name) => JSON.stringify((before ?? EMPTY)[name]) !== JSON.stringify(after[name]));
+  return Object.fromEntries(changed.map((name) => [name, { from: before?.[name] ?? null, to: after[name] }]));
+}
+
+/** Only what its kind has; the zone always named. */
+function scheduleSpec(spec: ScheduleSpec): ScheduleSpec {
+  const randomDelaySeconds = spec.randomDelaySeconds ?? 0;
+  return Object.assign(new ScheduleSpec(), scheduleOf(spec), { randomDelaySeconds });
+}
+
+function pathOf(text: string): Buffer {
+  try {
+    const trimmed = text.length > 1 ? text.replace(/\/+$/, '') : text;
+    return parsePath(Buffer.from(trimmed === '' ? '/' : trimmed));
+  } catch (error) {
+    if (!(error instanceof InvalidError)) throw error;
+    throw new DomainError('invalid', `A path of the task is no path: ${error.message}`, { cause: error });
+  }
+}
+
+function list(paths: readonly string[]): string {
+  return paths.length === 0 ? 'nothing' : paths.slice(0, 5).join(', ') + (paths.length > 5 ? '...' : '');
+}

@@ -1,0 +1,129 @@
+import { Injectable } from '@nestjs/common';
+import type { TaskOrigin } from '#common';
+import type { Sql, Value } from '../database/sql';
+
+/** A task as people see it, with what became of its runs. */
+export interface DefinedTask {
+  readonly no: number;
+  readonly id: string;
+  readonly clientNo: number;
+  readonly clientId: string;
+  readonly ownerNo: number;
+  readonly name: string;
+  readonly origin: Exclude<TaskOrigin, 'command-line'> | null;
+  /** JSON */
+  readonly definition: string | null;
+  readonly scheduledSince: number;
+  readonly nextDueAt: number | null;
+  readonly createdAt: number;
+  readonly deletedAt: number | null;
+  readonly purgeAfter: number | null;
+  readonly head: string | null;
+  readonly headEndedAt: number | null;
+  readonly lastRunId: string | null;
+  readonly lastRunState: string | null;
+  readonly lastRunStartedAt: number | null;
+  readonly lastRunEndedAt: number | null;
+}
+
+const SELECT = `
+  select t.no, t.id, t.client_no as "clientNo", c.id as "clientId", c.owner_no as "ownerNo", t.name, t.origin,
+    t.definition, t.scheduled_since as "scheduledSince", t.next_due_at as "nextDueAt", t.created_at as "createdAt",
+    t.deleted_at as "deletedAt", t.purge_after as "purgeAfter", h.id as head, h.ended_at as "headEndedAt",
+    l.id as "lastRunId", l.state as "lastRunState", l.started_at as "lastRunStartedAt", l.ended_at as "lastRunEndedAt"
+  from tasks t join clients c on c.no = t.client_no join users u on u.no = c.owner_no and u.deleted_at is null
+  left join runs h on h.task_no = t.no and h.number = t.head_run
+  left join runs l on l.task_no = t.no and l.number =
+    (select max(r.number) from runs r where r.task_no = t.no and r.state not in ('queued', 'missed'))`;
+
+export interface DefinitionRow {
+  readonly name: string;
+  readonly origin: 'server' | 'agent';
+  readonly definition: string | null;
+  readonly scheduledSince: number;
+  readonly timeZone: string | null;
+}
+
+/** Tasks with their definitions; the line of their runs is {@link TasksRepository}'s. */
+@Injectable()
+export class TaskDefinitionsRepository {
+  find(sql: Sql, id: string, ownerNo: number | null): Promise<DefinedTask | undefined> {
+    const bound = ownerNo === null ? '' : ' and c.owner_no = ?';
+    return sql.get(`${SELECT} where t.id = ?${bound}`, ownerNo === null ? [id] : [id, ownerNo]);
+  }
+
+  findByName(sql: Sql, clientNo: number, name: string): Promise<DefinedTask | undefined> {
+    return sql.get(`${SELECT} where t.client_no = ? and t.name = ?`, [clientNo, name]);
+  }
+
+  listOfClient(sql: Sql, clientNo: number): Promise<DefinedTask[]> {
+    return sql.all(`${SELECT} where t.client_no = ? order by t.no`, [clientNo]);
+  }
+
+  /** All that are not deleted, of clients that are not; `ownerNo`: only of this owner. */
+  listPresent(sql: Sql, ownerNo: number | null): Promise<DefinedTask[]> {
+    const params: Value[] = ownerNo === null ? [] : [ownerNo];
+    const bound = ownerNo === null ? '' : ' and c.owner_no = ?';
+    return sql.all(`${SELECT} where t.deleted_at is null and c.deleted_at is null${bound} order by t.no`, params);
+  }
+
+  /** Holds the task; false when it has gone. */
+  async lock(tx: Sql, no: number): Promise<boolean> {
+    return (await tx.get(`select no from tasks where no = ? ${tx.forUpdate()}`, [no])) !== undefined;
+  }
+
+  /** False when the client has a task of this name. */
+  async insert(tx: Sql, task: DefinitionRow & { id: string; clientNo: number }): Promise<boolean> {
+    const { changes } = await tx.run(
+      `insert into tasks (id, client_no, name, last_run_number, generation, last_stamp, created_at, origin, definition,
+         scheduled_since, time_zone)
+       values (?, ?, ?, 0, 0, 0, ?, ?, ?, ?, ?) on conflict do nothing`,
+      [
+        task.id,
+        task.clientNo,
+        task.name,
+        await tx.now(),
+        task.origin,
+        task.definition,
+        task.scheduledSince,
+        task.timeZone,
+      ],
+    );
+    return changes === 1;
+  }
+
+  async change(tx: Sql, no: number, task: DefinitionRow): Promise<void> {
+    await tx.run(
+      `update tasks set name = ?, origin = ?, definition = ?, scheduled_since = ?, time_zone = ?, next_due_at = null
+       where no = ?`,
+      [task.name, task.origin, task.definition, task.scheduledSince, task.timeZone, no],
+    );
+  }
+
+  async hide(tx: Sql, no: number, { deletedAt, purgeAfter }: { deletedAt: number; purgeAfter: number }): Promise<void> {
+    await tx.run('update tasks set deleted_at = ?, purge_after = ? where no = ?', [deletedAt, purgeAfter, no]);
+  }
+
+  async unhide(tx: Sql, no: number): Promise<void> {
+    await tx.run('update tasks set deleted_at = null, purge_after = null where no = ?', [no]);
+  }
+
+  async generationOf(sql: Sql, no: number): Promise<number> {
+    const row = await sql.get<{ generation: number }>('select generation from tasks where no = ?', [no]);
+    if (row === undefined) throw new Error(`task ${no} has gone`);
+    return row.generation;
+  }
+
+  async setNextDue(
+    tx: Sql,
+    clientNo: number,
+    due: readonly { taskId: string; nextDueMs: number | null }[],
+  ): Promise<void> {
+    for (const { taskId, nextDueMs } of due) {
+      await tx.run(
+        `update tasks set next_due_at = ? where id = ? and client_no = ? and coalesce(next_due_at, 0) <> coalesce(?, 0)`,
+        [nextDueMs, taskId, clientNo, nextDueMs],
+      );
+    }
+  }
+}

@@ -1,0 +1,14 @@
+import { Module } from '@nestjs/common';
+import { ClientsModule } from '../clients/clients.module';
+import { LeasesModule } from '../leases/leases.module';
+import { LogsApiController } from './logs.api.controller';
+import { LogsRepository } from './logs.repository';
+import { LogsScheduler } from './logs.scheduler';
+import { LogsService } from './logs.service';
+
+@Module({
+  imports: [ClientsModule, LeasesModule],
+  controllers: [LogsApiController],
+  providers: [LogsRepository, LogsScheduler, LogsService],
+})
+export class LogsModule {}

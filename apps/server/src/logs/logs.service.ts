@@ -1,0 +1,94 @@
+import { Injectable } from '@nestjs/common';
+import { LOG_LEVELS, type LogAnswer, type LogRequest, type LogsAnswer, type LogsQuery } from '#common';
+import { ServerSettings } from '../config/server-settings';
+import { Database } from '../database/database';
+import { DomainError } from '../http/domain-error';
+import { LogsRepository, type NewLogLine } from './logs.repository';
+
+const PAGE_LINES = 200;
+const DAY_MS = 86_400_000;
+const PRUNED_AT_ONCE = 5_000;
+/** An agent that talks without end pushes out its own lines, not others'. */
+const MAX_LINES_PER_CLIENT = 200_000;
+
+/** What agents say, kept for LOG_RETENTION_DAYS. */
+@Injectable()
+export class LogsService {
+  constructor(
+    private readonly database: Database,
+    private readonly logs: LogsRepository,
+    private readonly settings: ServerSettings,
+  ) {}
+
+  /** Idempotent by spool and sequence. A gap in the numbers is written down: lines that the agent's spool lost. */
+  async append(clientNo: number, request: LogRequest): Promise<LogAnswer> {
+    const { spoolId, firstSequence, lines } = request;
+    return this.database.write('logs.change', async (tx) => {
+      const place = await this.logs.lockPlace(tx, clientNo);
+      if (place === undefined) throw new DomainError('not-found', 'The client is gone.');
+      const known = place.spool === spoolId ? place.sequence : 0;
+      const fresh = lines.slice(Math.max(0, known + 1 - firstSequence));
+      if (fresh.length === 0) return { nextSequence: known + 1 };
+      const lost = Math.max(0, firstSequence - known - 1);
+      const lossLines = lost === 0 ? [] : [lossOf(lost, fresh[0]?.timeMs ?? 0)];
+      const rows = fresh.map(({ timeMs, level, message, runId }) => ({
+        at: timeMs,
+        level: LOG_LEVELS.indexOf(level),
+        message,
+        runId: runId ?? null,
+      }));
+      await this.logs.insert(tx, clientNo, [...lossLines, ...rows]);
+      const sequence = firstSequence + lines.length - 1;
+      await this.logs.setPlace(tx, clientNo, { spool: spoolId, sequence });
+      return { nextSequence: sequence + 1 };
+    });
+  }
+
+  async list(clientNo: number, query: LogsQuery): Promise<LogsAnswer> {
+    const limit = query.limit ?? PAGE_LINES;
+    const rows = await this.database.read((sql) =>
+      this.logs.list(sql, clientNo, {
+        level: LOG_LEVELS.indexOf(query.level ?? 'debug'),
+        search: query.search ?? null,
+        runId: query.runId ?? null,
+        before: query.before ?? null,
+        limit: limit + 1,
+      }),
+    );
+    const page = rows.slice(0, limit);
+    return {
+      lines: page.map(({ at, receivedAt, level, message, runId }) => ({
+        timeMs: at,
+        receivedMs: receivedAt,
+        level: LOG_LEVELS[level] ?? 'info',
+        message,
+        runId,
+      })),
+      next: rows.length > limit ? (page.at(-1)?.no ?? null) : null,
+    };
+  }
+
+  /** Removes what was kept long enough, a slice at a time. */
+  async prune(): Promise<void> {
+    const cutoff = (await this.database.now()) - this.settings.logRetentionDays * DAY_MS;
+    for (;;) {
+      const oldest = await this.database.read((sql) => this.logs.oldest(sql, PRUNED_AT_ONCE));
+      // Numbers rise with the time of arrival: behind the first that stays, all stay.
+      const expired = oldest.filter(({ receivedAt }) => receivedAt < cutoff);
+      const last = expired.at(-1);
+      if (last !== undefined) {
+        await this.database.write('logs.change', (tx) => this.logs.removeUpTo(tx, last.no, cutoff));
+      }
+      if (expired.length < PRUNED_AT_ONCE) break;
+    }
+    const overfull = await this.database.read((sql) => this.logs.overfull(sql, MAX_LINES_PER_CLIENT));
+    for (const { clientNo, upTo } of overfull) {
+      await this.database.write('logs.change', (tx) => this.logs.removeOfClient(tx, clientNo, upTo));
+    }
+  }
+}
+
+function lossOf(count: number, at: number): NewLogLine {
+  const message = `${count} earlier log lines were lost: the agent's spool was full while the server was away`;
+  return { at, level: LOG_LEVELS.indexOf('warn'), message, runId: null };
+}
