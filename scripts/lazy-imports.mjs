@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** What only some commands, or only some of their work, need. */
-const PACKAGES = ['better-sqlite3', 'cli-progress', 'croner', 'ignore', 'node:https'];
+const PACKAGES = ['better-sqlite3', 'cli-progress', 'croner', 'ignore', 'node:https', 'node:tls'];
 /** Folders of which a command line uses one file at most. */
 const FOLDERS = { 'apps/client/src/cli/program.ts': 'commands' };
 /** DTOs are classes for the server, which validates with them; the agent only has their types. */

@@ -1,5 +1,5 @@
-import type { KillPoints } from '#common';
-import type { ServerApi } from '../server-api/server-api';
+import type { KillPoints, RunTrigger } from '#common';
+import type { RunToken, ServerApi } from '../server-api/server-api';
 
 export interface BackupOptions {
   /** Absolute paths, or relative to `workingDirectory`, as bytes. At least one. */
@@ -7,6 +7,13 @@ export interface BackupOptions {
   /** Gitignore patterns against absolute paths: see ExcludeRules. */
   readonly excludes: readonly string[];
   readonly taskName: string;
+  /** The task's UUID when it is known: a task that the server defined is not opened by its name, which may change. */
+  readonly taskId?: string;
+  /** What made the run start, and the due time that it starts for (server time, ms). */
+  readonly trigger?: RunTrigger;
+  readonly dueMs?: number;
+  /** Called once the run has begun on the server, before anything is looked at. What it throws fails the run. */
+  readonly onStarted?: (run: RunToken) => Promise<void>;
   /** Absolute; the process's own by default. */
   readonly workingDirectory?: Buffer;
   /** Called often and synchronously: whoever draws thins out. */

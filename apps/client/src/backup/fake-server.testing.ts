@@ -228,6 +228,10 @@ export class FakeServer implements ServerApi {
   registerClient(): Promise<RegisterClientAnswer> {
     return notFaked();
   }
+
+  enrolClient(): Promise<RegisterClientAnswer> {
+    return notFaked();
+  }
   me(): Promise<ClientAnswer> {
     return notFaked();
   }

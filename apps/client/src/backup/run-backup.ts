@@ -61,7 +61,7 @@ function select(options: BackupOptions, stateDir: string): Selection {
 
 async function startRun(state: TaskState, selection: Selection, { options, deps, cancel }: Task): Promise<StartedRun> {
   const { api, clientId, hostName, agentVersion } = deps;
-  const { id: taskId } = await api.openTask(options.taskName);
+  const taskId = options.taskId ?? (await api.openTask(options.taskName)).id;
   cancel.throwIfAborted();
   const token = randomBytes(32).toString('hex');
   const request: Body<StartRunRequest> = {
@@ -71,6 +71,8 @@ async function startRun(state: TaskState, selection: Selection, { options, deps,
     hostName,
     chunkerId: CHUNKER_ID,
     agentVersion,
+    ...(options.trigger === undefined ? {} : { trigger: options.trigger }),
+    ...(options.dueMs === undefined ? {} : { dueMs: options.dueMs }),
   };
   state.runFile.save({ phase: 'starting', clientId, taskId, token, request });
   let answer: StartRunAnswer;
@@ -110,7 +112,9 @@ async function perform(
   let working: Promise<unknown> = Promise.resolve();
   try {
     const wanted = { head: answer.head, generation: answer.generation, taskId };
-    const doing = openOldIndex(state, deps.api, wanted).then((old) => work.perform(old));
+    const doing = begin(run, options)
+      .then(() => openOldIndex(state, deps.api, wanted))
+      .then((old) => work.perform(old));
     working = doing.catch(() => undefined);
     const request = await abortable(doing, cancel);
     const committed = await commit(state, { run, taskId, request }, deps);
@@ -128,6 +132,10 @@ async function perform(
     stopHeartbeat();
     work.close();
   }
+}
+
+async function begin(run: RunToken, options: BackupOptions): Promise<void> {
+  await options.onStarted?.(run);
 }
 
 /** Everything was sent and the next index is written: from here on the run is repeated by settleEarlierRun, not undone. */

@@ -1,5 +1,6 @@
 import { type KillPoints, killPointsFrom } from '#common';
 import { type AgentSettings, loadAgentSettings } from '../config/agent-settings';
+import { loadCa } from '../server-api/ca-file';
 import { type ServerApi } from '../server-api/server-api';
 import { type Identity, loadIdentity } from '../state/identity';
 import { CliError, ExitCode } from './failure';
@@ -38,6 +39,7 @@ export async function withSession<T>(world: World, work: (session: Session) => P
   const api = world.connect({
     serverUrl,
     credentials: { clientId, secret },
+    ca: loadCa(settings.caFile),
     retry: { retryForMs: settings.retryForMs },
   });
   try {

@@ -7,7 +7,14 @@ describe('agent settings', () => {
       HOLDFAST_RETRY_SECONDS: '7',
       HOLDFAST_COMPRESSION_LEVEL: '',
     });
-    expect(settings).toEqual({ stateDir: '/srv/state', retryForMs: 7000, compressionLevel: 3, killAt: undefined });
+    expect(settings).toEqual({
+      stateDir: '/srv/state',
+      retryForMs: 7000,
+      compressionLevel: 3,
+      caFile: null,
+      allowInsecureHttp: false,
+      killAt: undefined,
+    });
   });
 
   it('names every bad setting at once, and never its value', () => {

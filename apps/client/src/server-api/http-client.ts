@@ -2,6 +2,7 @@ import * as http from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import * as https from 'node:https';
 import { pipeline, Readable } from 'node:stream';
+import * as tls from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '#common';
 import { parseProblem, ServerProblem, ServerUnreachableError } from './server-problem';
@@ -14,6 +15,18 @@ export interface HttpCall {
   readonly headers?: Readonly<Record<string, string>>;
   /** A function is called for each attempt. */
   readonly body?: string | Buffer | (() => AsyncIterable<Buffer>);
+  /** Ends this call only. */
+  readonly signal?: AbortSignal;
+  /** How long the server may be silent; default ANSWER_TIMEOUT_MS. */
+  readonly answerWithinMs?: number;
+}
+
+export interface HttpClientOptions {
+  readonly serverUrl: string;
+  /** Ends every call in flight. */
+  readonly signal: AbortSignal;
+  /** Certificates (PEM) that the server's is checked against, beside those that the system trusts. */
+  readonly ca?: string | null;
 }
 
 const BUSY_STATUSES: readonly number[] = [408, 429, 502, 503, 504];
@@ -47,15 +60,15 @@ export class HttpClient {
   private readonly door: typeof http | typeof https;
   private readonly agent: http.Agent;
   private readonly serverUrl: string;
+  private readonly signal: AbortSignal;
 
-  /** `signal` ends every call in flight. */
-  constructor(
-    serverUrl: string,
-    private readonly signal: AbortSignal,
-  ) {
+  constructor({ serverUrl, signal, ca }: HttpClientOptions) {
     this.serverUrl = serverUrl.replace(/\/+$/, '');
-    this.door = new URL(serverUrl).protocol === 'https:' ? https : http;
-    this.agent = new this.door.Agent({ keepAlive: true });
+    this.signal = signal;
+    const isSecure = new URL(serverUrl).protocol === 'https:';
+    this.door = isSecure ? https : http;
+    const trusted = isSecure && typeof ca === 'string' ? { ca: [...tls.getCACertificates('default'), ca] } : {};
+    this.agent = new this.door.Agent({ keepAlive: true, ...trusted });
   }
 
   /** Connections in use end too. */
@@ -93,6 +106,7 @@ export class HttpClient {
     try {
       return await this.exchange(call);
     } catch (error) {
+      call.signal?.throwIfAborted();
       throw this.translate(error);
     }
   }
@@ -105,7 +119,7 @@ export class HttpClient {
         agent: this.agent,
         method: call.method,
         headers,
-        signal: this.signal,
+        signal: call.signal === undefined ? this.signal : AbortSignal.any([this.signal, call.signal]),
       });
       request.on('error', reject);
       request.on('response', (answer) => {
@@ -115,7 +129,7 @@ export class HttpClient {
         });
         resolve(answer);
       });
-      limitWaits(request);
+      limitWaits(request, call.answerWithinMs ?? ANSWER_TIMEOUT_MS);
       if (typeof call.body !== 'function') {
         request.end(call.body);
         return;
@@ -172,12 +186,12 @@ export class HttpClient {
   }
 }
 
-/** A connection must stand soon; after that, silence of any length up to ANSWER_TIMEOUT_MS may be work. */
-function limitWaits(request: ClientRequest): void {
+/** A connection must stand soon; after that, silence of any length up to the limit may be work. */
+function limitWaits(request: ClientRequest, answerWithinMs: number): void {
   const giveUp = (): void => {
     request.destroy(Object.assign(new Error('it does not answer'), { code: 'ETIMEDOUT' }));
   };
-  request.setTimeout(ANSWER_TIMEOUT_MS, giveUp);
+  request.setTimeout(answerWithinMs, giveUp);
   request.once('socket', (socket) => {
     if (!socket.connecting) return;
     const timer = setTimeout(giveUp, CONNECT_TIMEOUT_MS);

@@ -178,7 +178,7 @@ describe('a call to the server', () => {
     const endless = async function* (): AsyncGenerator<Buffer> {
       for (; ; sent++) yield await Promise.resolve(Buffer.alloc(65_536));
     };
-    const client = new HttpClient(`http://127.0.0.1:${port}`, new AbortController().signal);
+    const client = new HttpClient({ serverUrl: `http://127.0.0.1:${port}`, signal: new AbortController().signal });
     await expect(client.read({ method: 'POST', path: '/', body: endless })).rejects.toMatchObject({ status: 413 });
     const sentBefore = sent;
     refuse.closeAllConnections();

@@ -1,12 +1,12 @@
 import {
   type AbortRequest,
-  type AgentTokenAnswer,
   API,
   type BatchAnswer,
   BLOCKS_TYPE,
   type ClientAnswer,
   type CommitAnswer,
   type CommitRequest,
+  type EnrolRequest,
   type HistoryAnswer,
   KEYS_TYPE,
   LIMITS,
@@ -26,29 +26,22 @@ import {
   type TaskAnswer,
 } from '#common';
 import { type ChunkKey, decodeKeys, encodeKeys } from '#engine';
+import { type AgentCredentials, AgentToken } from './agent-token';
 import { type HttpCall, HttpClient, SYSTEM_CLOCK } from './http-client';
+import { bearer, json, parseJson, withHeaders } from './json-call';
 import { DEFAULT_RETRY, type RetryClock, type RetryPolicy, TryAgainLater, withRetry } from './retry';
 import type { Body, RunToken, ServerApi } from './server-api';
-import { isProblem, ServerUnreachableError } from './server-problem';
-
-/** What an enrolled agent identifies itself with. */
-export interface AgentCredentials {
-  readonly clientId: string;
-  /** 64 hex digits. */
-  readonly secret: string;
-}
+import { ServerUnreachableError } from './server-problem';
 
 export interface HttpServerApiOptions {
   readonly serverUrl: string;
-  /** Not needed for login and registerClient. */
+  /** Not needed for login, registerClient and enrolClient. */
   readonly credentials?: AgentCredentials;
+  /** See HttpClientOptions. */
+  readonly ca?: string | null;
   readonly retry?: Partial<RetryPolicy>;
   readonly clock?: RetryClock;
 }
-
-const JSON_TYPE = 'application/json';
-/** A token is renewed this long before it ends, so that none ends on the way. */
-const RENEW_BEFORE_MS = 60_000;
 
 /** The ServerApi over HTTP. Renews its own JWT from the client's secret. */
 export class HttpServerApi implements ServerApi {
@@ -56,14 +49,15 @@ export class HttpServerApi implements ServerApi {
   private readonly http: HttpClient;
   private readonly policy: RetryPolicy;
   private readonly clock: RetryClock;
-  private readonly credentials: AgentCredentials | undefined;
-  private token: { text: string; renewAt: number } | null = null;
+  private readonly token: AgentToken | null;
 
   constructor(options: HttpServerApiOptions) {
-    this.http = new HttpClient(options.serverUrl, this.closing.signal);
+    const { serverUrl, ca = null } = options;
+    this.http = new HttpClient({ serverUrl, ca, signal: this.closing.signal });
     this.policy = { ...DEFAULT_RETRY, ...options.retry };
     this.clock = options.clock ?? SYSTEM_CLOCK;
-    this.credentials = options.credentials;
+    this.token =
+      options.credentials === undefined ? null : new AgentToken(this.http, options.credentials, () => this.clock.now());
   }
 
   async login(username: string, password: string): Promise<LoginAnswer> {
@@ -73,6 +67,10 @@ export class HttpServerApi implements ServerApi {
   async registerClient(accessToken: string, request: Body<RegisterClientRequest>): Promise<RegisterClientAnswer> {
     const call = json('POST', API.registerClient, request);
     return this.once<RegisterClientAnswer>(withHeaders(call, bearer(accessToken)));
+  }
+
+  async enrolClient(request: Body<EnrolRequest>): Promise<RegisterClientAnswer> {
+    return this.once<RegisterClientAnswer>(json('POST', API.enrolClient, request));
   }
 
   async me(): Promise<ClientAnswer> {
@@ -217,54 +215,17 @@ export class HttpServerApi implements ServerApi {
     }
   }
 
+  private authorised<T>(call: HttpCall, send: (call: HttpCall) => Promise<T>): Promise<T> {
+    if (this.token === null) throw new Error('this call needs an enrolled client');
+    return this.token.authorise(call, send);
+  }
+
   private async retry<T>(call: HttpCall, attempt: () => Promise<T>): Promise<T> {
     const { policy, clock } = this;
     return withRetry(`${call.method} ${call.path}`, attempt, { policy, clock, signal: this.closing.signal });
   }
-
-  /** A refused token is traded anew once: the server's key may have been rotated. */
-  private async authorised<T>(call: HttpCall, send: (call: HttpCall) => Promise<T>): Promise<T> {
-    try {
-      return await send(withHeaders(call, bearer(await this.agentToken())));
-    } catch (error) {
-      if (!isProblem(error, 'unauthenticated') || this.token === null) throw error;
-      this.token = null;
-      return send(withHeaders(call, bearer(await this.agentToken())));
-    }
-  }
-
-  private async agentToken(): Promise<string> {
-    if (this.token !== null && this.clock.now() < this.token.renewAt) return this.token.text;
-    if (this.credentials === undefined) throw new Error('this call needs an enrolled client');
-    const { clientId, secret } = this.credentials;
-    const call = json('POST', API.agentToken, { clientId, secret });
-    const answer = parseJson(call, await this.http.read(call)) as AgentTokenAnswer;
-    const lifeMs = answer.expiresInSeconds * 1000;
-    this.token = { text: answer.token, renewAt: this.clock.now() + Math.max(lifeMs - RENEW_BEFORE_MS, lifeMs / 2) };
-    return answer.token;
-  }
-}
-
-function json(method: 'POST' | 'PUT', path: string, body: object): HttpCall {
-  return { method, path, headers: { 'content-type': JSON_TYPE }, body: JSON.stringify(body) };
-}
-
-function withHeaders(call: HttpCall, headers: Record<string, string>): HttpCall {
-  return { ...call, headers: { ...call.headers, ...headers } };
-}
-
-function bearer(token: string): Record<string, string> {
-  return { authorization: `Bearer ${token}` };
 }
 
 function fence(run: RunToken): Record<string, string> {
   return { [RUN_TOKEN_HEADER]: run.token };
-}
-
-function parseJson(call: HttpCall, body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch (error) {
-    throw new ServerUnreachableError(call.path, 'the answer is no JSON', { cause: error });
-  }
 }

@@ -4,6 +4,7 @@ import type {
   ClientAnswer,
   CommitAnswer,
   CommitRequest,
+  EnrolRequest,
   HistoryAnswer,
   LoginAnswer,
   PackAnswer,
@@ -20,8 +21,12 @@ import type {
 } from '#common';
 import type { ChunkKey } from '#engine';
 
-/** The fields of a request: its class is only for the server, which validates with it. */
-export type Body<T> = { readonly [K in keyof T]: T[K] };
+/** The fields of a request: the classes of it and of what it holds are only for the server, which validates with them. */
+export type Body<T> = T extends readonly (infer Item)[]
+  ? readonly Body<Item>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Body<T[K]> }
+    : T;
 
 /** What every call that writes under a run carries: the run, and the token that fences out an older writer. */
 export interface RunToken {
@@ -33,7 +38,7 @@ export interface RunToken {
 /**
  * The server as the agent sees it; HttpServerApi speaks to a real one. Every call may be repeated: the server answers
  * a repeated one as it answered the first. Calls that answer once are retried with back-off while the server is away
- * (connection refused or lost, 502, 503, 504, 429) up to a bound; login and registerClient are tried once. Streamed
+ * (connection refused or lost, 502, 503, 504, 429) up to a bound; login, registerClient and enrolClient are tried once. Streamed
  * answers fail with what broke them: who reads one starts it again.
  * Refusals throw ServerProblem (with a stable code), a server out of reach ServerUnreachableError.
  */
@@ -42,6 +47,8 @@ export interface ServerApi {
   login(username: string, password: string): Promise<LoginAnswer>;
   /** With a person's access token. `name-taken` when the owner has a client of this name. */
   registerClient(accessToken: string, request: Body<RegisterClientRequest>): Promise<RegisterClientAnswer>;
+  /** With an enrolment code and nothing else. `unauthenticated` when it is wrong, used or expired. */
+  enrolClient(request: Body<EnrolRequest>): Promise<RegisterClientAnswer>;
   me(): Promise<ClientAnswer>;
   /** Finds the client's task of this name, or creates it. */
   openTask(name: string): Promise<TaskAnswer>;

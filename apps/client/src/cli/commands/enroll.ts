@@ -1,3 +1,6 @@
+import type { AgentSettings } from '../../config/agent-settings';
+import { parseServerAddress } from '../../config/server-address';
+import { loadCa } from '../../server-api/ca-file';
 import { loadIdentity, saveIdentity } from '../../state/identity';
 import { makeStateDirectory } from '../../state/durable-write';
 import { CliError, ExitCode } from '../failure';
@@ -18,7 +21,7 @@ export interface EnrollArguments {
 /** Makes this machine a client of the server and keeps its secret, readable by this user only. */
 export async function enroll(world: World, output: Output, args: EnrollArguments): Promise<ExitCode> {
   const settings = settingsOf(world);
-  const serverUrl = parseServerUrl(args.server);
+  const serverUrl = serverUrlOf(args.server, settings);
   // Before the password is asked for, and before the server makes a client that could not be kept.
   const clientName = args.name ?? world.hostName;
   const existing = loadIdentity(settings.stateDir);
@@ -31,7 +34,7 @@ export async function enroll(world: World, output: Output, args: EnrollArguments
   }
   makeStateDirectory(settings.stateDir);
   const password = await readPassword(world, args.passwordStdin);
-  const api = world.connect({ serverUrl });
+  const api = world.connect({ serverUrl, ca: loadCa(settings.caFile) });
   try {
     const { access_token } = await api.login(args.username, password);
     const { clientId, secret } = await api.registerClient(access_token, {
@@ -50,15 +53,8 @@ export async function enroll(world: World, output: Output, args: EnrollArguments
   }
 }
 
-/** http or https, without user, query or fragment; no slash at the end. */
-function parseServerUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  const isUsable =
-    url !== null &&
-    ['http:', 'https:'].includes(url.protocol) &&
-    [url.username, url.password, url.search, url.hash].every((part) => part === '');
-  if (!isUsable) {
-    throw new CliError('usage', '--server must be a URL such as https://backup.example.org', ExitCode.usage);
-  }
-  return url.href.replace(/\/+$/, '');
+function serverUrlOf(text: string, settings: AgentSettings): string {
+  const address = parseServerAddress(text, settings);
+  if ('url' in address) return address.url;
+  throw new CliError('usage', `--server ${address.problem}`, ExitCode.usage);
 }
