@@ -44,6 +44,10 @@ export type StorageClass = (typeof STORAGE_CLASSES)[number];
 /** Names of the agent's state writes: each is a pair, `:before` and `:after` the rename. */
 export const STATE_POINTS = [
   'state.identity',
+  'state.enrolling',
+  'state.settings',
+  'state.config',
+  'state.schedule',
   'state.run',
   'state.index-next',
   'state.index-adopted',

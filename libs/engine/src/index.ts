@@ -87,3 +87,4 @@ export {
 } from './manifest';
 export { planPlacements } from './restore-plan';
 export { countDue, lastDueMs, nextDueMs, parseSchedule, type Schedule } from './schedule';
+export { decideDue, type DueAnswer } from './due';

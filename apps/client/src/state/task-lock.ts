@@ -5,7 +5,10 @@ import { identifyProcess, isProcessAlive, type ProcessIdentity } from './process
 
 /** Another process backs up the same task right now. */
 export class TaskBusyError extends Error {
-  constructor(taskName: string, pid: number) {
+  constructor(
+    taskName: string,
+    readonly pid: number,
+  ) {
     super(`task "${taskName}" is being backed up by process ${pid}: wait until it ends`);
     this.name = 'TaskBusyError';
   }

@@ -1,0 +1,41 @@
+import { LIMITS, type LogLevel } from '#common';
+import type { LogSpool } from './log-spool';
+
+/** Where a line is shown on this machine. */
+export type PrintLine = (line: string) => void;
+
+/**
+ * What the service says: one line on its own output at once, and the same to the server (through the spool). Messages
+ * hold no secret: whoever logs an error logs its message, never a request.
+ */
+export class AgentLog {
+  constructor(
+    private readonly spool: LogSpool,
+    private readonly print: PrintLine,
+    private readonly now: () => number = () => Date.now(),
+  ) {}
+
+  info(message: string, runId?: string): void {
+    this.write('info', message, runId);
+  }
+
+  warn(message: string, runId?: string): void {
+    this.write('warn', message, runId);
+  }
+
+  error(message: string, runId?: string): void {
+    this.write('error', message, runId);
+  }
+
+  /** On this machine only: what the server must not hold, such as the setup code. */
+  local(message: string): void {
+    this.print(`${new Date(this.now()).toISOString()} info ${message}\n`);
+  }
+
+  private write(level: LogLevel, message: string, runId: string | undefined): void {
+    const timeMs = this.now();
+    const text = message.slice(0, LIMITS.logLineCharacters).toWellFormed() || '(nothing)';
+    this.print(`${new Date(timeMs).toISOString()} ${level} ${text.replace(/\s*\n\s*/g, ' | ')}\n`);
+    this.spool.append({ timeMs, level, message: text, ...(runId === undefined ? {} : { runId }) });
+  }
+}
