@@ -1,6 +1,6 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { ALL_KILL_POINTS, STATE_POINTS, STORAGE_CLASSES, WRITE_POINTS } from '#common';
+import { ALL_KILL_POINTS, STATE_POINTS, type StatePoint, STORAGE_CLASSES, WRITE_POINTS } from '#common';
 import { FleetWalk } from './support/fleet-walk';
 import { differences, itWith } from './support/judge';
 import { KillJourney } from './support/kill-journey';
@@ -23,7 +23,11 @@ const serverPairs = [
   ...WRITE_POINTS.map((point) => [`${point}:before-commit`, `${point}:after-commit`] as const),
   ...STORAGE_CLASSES.map((name) => [`storage.put.${name}:before`, `storage.put.${name}:after`] as const),
 ];
-const agentPairs = STATE_POINTS.map((point) => [`${point}:before`, `${point}:after`] as const);
+/** What only the service writes: test/fleet-agent.spec.ts kills it there. */
+const OF_SERVICE: readonly string[] = ['state.enrolling', 'state.settings', 'state.config', 'state.schedule'];
+const pairOf = (point: StatePoint) => [`${point}:before`, `${point}:after`] as const;
+const agentPairs = STATE_POINTS.filter((point) => !OF_SERVICE.includes(point)).map(pairOf);
+const servicePairs = STATE_POINTS.filter((point) => OF_SERVICE.includes(point)).map(pairOf);
 
 describe('a process that is killed at a write', () => {
   let journey: KillJourney | undefined;
@@ -123,7 +127,7 @@ describe('a process that is killed at a write', () => {
 
 describe('the list of kill points', () => {
   itWith()('is what the journeys above walk', () => {
-    expect([...serverPairs, ...agentPairs].flat().sort()).toEqual([...ALL_KILL_POINTS].sort());
+    expect([...serverPairs, ...agentPairs, ...servicePairs].flat().sort()).toEqual([...ALL_KILL_POINTS].sort());
   });
 
   it('has every place that writes files behind it', () => {
@@ -136,6 +140,7 @@ describe('the list of kill points', () => {
       'apps/server/src/config/secret-file.ts':
         'neither database nor storage; written whole and linked into place, made anew when absent',
       'apps/client/src/state/durable-write.ts': 'takes a StatePoint',
+      'apps/client/src/log/log-spool.ts': 'log lines: what a crash cuts off is told as such',
       'apps/client/src/state/task-lock.ts': 'a lock names a process, and is nothing when that has died',
       'apps/client/src/backup/old-index.ts': 'a copy of what the server has, fetched anew when not whole',
       'apps/client/src/restore/finish-entries.ts': 'the target of a restore',

@@ -11,7 +11,7 @@ export type Credentials =
   | { readonly kind: 'code'; readonly code: string };
 
 /** What a server may make this agent do. Granted here and nowhere else. */
-export interface Grants {
+interface Grants {
   /** ALLOW_REMOTE_COMMANDS: commands that were defined on the server. */
   readonly remoteCommands: boolean;
   /** ALLOWED_PATHS: bounds the paths of tasks; null: MONITORED_PATHS, as they are or as the page set them. */

@@ -1,0 +1,79 @@
+import type { RunSummary } from '#common';
+import type { AgentTask } from '../schedule/agent-task';
+import type { LinkState } from '../service/server-link';
+
+export interface StatusFacts {
+  readonly clientName: string;
+  readonly clientId: string;
+  /** Of the server, for people. */
+  readonly siteUrl: string;
+  readonly link: LinkState;
+  readonly tasks: readonly AgentTask[];
+  /** Server time, ms, by the task's key. */
+  readonly nextDueMs: (key: string) => number | null;
+  readonly running: { readonly key: string; readonly phase: string; readonly files: number } | null;
+  readonly waitingKeys: readonly string[];
+  /** Newest first; null: the server could not be asked. */
+  readonly runs: readonly RunSummary[] | null;
+  readonly clockAheadMs: number;
+}
+
+const MAX_RUNS = 10;
+
+/** Pure: what the status page shows. */
+export function statusView(facts: StatusFacts): object {
+  const { link, runs } = facts;
+  return {
+    clientName: facts.clientName,
+    clientUrl: `${facts.siteUrl.replace(/\/+$/, '')}/clients/${facts.clientId}`,
+    connection: connectionText(link),
+    isFine: link.is === 'online',
+    clock: clockText(facts.clockAheadMs),
+    tasks: facts.tasks.map((task) => ({
+      key: task.key,
+      name: task.name,
+      paths: task.paths.join(', '),
+      next: timeText(facts.nextDueMs(task.key)) ?? 'only when it is told to',
+      state: stateOf(task, facts),
+      canRun: link.is !== 'refused' && facts.running?.key !== task.key && !facts.waitingKeys.includes(task.key),
+    })),
+    hasRuns: runs !== null,
+    runs: (runs ?? []).slice(0, MAX_RUNS).map((run) => ({
+      task: run.task,
+      state: run.state,
+      started: timeText(run.startedMs),
+      took: run.endedMs === null ? '' : `${Math.max(0, Math.round((run.endedMs - run.startedMs) / 1_000))} s`,
+      files: run.files,
+      error: run.error,
+    })),
+  };
+}
+
+function stateOf(task: AgentTask, { running, waitingKeys }: StatusFacts): string {
+  if (running?.key === task.key) return `running (${running.phase}, ${running.files} paths so far)`;
+  if (waitingKeys.includes(task.key)) return 'due, waiting';
+  return task.isEnabled ? 'at rest' : 'disabled';
+}
+
+function connectionText(link: LinkState): string {
+  switch (link.is) {
+    case 'connecting':
+      return 'Connecting to the server.';
+    case 'online':
+      return 'Connected to the server.';
+    case 'away':
+      return `The server is away (${link.reason}). Runs that are due wait for it.`;
+    case 'refused':
+      return `Stopped: ${link.reason}. Stop the agent, run "holdfast enroll" on this machine, and start it again.`;
+  }
+}
+
+function clockText(aheadMs: number): string | null {
+  const seconds = Math.round(Math.abs(aheadMs) / 1_000);
+  if (seconds < 5) return null;
+  return `The clock of this machine is ${seconds} s ${aheadMs < 0 ? 'behind' : 'ahead of'} the server's, which counts.`;
+}
+
+function timeText(ms: number | null): string | null {
+  return ms === null ? null : `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}

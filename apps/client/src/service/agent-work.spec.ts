@@ -1,0 +1,282 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SchedulerRegistry } from '@nestjs/schedule';
+import { NO_KILL_POINTS, type TaskDefinition } from '#common';
+import { Workspace } from '../backup/workspace.testing';
+import { loadServiceSettings } from '../config/service-settings';
+import { AgentLog } from '../log/agent-log';
+import { LogSpool } from '../log/log-spool';
+import type { Body } from '../server-api/server-api';
+import { ServerUnreachableError } from '../server-api/server-problem';
+import { ServiceState } from '../state/service-state';
+import { AgentSession } from './agent-session';
+import { AgentWork } from './agent-work';
+import { FakeFleet } from './fake-fleet.testing';
+import { ServerClock } from './server-clock';
+import { ServerLink } from './server-link';
+import { TaskMemories } from './task-memory';
+
+const MACHINE = { hostName: 'machine', isContainer: false, timeZone: 'UTC' };
+
+let workspace: Workspace;
+let fleet: FakeFleet;
+let printed: string[];
+let stops: (() => Promise<void>)[];
+beforeEach(() => {
+  workspace = new Workspace();
+  fleet = new FakeFleet(workspace.server.taskId);
+  printed = [];
+  stops = [];
+  writeFileSync(workspace.path('file'), 'content');
+  workspace.server.onCall = () => {
+    if (fleet.is === 'away') throw new ServerUnreachableError('call', 'it is away');
+  };
+});
+afterEach(async () => {
+  for (const stop of stops) await stop();
+  workspace.remove();
+});
+
+interface Agent {
+  work: AgentWork;
+  stop: () => Promise<void>;
+}
+
+function start(env: Record<string, string> = {}): Agent {
+  const settings = loadServiceSettings(
+    {
+      HOLDFAST_STATE_DIR: workspace.stateDir,
+      MONITORED_PATHS: workspace.source,
+      BACKUP_INTERVAL: '86400',
+      HOLDFAST_RECONNECT_SECONDS: '1',
+      ...env,
+    },
+    MACHINE,
+  );
+  const state = new ServiceState(settings.stateDir, NO_KILL_POINTS);
+  const spool = new LogSpool(settings.stateDir);
+  const log = new AgentLog(spool, (line) => printed.push(line));
+  const controller = new AbortController();
+  const session = new AgentSession({
+    identity: { serverUrl: 'http://server', clientId: 'client-1', clientName: 'machine', secret: 'x' },
+    api: workspace.server,
+    fleet,
+    settings,
+    monitoredPaths: settings.monitoredPaths,
+    state,
+    memories: new TaskMemories(state, 'client-1'),
+    clock: new ServerClock(),
+    killPoints: NO_KILL_POINTS,
+  });
+  const work = new AgentWork({
+    session,
+    link: new ServerLink(log, settings),
+    log,
+    spool,
+    registry: new SchedulerRegistry(),
+    environment: { PATH: process.env['PATH'], PASSWORD: 'hush' },
+    hostName: 'machine',
+    stopping: controller.signal,
+  });
+  work.start();
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => {
+    controller.abort(new Error('the agent was stopped'));
+    stopping ??= work.end();
+    return stopping;
+  };
+  stops.push(stop);
+  return { work, stop };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const deadline = Date.now() + 30_000; !condition();) {
+    if (Date.now() > deadline) throw new Error(`it did not happen:\n${printed.join('')}`);
+    await sleep(10);
+  }
+}
+
+function serverTask(change: Partial<Body<TaskDefinition>>): void {
+  const definition: Body<TaskDefinition> = {
+    paths: [workspace.source],
+    excludes: [],
+    includes: [],
+    skipsCaches: false,
+    markerFile: null,
+    maxFileBytes: null,
+    staysOnFileSystem: false,
+    schedule: null,
+    preCommands: [],
+    postCommands: [],
+    compressionLevel: null,
+    isEnabled: true,
+    ...change,
+  };
+  fleet.tasks = [{ id: workspace.server.taskId, name: 'web', definition, scheduledSinceMs: Date.now() }];
+  fleet.version += 1;
+}
+
+const command = (text: string, onFailure: 'abort' | 'continue' = 'abort') => ({
+  command: text,
+  timeoutSeconds: 60,
+  onFailure,
+});
+const states = (): string[] => workspace.server.runs.map(({ state }) => state);
+/** Without a task of its own, with commands granted. */
+const serverOnly = () => ({
+  MONITORED_PATHS: '',
+  ALLOW_REMOTE_COMMANDS: 'true',
+  ALLOWED_PATHS: workspace.base,
+});
+
+describe('the agent at work', () => {
+  it('backs its own task up at once, tells the server of it, and pings', async () => {
+    const { work } = start({ PRE_COMMANDS: `echo "$HOLDFAST_TASK:$PASSWORD:" > ${workspace.path('dump')}` });
+    await until(() => states()[0] === 'succeeded' && fleet.lastPing !== null);
+    expect(workspace.server.paths(workspace.source)).toEqual(['dump', 'file']);
+    // The agent's secrets are not in the environment of commands.
+    expect(readFileSync(workspace.path('dump'), 'utf8')).toBe('default::\n');
+    expect(fleet.ownTask).toMatchObject({
+      paths: [workspace.source],
+      schedule: { kind: 'every', everySeconds: 86_400 },
+    });
+    await until(() => fleet.lastPing?.tasks.length === 1);
+    const runId = workspace.server.runs[0]!.runId;
+    await until(() => fleet.lines.some((line) => line.includes('run succeeded')));
+    expect(fleet.outputsOf.get(runId)).toMatchObject([
+      { phase: 'pre', position: 0, outcome: 'succeeded', exitCode: 0 },
+    ]);
+    expect(work.clock.nextDueMs('own')).toBeGreaterThan(Date.now());
+  });
+
+  it('runs an interval again and again, one run at a time', async () => {
+    start({ BACKUP_INTERVAL: '1' });
+    await until(() => states().filter((state) => state === 'succeeded').length === 3);
+    expect(fleet.missed).toEqual([]);
+  });
+
+  it('remembers a due run while the server is away, runs no command yet, also over a restart, and runs when it is back', async () => {
+    fleet.is = 'away';
+    const marker = workspace.path('dump');
+    const env = { PRE_COMMANDS: `echo dumped > ${marker}` };
+    const first = start(env);
+    await until(() => first.work.runner.waitingKeys.includes('own') && printed.join('').includes('the server is away'));
+    await first.stop();
+    start(env);
+    await until(() => printed.filter((line) => line.includes('the server is away')).length === 2);
+    expect(existsSync(marker)).toBe(false);
+    fleet.is = 'there';
+    await until(() => states()[0] === 'succeeded');
+    expect(existsSync(marker)).toBe(true);
+    expect(states()).toEqual(['succeeded']);
+    // What it said meanwhile reaches the server too.
+    await until(() => fleet.lines.some((line) => line.includes('the server is away')));
+  });
+
+  it('works by the config that it kept while the server is away', async () => {
+    serverTask({ schedule: { kind: 'every', everySeconds: 3_600 } });
+    const first = start(serverOnly());
+    await until(() => first.work.clock.nextDueMs(fleet.taskId) !== null);
+    await first.stop();
+    fleet.is = 'away';
+    const second = start(serverOnly());
+    expect(second.work.clock.nextDueMs(fleet.taskId)).toBeGreaterThan(Date.now());
+  });
+
+  it('runs a task when it is told to, and once only', async () => {
+    serverTask({});
+    start(serverOnly());
+    await until(() => fleet.lastPing !== null);
+    fleet.tell([{ kind: 'run', runId: 'queued', taskId: fleet.taskId }]);
+    await until(() => states()[0] === 'succeeded');
+    // A start claims it: the server tells of it no more.
+    fleet.tell([]);
+    fleet.tell([{ kind: 'run', runId: workspace.server.runs[0]!.runId, taskId: fleet.taskId }]);
+    fleet.tell([{ kind: 'run', runId: 'another', taskId: fleet.taskId }]);
+    await until(() => states().length === 2 && states()[1] === 'succeeded');
+    expect(states()).toHaveLength(2);
+  });
+
+  it('cancels a run in its pre command, with all that the command started, and runs the post command', async () => {
+    const inner = workspace.path('inner');
+    const after = workspace.path('after');
+    serverTask({
+      preCommands: [command(`sleep 600 & echo $! > ${inner}; wait`)],
+      postCommands: [command(`echo "$HOLDFAST_OUTCOME" > ${after}`)],
+    });
+    start(serverOnly());
+    fleet.tell([{ kind: 'run', runId: 'queued', taskId: fleet.taskId }]);
+    await until(() => existsSync(inner) && readFileSync(inner, 'utf8').endsWith('\n'));
+    const pid = Number(readFileSync(inner, 'utf8'));
+    const { runId } = workspace.server.runs[0]!;
+    fleet.tell([{ kind: 'cancel', runId, taskId: fleet.taskId }]);
+    await until(() => states()[0] === 'cancelled' && existsSync(after) && readFileSync(after, 'utf8') !== '');
+    expect(readFileSync(after, 'utf8')).toBe('cancelled\n');
+    await until(() => !existsSync(`/proc/${pid}`) || readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '));
+    await until(() => fleet.outputsOf.get(runId)?.length === 2);
+    expect(
+      fleet.outputsOf
+        .get(runId)!
+        .map(({ phase, outcome }) => [phase, outcome])
+        .sort(),
+    ).toEqual([
+      ['post', 'succeeded'],
+      ['pre', 'killed'],
+    ]);
+  });
+
+  it('fails a run whose pre command fails, reads nothing, and tells the post command', async () => {
+    const after = workspace.path('after');
+    serverTask({
+      preCommands: [command('false', 'continue'), command('echo broken; exit 9')],
+      postCommands: [command(`echo "$HOLDFAST_OUTCOME: $HOLDFAST_ERROR" > ${after}`)],
+    });
+    start(serverOnly());
+    fleet.tell([{ kind: 'run', runId: 'queued', taskId: fleet.taskId }]);
+    await until(() => existsSync(after) && readFileSync(after, 'utf8') !== '');
+    expect(states()).toEqual(['failed']);
+    expect(readFileSync(after, 'utf8')).toBe('failed: a pre command ended with exit code 9: echo broken; exit 9\n');
+    expect(workspace.server.calls.get('missing')).toBeUndefined();
+    const { runId } = workspace.server.runs[0]!;
+    await until(() => fleet.outputsOf.get(runId)?.length === 3);
+    expect(fleet.outputsOf.get(runId)![1]).toMatchObject({ outcome: 'failed', exitCode: 9, output: 'broken\n' });
+  });
+
+  it('refuses commands that it does not take, and paths that it does not allow, visibly', async () => {
+    const marker = workspace.path('dump');
+    serverTask({ preCommands: [command(`touch ${marker}`)] });
+    start({ MONITORED_PATHS: '', ALLOWED_PATHS: workspace.source });
+    fleet.tell([{ kind: 'run', runId: 'queued', taskId: fleet.taskId }]);
+    await until(() => states()[0] === 'failed');
+    expect(existsSync(marker)).toBe(false);
+    await until(() => fleet.lastPing?.refusals[0]?.code === 'remote-commands');
+    expect(fleet.outputsOf.get(workspace.server.runs[0]!.runId)).toMatchObject([{ outcome: 'refused' }]);
+    serverTask({ paths: ['/etc'] });
+    fleet.tell([{ kind: 'run', runId: 'another', taskId: fleet.taskId }]);
+    await until(() => states()[1] === 'failed');
+    await until(() => fleet.lastPing?.refusals[0]?.code === 'paths-not-allowed');
+    await until(() => fleet.lines.filter((line) => line.includes('failed: refused:')).length === 2);
+  });
+
+  it('makes a run that it was stopped in again, when it is started again', async () => {
+    const inner = workspace.path('inner');
+    const first = start({ PRE_COMMANDS: `test -e ${inner} || (touch ${inner} && sleep 600)` });
+    await until(() => existsSync(inner));
+    await first.stop();
+    expect(states()).toEqual(['cancelled']);
+    start();
+    await until(() => states()[1] === 'succeeded');
+  });
+
+  it('asks nothing more once it was revoked, and says so', async () => {
+    start();
+    await until(() => states()[0] === 'succeeded' && fleet.lastPing !== null);
+    fleet.is = 'revoked';
+    fleet.tell();
+    await until(() => printed.join('').includes('revoked'));
+    await sleep(50);
+    const { calls } = fleet;
+    await sleep(1_500);
+    expect(fleet.calls).toBe(calls);
+  });
+});

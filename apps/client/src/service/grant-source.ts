@@ -1,0 +1,19 @@
+import { normaliseRoots } from '../backup/roots';
+import type { EffectiveGrants } from '../schedule/refusals';
+import type { AgentSession } from './agent-session';
+
+/** What this machine grants, with its paths as they are at the moment. */
+export class GrantSource {
+  effective({ parts: { settings, monitoredPaths } }: AgentSession): EffectiveGrants {
+    const resolve = (paths: readonly string[]): readonly Buffer[] =>
+      normaliseRoots(
+        paths.map((path) => Buffer.from(path)),
+        Buffer.from('/'),
+      );
+    return {
+      remoteCommands: settings.grants.remoteCommands,
+      allowedRoots: resolve(settings.grants.allowedPaths ?? monitoredPaths),
+      resolve,
+    };
+  }
+}

@@ -1,0 +1,69 @@
+import type { SchedulerRegistry } from '@nestjs/schedule';
+import type { AgentTask } from '../schedule/agent-task';
+import { planTask, waitFor } from '../schedule/task-plan';
+import type { AgentSession } from './agent-session';
+import type { TaskRunner } from './task-runner';
+
+/** One job for each task: it fires when the task is due (and once a minute, for clocks are set and machines sleep). */
+export class TaskClock {
+  private readonly plannedMs = new Map<string, number | null>();
+  private lookedMs: number | null = null;
+  private isStopped = false;
+
+  constructor(
+    private readonly session: AgentSession,
+    private readonly runner: TaskRunner,
+    private readonly registry: SchedulerRegistry,
+  ) {}
+
+  /** When a task is due next by itself, server time; null: it is not. */
+  nextDueMs(key: string): number | null {
+    return this.plannedMs.get(key) ?? null;
+  }
+
+  /** Makes the jobs anew. To be called whenever tasks or their past have changed. */
+  plan(): void {
+    if (this.isStopped) return;
+    const tasks = this.session.tasks();
+    this.removeJobs();
+    const { lookedMs } = this;
+    for (const task of tasks) this.planOne(task, lookedMs);
+    this.lookedMs = this.session.parts.clock.now();
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.removeJobs();
+  }
+
+  private planOne(task: AgentTask, lookedMs: number | null): void {
+    const { memories, clock } = this.session.parts;
+    const nowMs = clock.now();
+    const plan = planTask(task, { memory: memories.of(task.key), sinceMs: this.sinceMs(task, nowMs), lookedMs, nowMs });
+    this.plannedMs.set(task.key, plan.nextMs);
+    if (plan.run !== null) this.runner.request(task.key, plan.run);
+    const timer = setTimeout(
+      () => {
+        this.plan();
+      },
+      waitFor(plan, nowMs),
+    );
+    this.registry.addTimeout(jobName(task.key), timer);
+  }
+
+  private sinceMs(task: AgentTask, nowMs: number): number {
+    if (task.sinceMs !== null || task.schedule === null) return task.sinceMs ?? 0;
+    return this.session.parts.memories.ownScheduleSince(task.schedule, nowMs);
+  }
+
+  private removeJobs(): void {
+    for (const key of this.plannedMs.keys()) {
+      if (this.registry.doesExist('timeout', jobName(key))) this.registry.deleteTimeout(jobName(key));
+    }
+    this.plannedMs.clear();
+  }
+}
+
+function jobName(key: string): string {
+  return `task:${key}`;
+}

@@ -1,0 +1,60 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Schedule } from '#engine';
+import type { PendingRun, ScheduleMemory, ServiceState, TaskMemory } from '../state/service-state';
+
+/** The past of the tasks, on disk before anybody relies on it. */
+export class TaskMemories {
+  private memory: ScheduleMemory;
+
+  constructor(
+    private readonly state: ServiceState,
+    clientId: string,
+  ) {
+    const saved = state.schedule.load();
+    this.memory = saved?.clientId === clientId ? saved : { clientId, ownTaskId: null, ownSchedule: null, tasks: {} };
+  }
+
+  get ownTaskId(): string | null {
+    return this.memory.ownTaskId;
+  }
+
+  of(key: string): TaskMemory | null {
+    return this.memory.tasks[key] ?? null;
+  }
+
+  pending(): [string, PendingRun][] {
+    return Object.entries(this.memory.tasks).flatMap(([key, { pending }]) =>
+      pending === null ? [] : [[key, pending]],
+    );
+  }
+
+  rememberOwnTask(ownTaskId: string): void {
+    if (this.memory.ownTaskId !== ownTaskId) this.save({ ownTaskId });
+  }
+
+  /** Since when the own task's schedule is as it is: from now on when it is another than before. */
+  ownScheduleSince(schedule: Schedule, nowMs: number): number {
+    const known = this.memory.ownSchedule;
+    if (known !== null && isDeepStrictEqual(known.schedule, schedule)) return known.sinceMs;
+    // The first schedule counts from the last run, if there was one; a changed one from now.
+    const sinceMs = known === null ? 0 : nowMs;
+    this.save({ ownSchedule: { schedule, sinceMs } });
+    return sinceMs;
+  }
+
+  remember(key: string, change: Partial<TaskMemory>): void {
+    const before = this.memory.tasks[key] ?? { beganMs: null, pending: null };
+    this.save({ tasks: { ...this.memory.tasks, [key]: { ...before, ...change } } });
+  }
+
+  /** Tasks that are no more. */
+  forgetAllBut(keys: readonly string[]): void {
+    const kept = Object.entries(this.memory.tasks).filter(([key]) => keys.includes(key));
+    if (kept.length < Object.keys(this.memory.tasks).length) this.save({ tasks: Object.fromEntries(kept) });
+  }
+
+  private save(change: Partial<ScheduleMemory>): void {
+    this.memory = { ...this.memory, ...change };
+    this.state.schedule.save(this.memory);
+  }
+}
