@@ -18,6 +18,14 @@ const BY_FLEET: readonly string[] = [
   'runs.report',
   'logs.change',
 ];
+const BY_RETENTION: readonly string[] = [
+  'retention.policy',
+  'retention.plan',
+  'retention.remove',
+  'retention.end',
+  'storage.put.removal',
+];
+const BY_FORGETTING: readonly string[] = ['retention.begin'];
 
 const serverPairs = [
   ...WRITE_POINTS.map((point) => [`${point}:before-commit`, `${point}:after-commit`] as const),
@@ -101,6 +109,27 @@ describe('a process that is killed at a write', () => {
     await expectSame(first.id, first.copy);
   }
 
+  /** With a policy that keeps one version: the newest snapshot stays whole, whatever dies while older versions go. */
+  async function retention(): Promise<void> {
+    await journey!.enroll();
+    await journey!.keepVersions(1);
+    await journey!.backup('first');
+    journey!.change();
+    await journey!.backup('second');
+    journey!.change();
+    const third = await journey!.backup('third');
+    await expectSame(third.id, third.copy);
+  }
+
+  async function forgetting(): Promise<void> {
+    await journey!.enroll();
+    await journey!.backup('first');
+    journey!.change();
+    const second = await journey!.backup('second');
+    await journey!.forget('/nothing/of/this/name');
+    await expectSame(second.id, second.copy);
+  }
+
   it.each(serverPairs.map((pair) => [pair[0].replace(/:.*/, ''), pair] as const))(
     'server at %s: loses nothing that it reported as stored',
     async (name, pair) => {
@@ -108,6 +137,8 @@ describe('a process that is killed at a write', () => {
       if (BY_RACE.includes(name)) await race();
       else if (BY_FLEET.includes(name)) await fleet();
       else if (BY_DAMAGE.includes(name)) await damage();
+      else if (BY_RETENTION.includes(name)) await retention();
+      else if (BY_FORGETTING.includes(name)) await forgetting();
       else await plainJourney();
       expect(journey.deaths).toEqual(pair);
     },

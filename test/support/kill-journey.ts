@@ -13,10 +13,12 @@ import {
   type TaskAnswer,
 } from '#common';
 import { CHUNKER_ID, dataChunkId, encodeBlock } from '#engine';
+import { Admin } from './admin';
 import { AgentProcess, ServerProcess, system, temporaryFolder, type Finished } from './processes';
 
 interface Snapshot {
   id: string;
+  taskId: string;
   state: string;
 }
 
@@ -173,6 +175,32 @@ export class KillJourney {
     appendFileSync(join(this.source, 'large'), randomBytes(1000));
     writeFileSync(join(this.source, 'small'), 'changed');
     writeFileSync(join(this.source, 'many', 'new'), 'new');
+  }
+
+  /** Calls of a person are repeated here: the server may die at any of them. */
+  private async insistAsAdmin(call: (admin: Admin) => Promise<unknown>): Promise<void> {
+    let last: unknown;
+    for (let attempt = 0; attempt < PATIENCE; attempt += 1) {
+      await this.whenServing();
+      try {
+        await call(await Admin.login(this.server.url));
+        return;
+      } catch (error) {
+        last = error;
+      }
+    }
+    throw last;
+  }
+
+  keepVersions(count: number): Promise<void> {
+    return this.insistAsAdmin((admin) => admin.setRetention({ retention_versions: count }));
+  }
+
+  forget(pattern: string): Promise<void> {
+    return this.insistAsAdmin(async (admin) => {
+      const [snapshot] = await this.snapshots();
+      await admin.call('POST', API.forget(snapshot?.taskId ?? ''), { pattern, simulate: false });
+    });
   }
 
   /** Two uploads of the same new chunk at once, under a run of its own that is then aborted while it commits. */

@@ -66,4 +66,17 @@ export const API = {
   entries: (runId: string) => `/api/snapshots/${runId}/entries`,
   /** The entries directly in the directory `?path=` (base64url), or the one entry when it is no directory; records. */
   listing: (runId: string) => `/api/snapshots/${runId}/listing`,
+  /** GET {@link RetentionPolicyAnswer}; PUT {@link RetentionPolicyRequest}. `level`: users, clients, tasks. */
+  retentionPolicy: (level: string, id: string) => `/api/${level}/${id}/retention`,
+  /** POST {@link RetentionPolicyRequest}: what it would remove if it stood there; GET: what the one in force would. {@link RetentionReport} */
+  retentionSimulation: (level: string, id: string) => `/api/${level}/${id}/retention/simulation`,
+  forget: (taskId: string) => `/api/tasks/${taskId}/forget`,
+  /** GET: pins of all the task's snapshots. */
+  taskPins: (taskId: string) => `/api/tasks/${taskId}/pins`,
+  pinSnapshot: (runId: string) => `/api/snapshots/${runId}/pins`,
+  pin: (pinId: string) => `/api/pins/${pinId}`,
+  /** By the agent that reads the snapshot, again and again: holds it for some hours. */
+  lease: (runId: string) => `/api/snapshots/${runId}/lease`,
+  /** {@link GoneAnswer} */
+  gone: (runId: string) => `/api/snapshots/${runId}/gone`,
 } as const;

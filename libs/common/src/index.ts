@@ -145,3 +145,15 @@ export {
   type FilesAnswer,
   type FileVersionItem,
 } from './files.dto';
+export {
+  type ForgetAnswer,
+  ForgetRequest,
+  type GoneAnswer,
+  GoneQuery,
+  type PinAnswer,
+  PinRequest,
+  type RetentionPolicyAnswer,
+  type RetentionPolicyFields,
+  RetentionPolicyRequest,
+  type RetentionReport,
+} from './retention.dto';

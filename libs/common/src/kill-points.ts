@@ -34,11 +34,17 @@ export const WRITE_POINTS = [
   'packs.uploading',
   'packs.live',
   'packs.dead',
+  'retention.policy',
+  'retention.pin',
+  'retention.begin',
+  'retention.plan',
+  'retention.remove',
+  'retention.end',
 ] as const;
 export type WritePoint = (typeof WRITE_POINTS)[number];
 
 /** Classes of storage objects: each write is a pair, `storage.put.<class>:before` and `:after`. */
-export const STORAGE_CLASSES = ['repository', 'pack', 'manifest', 'void'] as const;
+export const STORAGE_CLASSES = ['repository', 'pack', 'manifest', 'void', 'removal'] as const;
 export type StorageClass = (typeof STORAGE_CLASSES)[number];
 
 /** Names of the agent's state writes: each is a pair, `:before` and `:after` the rename. */

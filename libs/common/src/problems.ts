@@ -51,6 +51,8 @@ export const PROBLEMS = {
   'missing-chunks': 'conflict',
   /** The task's last run is still being undone; ask again after Retry-After. */
   'undo-in-progress': 'unavailable',
+  /** Retention works on the task; ask again after Retry-After. */
+  'retention-in-progress': 'unavailable',
   'too-large': 'too-large',
   /** Too many sign-ins went wrong; Retry-After says when to come again. */
   'slow-down': 'too-many',

@@ -88,3 +88,28 @@ export {
 export { planPlacements } from './restore-plan';
 export { countDue, lastDueMs, nextDueMs, parseSchedule, type Schedule } from './schedule';
 export { decideDue, type DueAnswer } from './due';
+export {
+  type EffectivePolicy,
+  keepsEverything,
+  NO_POLICY,
+  resolvePolicy,
+  type RetentionPolicy,
+} from './retention-policy';
+export { type RetentionSnapshot } from './retention-snapshots';
+export { type RetentionBounds, retentionBounds } from './retention-bounds';
+export {
+  joinDirectories,
+  RetentionDecider,
+  type RetentionDecision,
+  type RetentionPath,
+  type RetentionVersion,
+} from './retention-decide';
+export {
+  encodeRemovalHeader,
+  encodeRemovedVersion,
+  openRemoval,
+  type RemovalHeader,
+  removalKey,
+  type RemovedVersion,
+} from './removal';
+export { pathGlob } from './path-glob';

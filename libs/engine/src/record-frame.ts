@@ -12,7 +12,7 @@ import { crc32 } from 'node:zlib';
  */
 export type RecordStreamType = keyof typeof STREAM_TYPES;
 
-export const STREAM_TYPES = { index: 1, changes: 2, manifest: 3, entries: 4, versions: 5 } as const;
+export const STREAM_TYPES = { index: 1, changes: 2, manifest: 3, entries: 4, versions: 5, removal: 6 } as const;
 export const STREAM_MAGIC = Buffer.from('HFRS', 'latin1');
 /** What a stream holds: payloads as they are, or compressed. */
 export const STREAM_VERSIONS = { plain: 1, compressed: 2 } as const;

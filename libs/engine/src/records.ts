@@ -48,7 +48,7 @@ const writer = new CborWriter();
 export function encodeEntryRecord(record: EntryRecord): Buffer {
   writer.begin();
   writer.array(3);
-  writePath(record.path);
+  writePath(writer, record.path);
   writer.raw(record.entry);
   return writer.take();
 }
@@ -66,7 +66,7 @@ export function decodeEntryRecord(bytes: Uint8Array, place: string): EntryRecord
 export function encodeIndexRecord(record: IndexRecord): Buffer {
   writer.begin();
   writer.array(4);
-  writePath(record.path);
+  writePath(writer, record.path);
   writer.raw(record.entry);
   writer.raw(record.detection);
   return writer.take();
@@ -86,7 +86,7 @@ export function decodeIndexRecord(bytes: Uint8Array, place: string): IndexRecord
 export function encodeVersionRecord(record: VersionRecord): Buffer {
   writer.begin();
   writer.array(6);
-  writePath(record.path);
+  writePath(writer, record.path);
   writer.raw(record.entry);
   writer.uint(record.firstRun);
   if (record.lastRun === null) writer.null();
@@ -115,13 +115,13 @@ export function encodeChange(change: Change): Buffer {
   if (change.type === 'put') {
     writer.array(5);
     writer.uint(PUT);
-    writePath(change.path);
+    writePath(writer, change.path);
     writer.raw(change.entry);
     writer.raw(change.detection);
   } else {
     writer.array(4);
     writer.uint(CLOSE);
-    writePath(change.path);
+    writePath(writer, change.path);
     writer.uint(REASONS.indexOf(change.reason) + 1);
   }
   return writer.take();
@@ -145,7 +145,7 @@ export function decodeChange(bytes: Uint8Array, place: string): Change {
 }
 
 /** Parent and name as two byte strings, without a buffer for either. */
-function writePath(path: Buffer): void {
+export function writePath(writer: CborWriter, path: Buffer): void {
   if (path[0] !== SLASH || path.length > MAX_PATH_BYTES)
     throw new InvalidError('not an absolute path of bounded length');
   if (path.length === 1) {
@@ -158,7 +158,7 @@ function writePath(path: Buffer): void {
   writer.bytesOf(path, slash + 1);
 }
 
-function readPath(reader: CborReader): Buffer {
+export function readPath(reader: CborReader): Buffer {
   const parent = reader.bytesOf(0, MAX_PATH_BYTES);
   const name = reader.bytesOf(0, MAX_NAME_BYTES);
   if (parent.length > 0) {

@@ -4,6 +4,7 @@ import type {
   ClientAnswer,
   CommitAnswer,
   CommitRequest,
+  GoneAnswer,
   HistoryAnswer,
   LoginAnswer,
   PackAnswer,
@@ -241,6 +242,14 @@ export class FakeServer implements ServerApi {
   snapshots(): Promise<SnapshotsAnswer> {
     return notFaked();
   }
+  holdSnapshot(): Promise<void> {
+    return Promise.reject(new Error('not used'));
+  }
+
+  gone(): Promise<GoneAnswer> {
+    return Promise.reject(new Error('not used'));
+  }
+
   history(): Promise<HistoryAnswer> {
     return notFaked();
   }

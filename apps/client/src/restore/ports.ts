@@ -4,7 +4,7 @@ import { type NativeCalls } from '../system/native-calls';
 import { type Placement } from './placement-spool';
 
 /** What a restore asks of the server. Whatever comes back is untrusted until it was checked here. */
-export type RestoreServer = Pick<ServerApi, 'entries' | 'ranks' | 'readChunks'>;
+export type RestoreServer = Pick<ServerApi, 'entries' | 'ranks' | 'readChunks' | 'holdSnapshot' | 'gone'>;
 
 /** System calls that Node lacks. Where they cannot be loaded, a restore gets null and says what it could not do. */
 export type SystemCalls = Pick<

@@ -64,6 +64,15 @@ describe('runRestore', () => {
     expect(readdirSync(sandbox.spool)).toEqual([]);
   });
 
+  it('names what retention took from the snapshot, within the part that is restored', async () => {
+    const server = new FakeServer().directory('/d').file('/d/f', 'here');
+    server.gonePaths = ['/d/gone', '/elsewhere'];
+    const outcome = await sandbox.restore(server, { path: Buffer.from('/d') });
+    expect(outcome.failed.map(({ path }) => path.toString())).toEqual(['/d/gone']);
+    expect(outcome.failedCount).toBe(1);
+    expect(outcome.notes.join()).toContain('Retention removed versions');
+  });
+
   it('asks for each chunk once, in the order of the ranks', async () => {
     const server = new FakeServer().directory('/');
     for (let i = 0; i < 40; i++) server.file(`/f${String(i).padStart(2, '0')}`, `content ${i % 20}`);

@@ -20,6 +20,8 @@ import { errorCode } from '../system/error-code';
 import { isDiskFull, reasonOf, RestoreError, throwIfCancelled } from './restore-error';
 import { diskFull, type FailedPath, RestoreReport } from './restore-report';
 import { RestoredBlocks } from './restored-blocks';
+import { reportGone } from './gone-paths';
+import { SnapshotHold } from './snapshot-hold';
 import { createSpools, type SpoolFile } from './spool-file';
 import { TemporaryFiles, temporaryPrefix } from './temporary-files';
 import { ThreadRunner } from './thread-runner';
@@ -82,7 +84,9 @@ export interface RestoreOutcome {
 export async function runRestore(options: RestoreOptions, deps: RestoreDeps): Promise<RestoreOutcome> {
   const signal = options.signal ?? new AbortController().signal;
   const spools = createSpools(deps.spoolDirectory, SPOOLS);
+  let hold: SnapshotHold | null = null;
   try {
+    hold = await SnapshotHold.begin(deps.server, options.snapshotId);
     const spool = new EntrySpool(spools.entries, new NodeTable(spools.nodes));
     const progress: RestoreProgress = { phase: 'listing', files: 0, filesTotal: 0, bytes: 0, bytesTotal: 0 };
     const onProgress = options.onProgress ?? (() => undefined);
@@ -99,6 +103,7 @@ export async function runRestore(options: RestoreOptions, deps: RestoreDeps): Pr
       const { system } = deps;
       const context = { spool, tree, report, policy: options.conflicts, system, signal, onProgress, progress };
       await restoreInto(context, options, deps, spools);
+      await reportGone(deps.server, options, report);
       return outcomeOf(options.snapshotId, context);
     } finally {
       tree.close();
@@ -107,6 +112,7 @@ export async function runRestore(options: RestoreOptions, deps: RestoreDeps): Pr
     throwIfCancelled(signal);
     throw isDiskFull(error) ? diskFull(error) : error;
   } finally {
+    hold?.end();
     for (const file of Object.values(spools)) file.close();
   }
 }

@@ -1,3 +1,4 @@
+import type { GoneAnswer } from '#common';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,8 +30,21 @@ export class FakeServer implements RestoreServer {
   readonly reads: string[][] = [];
   /** Called before a `readChunks` call is answered, with its number from 0. */
   onRead: (call: number) => void = () => undefined;
+  /** Paths that retention took. */
+  gonePaths: string[] = [];
   /** Bytes that replace a whole entry stream. */
   stream: Buffer | null = null;
+
+  holdSnapshot(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** One path a page. */
+  gone(_runId: string, after: number): Promise<GoneAnswer> {
+    const page = this.gonePaths.slice(after, after + 1).map((path) => Buffer.from(path).toString('base64'));
+    const next = after + 1 < this.gonePaths.length ? after + 1 : null;
+    return Promise.resolve({ isThinned: this.gonePaths.length > 0, pathsBase64: page, next });
+  }
 
   add(path: string | Buffer, fields: Partial<Entry> = {}): this {
     const entry = {

@@ -7,6 +7,7 @@ import {
   type CommitAnswer,
   type CommitRequest,
   type EnrolRequest,
+  type GoneAnswer,
   type HistoryAnswer,
   KEYS_TYPE,
   LIMITS,
@@ -147,6 +148,14 @@ export class HttpServerApi implements ServerApi {
 
   listing(runId: string, path: Buffer): AsyncIterable<Buffer> {
     return this.stream({ method: 'GET', path: `${API.listing(runId)}?path=${path.toString('base64url')}` });
+  }
+
+  async holdSnapshot(runId: string): Promise<void> {
+    await this.read({ method: 'POST', path: API.lease(runId) });
+  }
+
+  async gone(runId: string, after: number): Promise<GoneAnswer> {
+    return this.json<GoneAnswer>({ method: 'GET', path: `${API.gone(runId)}?after=${after}` });
   }
 
   async history(path: Buffer): Promise<HistoryAnswer> {

@@ -5,6 +5,7 @@ import type {
   CommitAnswer,
   CommitRequest,
   EnrolRequest,
+  GoneAnswer,
   HistoryAnswer,
   LoginAnswer,
   PackAnswer,
@@ -72,6 +73,10 @@ export interface ServerApi {
   entries(runId: string, path: Buffer): AsyncIterable<Buffer>;
   /** Record stream of type `entries`: what stands directly in the directory `path`. */
   listing(runId: string, path: Buffer): AsyncIterable<Buffer>;
+  /** Holds the snapshot against retention for some hours; to be repeated while it is read. */
+  holdSnapshot(runId: string): Promise<void>;
+  /** A page of the paths that retention took from a snapshot; `after`: `next` of the page before, 0 for the first. */
+  gone(runId: string, after: number): Promise<GoneAnswer>;
   history(path: Buffer): Promise<HistoryAnswer>;
   /** Record stream of type `versions`: what all snapshots of the task hold, in walk order, oldest first within a path. */
   versions(taskId: string): AsyncIterable<Buffer>;

@@ -43,6 +43,8 @@ const ROUTES: Readonly<Record<string, Who>> = {
   'PUT /api/runs/:runId/batches/:sequence': 'agents',
   'GET /api/snapshots/:runId/entries': 'agents',
   'GET /api/snapshots/:runId/listing': 'agents',
+  'GET /api/snapshots/:runId/gone': 'agents',
+  'POST /api/snapshots/:runId/lease': 'agents',
 
   'GET /api/clients/:clientId/config': { both: 'see-details' },
 
@@ -85,6 +87,14 @@ const ROUTES: Readonly<Record<string, Who>> = {
   'PATCH /api/tasks/:taskId': { people: 'change-tasks' },
   'DELETE /api/tasks/:taskId': { people: 'change-tasks' },
   'POST /api/tasks/:taskId/restore': { people: 'change-tasks' },
+  'GET /api/:level/:id/retention': { people: 'see-status' },
+  'PUT /api/:level/:id/retention': { people: 'change-retention' },
+  'GET /api/:level/:id/retention/simulation': { people: 'see-details' },
+  'POST /api/:level/:id/retention/simulation': { people: 'see-details' },
+  'GET /api/tasks/:taskId/pins': { people: 'see-details' },
+  'POST /api/snapshots/:runId/pins': { people: 'change-retention' },
+  'DELETE /api/pins/:pinId': { people: 'change-retention' },
+  'POST /api/tasks/:taskId/forget': { people: 'forget' },
   'POST /api/tasks/:taskId/run': { people: 'control-runs' },
   'POST /api/tasks/:taskId/cancel': { people: 'control-runs' },
 };
@@ -171,6 +181,9 @@ describe('the role matrix', () => {
     ids = {
       clientId: machine.id,
       taskId: task.id,
+      level: 'tasks',
+      id: task.id,
+      pinId: run.runId,
       runId: run.runId,
       userId: (await callers['other user'].get('/api/users/me')).body.id,
       tokenId: run.runId,
@@ -260,7 +273,7 @@ describe('the role matrix', () => {
     const scoped = routesFor((who) => {
       const right = rightOf(who);
       return right !== null && mayByRole('user', right);
-    }).filter((route) => /:(clientId|taskId|runId|version)/.test(route));
+    }).filter((route) => /:(clientId|taskId|runId|version|id|pinId)\b/.test(route));
     expect(scoped.length).toBeGreaterThan(20);
     await expectAll(callers['other user'], scoped, (answer) => answer === 404);
   });

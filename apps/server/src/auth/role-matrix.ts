@@ -26,6 +26,10 @@ export const ROLE_MATRIX = {
   'change-tasks': { roles: ['admin', 'user'], scope: 'change' },
   /** Needs a fresh sign-in too, or an API token that was made for it. */
   'change-commands': { roles: ['admin', 'user'], scope: 'commands' },
+  /** Policies and pins: what is kept. */
+  'change-retention': { roles: ['admin', 'user'], scope: 'change' },
+  /** Removes the history of paths for good: a person, never a token. */
+  forget: { roles: ['admin'], scope: null },
   'manage-users': { roles: ['admin'], scope: 'users' },
   'see-audit': { roles: ['admin'], scope: 'audit' },
 } as const satisfies Record<string, RightRule>;

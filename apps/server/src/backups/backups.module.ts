@@ -14,6 +14,7 @@ import { TaskDefinitionRules, TaskDefinitionsService } from './task-definitions.
 import { AuditModule } from '../audit/audit.module';
 import { FreshSignIn } from '../auth/fresh-sign-in';
 import { ClientsModule } from '../clients/clients.module';
+import { RetentionModule } from '../retention/retention.module';
 import { CatalogPathsRepository } from './catalog-paths.repository';
 import { CatalogReadRepository } from './catalog-read.repository';
 import { CatalogWriteRepository } from './catalog-write.repository';
@@ -108,7 +109,7 @@ const CONTROLLERS = [
 
 /** Runs, snapshots and chunks: what a backup writes and a restore reads. */
 @Module({
-  imports: [AuditModule, ClientsModule],
+  imports: [AuditModule, ClientsModule, RetentionModule],
   controllers: CONTROLLERS,
   providers: [...REPOSITORIES, ...RUNS, ...CHUNKS, ...DEFINITIONS, ...READING],
   exports: [

@@ -3,6 +3,7 @@ import type { CommitAnswer, CommitRequest } from '#common';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
+import { type RetentionHold, RetentionService } from '../retention/retention.service';
 import { ManifestWriter } from './manifest-writer';
 import type { RunGrant } from './run-grant';
 import { runOver } from './runs-refusals';
@@ -20,7 +21,8 @@ export class CommitRepositories {
 
 /**
  * Turns a run into a snapshot, in three steps that survive a crash between any two: `committing` (fences the batches,
- * stores outcome, figures and the stamp once), the manifest in storage, and one transaction that flips run and head.
+ * stores outcome, figures and the stamp once), the manifest in storage, and one transaction that flips run and head. Then
+ * retention looks at the paths that the run touched, before the commit is answered.
  */
 @Injectable()
 export class RunCommit {
@@ -33,6 +35,7 @@ export class RunCommit {
     private readonly settings: ServerSettings,
     private readonly manifests: ManifestWriter,
     private readonly repositories: CommitRepositories,
+    private readonly retention: RetentionService,
   ) {}
 
   /**
@@ -97,20 +100,24 @@ export class RunCommit {
   private async finishOnce(run: RunRow): Promise<CommitAnswer> {
     // Manifest before flip: a crash between leaves a complete run that is finished at the next start.
     if (run.state === 'committing') await this.manifests.writeManifest(run);
-    return this.flip(run);
+    const { answer, hold } = await this.flip(run);
+    if (hold !== null) await this.retention.applyToRun(hold, run.number);
+    return answer;
   }
 
-  private flip(run: RunRow): Promise<CommitAnswer> {
+  private flip(run: RunRow): Promise<{ answer: CommitAnswer; hold: RetentionHold | null }> {
     const { runs, tasks } = this.repositories;
     return this.database.write('runs.commit', async (tx) => {
       await tasks.lock(tx, run.taskNo);
+      let hold: RetentionHold | null = null;
       if (await runs.finishCommitting(tx, run, await tx.now())) {
         const isMoved = await tasks.moveHead(tx, run.taskNo, { from: run.parentRun, to: run.number });
         if (!isMoved) throw new Error(`run ${run.runId} is not the successor of its task's head`);
+        hold = await this.retention.holdForRun(tx, run);
       }
       const { state, stampMs } = await runs.get(tx, run);
       if ((state !== 'succeeded' && state !== 'partial') || stampMs === null) throw runOver(run.number);
-      return { runId: run.runId, state, stampMs };
+      return { answer: { runId: run.runId, state, stampMs }, hold };
     });
   }
 }

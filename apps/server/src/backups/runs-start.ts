@@ -62,6 +62,9 @@ export class RunStart {
       };
       if (repeated !== undefined) return { ...answer, runId: repeated.runId, number: repeated.number };
       const now = await tx.now();
+      if (task.retentionUntil > now) {
+        throw new DomainError('retention-in-progress', 'Retention works on this task; ask again soon');
+      }
       // The run that waits is this one: no later number may start before it, or commits would not follow the numbers.
       const queued = await this.repositories.runs.findQueued(tx, task.taskNo);
       const { number, runId } = queued ?? { number: task.lastRunNumber + 1, runId: randomUUID() };

@@ -27,6 +27,7 @@ import type { AgentIdentity } from '../auth/agent-identity';
 import { ServerSettings } from '../config/server-settings';
 import type { Database } from '../database/database';
 import type { Value } from '../database/sql';
+import { retentionOn } from '../retention/retention.testing';
 import { MemoryStorage } from '../storage/memory.storage';
 import type { StorageBody } from '../storage/storage';
 import { CatalogPathsRepository } from './catalog-paths.repository';
@@ -88,13 +89,16 @@ export class TestServer {
   readonly undos: RunUndo;
   readonly scheduler: RunsScheduler;
   readonly runRows = new RunsRepository();
+  readonly settings = new ServerSettings();
+  readonly retention: ReturnType<typeof retentionOn>;
 
   constructor(
     readonly database: Database,
     readonly storage: WatchedStorage,
   ) {
     Logger.overrideLogger(false);
-    const settings = new ServerSettings();
+    const { settings } = this;
+    this.retention = retentionOn(database, storage, settings);
     const tasks = new TasksRepository();
     const paths = new CatalogPathsRepository();
     const reading = new CatalogReadRepository(paths);
@@ -102,7 +106,13 @@ export class TestServer {
     const manifests = new ManifestWriter(database, storage, reading, paths);
     const { runRows } = this;
     this.undos = new RunUndo(database, manifests, new UndoRepositories(runRows, reading, writing));
-    this.commits = new RunCommit(database, settings, manifests, new CommitRepositories(runRows, tasks));
+    this.commits = new RunCommit(
+      database,
+      settings,
+      manifests,
+      new CommitRepositories(runRows, tasks),
+      this.retention.service,
+    );
     this.scheduler = new RunsScheduler(this.commits, this.undos);
     this.walk = new SnapshotWalk(database, reading);
     this.tasks = new TasksService(database, tasks);

@@ -10,11 +10,14 @@ export interface TaskRow {
   readonly head: string | null;
   readonly lastRunNumber: number;
   readonly generation: number;
+  /** Retention has the task until then at the latest, ms; 0: it has not. */
+  readonly retentionUntil: number;
 }
 
 const SELECT_TASK = `
   select t.no as "taskNo", t.id as "taskId", t.name, t.head_run as "headRun", h.id as head,
-    t.last_run_number as "lastRunNumber", t.generation
+    t.last_run_number as "lastRunNumber", t.generation,
+    t.retention_until as "retentionUntil"
   from tasks t left join runs h on h.task_no = t.no and h.number = t.head_run`;
 
 /** Rows of `tasks`. Whoever locks a task and one of its runs locks the task first. */

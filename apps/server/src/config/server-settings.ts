@@ -36,8 +36,6 @@ export class ServerSettings {
   secretKeyPrevious: string | null = null;
   /** Changes of commands, and new API tokens, need a password given within so many minutes. */
   freshSignInMinutes = 10;
-  /** Deleted users, clients and tasks can be brought back for so many days. */
-  protectDays = 0;
   /** Log lines of agents are kept for so many days. */
   logRetentionDays = 30;
   /** A task is late when so long has passed since it was due without a run that succeeded. */
@@ -46,6 +44,12 @@ export class ServerSettings {
   publicUrl: string | null = null;
   /** Proxies whose X-Forwarded-For counts: how many, or their addresses and networks. */
   trustProxy: number | readonly string[] | null = null;
+  /** Lock window: nothing that was current within so many days is removed, whoever asks; deleted users, clients and tasks can be brought back. */
+  protectDays = 0;
+  /** Days after which a deleted path's last version goes where no policy says it; 0: never. */
+  deletedDays = 0;
+  /** IANA zone of schedules, and of tasks that name none. */
+  timeZone = 'UTC';
   /** Tests only: kill point at which this process dies. */
   killAt: string | undefined;
 }
@@ -93,9 +97,6 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   readInteger('FRESH_SIGN_IN_MINUTES', [1, 1_440], (minutes) => {
     settings.freshSignInMinutes = minutes;
   });
-  readInteger('PROTECT_DAYS', [0, 36_500], (days) => {
-    settings.protectDays = days;
-  });
   readInteger('LOG_RETENTION_DAYS', [1, 36_500], (days) => {
     settings.logRetentionDays = days;
   });
@@ -113,6 +114,17 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
     if (trusted === null)
       return 'must be the number of proxies before the server, or their addresses (10.0.0.5,10.1.0.0/16)';
     settings.trustProxy = trusted;
+    return null;
+  });
+  readInteger('PROTECT_DAYS', [0, 36_500], (days) => {
+    settings.protectDays = days;
+  });
+  readInteger('DELETED_DAYS', [0, 36_500], (days) => {
+    settings.deletedDays = days;
+  });
+  read('TZ', (text) => {
+    if (!isTimeZone(text)) return 'must be a time zone such as Europe/Berlin';
+    settings.timeZone = text;
     return null;
   });
   read('DATABASE_URL', (text) => {
@@ -215,6 +227,15 @@ function isNetwork(text: string): boolean {
 
 function isPostgresUrl(text: string): boolean {
   return URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol);
+}
+
+function isTimeZone(text: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: text });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isKillPoint(text: string): boolean {

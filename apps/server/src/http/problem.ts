@@ -28,7 +28,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
 export function retryAfterSeconds({ code, details }: Problem): number | null {
   const told = details?.['retryAfterSeconds'];
   if (typeof told === 'number') return told;
-  if (code === 'undo-in-progress') return UNDO_RETRY_AFTER_SECONDS;
+  if (code === 'undo-in-progress' || code === 'retention-in-progress') return UNDO_RETRY_AFTER_SECONDS;
   return PROBLEMS[code] === 'unavailable' ? RETRY_AFTER_SECONDS : null;
 }
 

@@ -16,6 +16,7 @@ const FORMS: readonly { readonly name: StorageClass; readonly form: RegExp }[] =
   { name: 'repository', form: /^repository\.json$/ },
   { name: 'pack', form: new RegExp(`^packs/[0-9a-f]{2}/${UUID}$`) },
   { name: 'manifest', form: new RegExp(`^tasks/${UUID}/run-[0-9]{1,16}-${UUID}$`) },
+  { name: 'removal', form: new RegExp(`^tasks/${UUID}/removed-[0-9]{1,16}-${UUID}$`) },
   { name: 'void', form: new RegExp(`^tasks/${UUID}/void-[0-9]{1,16}-${UUID}$`) },
 ];
 

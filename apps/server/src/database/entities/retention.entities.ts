@@ -70,6 +70,10 @@ export class RemovalRow {
   id!: string;
   task_no!: number;
   cause!: 'policy' | 'forget';
+  /** UUID of the user who asked to forget. */
+  requested_by!: string | null;
+  /** The pattern that was to be forgotten. */
+  note!: string | null;
   created_at!: number;
   /** Null until the rows are gone. */
   removed_at!: number | null;
@@ -85,6 +89,8 @@ export const removalsTable: TableSpec<RemovalRow> = {
     id: text,
     task_no: int,
     cause: text,
+    requested_by: nullable(text),
+    note: nullable(text),
     created_at: bigint,
     removed_at: nullable(bigint),
     versions: withDefault(int, 0),
@@ -101,7 +107,8 @@ export class DoomedVersionRow {
   task_no!: number;
   path_no!: number;
   first_run!: number;
-  last_run!: number;
+  /** Null: a current version, which only forget takes. */
+  last_run!: number | null;
   /** A directory's: `first_run` of the version that takes over its interval. */
   joins_run!: number | null;
   reason!: string;
@@ -115,7 +122,7 @@ export const doomedVersionsTable: TableSpec<DoomedVersionRow> = {
     task_no: primary(int),
     path_no: primary(bigint),
     first_run: primary(int),
-    last_run: int,
+    last_run: nullable(int),
     joins_run: nullable(int),
     reason: text,
     removal_no: int,

@@ -1,0 +1,124 @@
+import { Injectable } from '@nestjs/common';
+import type { ForgetAnswer, ForgetRequest } from '#common';
+import { InvalidError, pathGlob } from '#engine';
+import { Database } from '../database/database';
+import { DomainError } from '../http/domain-error';
+import type { PersonIdentity } from '../users/person-identity';
+import { ForgetRepository } from './forget.repository';
+import { RemovalsRepository } from './removals.repository';
+import { RetentionPoliciesRepository } from './retention-policies.repository';
+import { RetentionRules, type TaskRules } from './retention-rules';
+import { RetentionRepository } from './retention.repository';
+import { RetentionService } from './retention.service';
+
+const SLICE_PATHS = 2_000;
+const MAX_EXAMPLES = 1_000;
+
+/** What forgetting reads and writes. */
+@Injectable()
+export class ForgetRepositories {
+  constructor(
+    readonly forget: ForgetRepository,
+    readonly removals: RemovalsRepository,
+    readonly versions: RetentionRepository,
+    readonly policies: RetentionPoliciesRepository,
+  ) {}
+}
+
+/**
+ * Removes all history of the paths that match a pattern, the current versions included: for what should never have been
+ * backed up. Pins and the lock window hold against it. Who asked, and for what, stands with the removal.
+ */
+@Injectable()
+export class ForgetService {
+  constructor(
+    private readonly database: Database,
+    private readonly repositories: ForgetRepositories,
+    private readonly rules: RetentionRules,
+    private readonly retention: RetentionService,
+  ) {}
+
+  async forget(person: PersonIdentity, taskId: string, request: ForgetRequest): Promise<ForgetAnswer> {
+    const matches = globOf(request.pattern);
+    const place = await this.database.read((sql) => this.repositories.policies.find(sql, 'tasks', taskId));
+    if (place === undefined) throw new DomainError('not-found', `There is no task ${taskId}`);
+    const answer: ForgetAnswer = {
+      simulated: request.simulate,
+      paths: 0,
+      versions: 0,
+      bytes: 0,
+      kept: 0,
+      examples: [],
+    };
+    if (request.simulate) {
+      await this.eachSlice(place.no, matches, async (pathNos) => this.count(place.no, pathNos, answer));
+      return answer;
+    }
+    const done = await this.retention.whileHeld(place.no, async (hold) => {
+      await this.eachSlice(place.no, matches, async (pathNos) => {
+        await this.count(place.no, pathNos, answer);
+        const cause = { cause: 'forget' as const, requestedBy: person.userId, note: request.pattern };
+        const doomed = await this.retention.plan(hold, cause, async (tx, removalNo) => {
+          const rules = await this.rules.load(tx, place.no);
+          if (rules === null) return 0;
+          return this.repositories.forget.doom(tx, pathNos, { taskNo: place.no, removalNo, ...bounded(rules) });
+        });
+        if (doomed > 0) await this.retention.complete(hold);
+      });
+      return true;
+    });
+    if (done === null)
+      throw new DomainError('run-active', 'A run or retention works on this task; ask again when it is over');
+    return answer;
+  }
+
+  /** Matching paths by descending numbers: what a directory holds goes before it. */
+  private async eachSlice(
+    taskNo: number,
+    matches: (path: Buffer) => boolean,
+    take: (pathNos: number[], paths: ReadonlyMap<number, Buffer>) => Promise<void>,
+  ): Promise<void> {
+    for (let below = Number.MAX_SAFE_INTEGER, isOver = false; !isOver;) {
+      const { numbers, paths } = await this.database.read(async (sql) => {
+        const found = await this.repositories.forget.pathsBelow(sql, taskNo, { below, limit: SLICE_PATHS });
+        return { numbers: found, paths: await this.repositories.removals.pathsOf(sql, found) };
+      });
+      const matching = numbers.filter((no) => matches(paths.get(no) ?? Buffer.alloc(0)));
+      if (matching.length > 0) await take(matching, paths);
+      below = numbers.at(-1) ?? 0;
+      isOver = numbers.length < SLICE_PATHS;
+    }
+  }
+
+  private async count(taskNo: number, pathNos: readonly number[], answer: ForgetAnswer): Promise<void> {
+    await this.database.read(async (sql) => {
+      const rules = await this.rules.preview(sql, await this.repositories.policies.ofTask(sql, taskNo));
+      if (rules === null) return;
+      const rows = await this.repositories.forget.counts(sql, pathNos, { taskNo, ...bounded(rules) });
+      const named = rows.slice(0, MAX_EXAMPLES - answer.examples.length).map(({ pathNo }) => pathNo);
+      const paths = await this.repositories.removals.pathsOf(sql, named);
+      for (const { pathNo, versions, bytes, kept } of rows) {
+        if (versions > 0) answer.paths += 1;
+        answer.versions += versions;
+        answer.bytes += bytes;
+        answer.kept += kept;
+        const path = paths.get(pathNo);
+        if (path !== undefined && versions > 0) answer.examples.push({ pathBase64: path.toString('base64'), versions });
+      }
+    });
+  }
+}
+
+function bounded({ bounds }: TaskRules): { headRun: number; unprotectedUpTo: number; pinnedRuns: readonly number[] } {
+  const { headRun, unprotectedUpTo, pinnedRuns } = bounds;
+  return { headRun, unprotectedUpTo, pinnedRuns };
+}
+
+function globOf(pattern: string): (path: Buffer) => boolean {
+  try {
+    return pathGlob(Buffer.from(pattern));
+  } catch (error) {
+    if (!(error instanceof InvalidError)) throw error;
+    throw new DomainError('invalid', `The pattern cannot be used: ${error.message}`, { cause: error });
+  }
+}

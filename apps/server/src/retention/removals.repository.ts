@@ -1,0 +1,205 @@
+import { Injectable } from '@nestjs/common';
+import { slices, type Column, type Sql } from '../database/sql';
+
+export interface Removal {
+  readonly no: number;
+  readonly id: string;
+  readonly taskNo: number;
+  readonly taskId: string;
+  readonly cause: 'policy' | 'forget';
+  readonly decidedMs: number;
+}
+
+/** A version that goes. */
+export interface DoomedVersion {
+  readonly pathNo: number;
+  readonly firstRun: number;
+  readonly lastRun: number | null;
+  readonly joinsRun: number | null;
+}
+
+interface Interval {
+  from: number;
+  /** Exclusive. */
+  to: number;
+}
+
+const PATH_NO: readonly Column[] = [{ name: 'no', type: 'int' }];
+const VERSION: readonly Column[] = [
+  { name: 'path_no', type: 'int' },
+  { name: 'first_run', type: 'int' },
+];
+const SELECT_REMOVAL = `select r.no, r.id, r.task_no as "taskNo", t.id as "taskId", r.cause, r.created_at as "decidedMs"
+  from removals r join tasks t on t.no = r.task_no`;
+
+/** Removals on their way: decided, recorded in storage, gone. */
+@Injectable()
+export class RemovalsRepository {
+  async insert(
+    tx: Sql,
+    removal: {
+      id: string;
+      taskNo: number;
+      cause: 'policy' | 'forget';
+      requestedBy: string | null;
+      note: string | null;
+    },
+  ): Promise<number> {
+    const row = await tx.get<{ no: number }>(
+      `insert into removals (id, task_no, cause, requested_by, note, created_at) values (?, ?, ?, ?, ?, ?) returning no`,
+      [removal.id, removal.taskNo, removal.cause, removal.requestedBy, removal.note, await tx.now()],
+    );
+    if (row === undefined) throw new Error('the new removal got no number');
+    return row.no;
+  }
+
+  /** One that came to take nothing. */
+  async drop(tx: Sql, removalNo: number): Promise<void> {
+    await tx.run('delete from removals where no = ?', [removalNo]);
+  }
+
+  listOpen(sql: Sql, taskNo: number): Promise<Removal[]> {
+    return sql.all<Removal>(`${SELECT_REMOVAL} where r.task_no = ? and r.removed_at is null order by r.no`, [taskNo]);
+  }
+
+  async tasksWithOpen(sql: Sql): Promise<number[]> {
+    const rows = await sql.all<{ taskNo: number }>(
+      'select distinct task_no as "taskNo" from removals where removed_at is null order by task_no',
+    );
+    return rows.map(({ taskNo }) => taskNo);
+  }
+
+  /** In the order of path numbers. */
+  doomed(sql: Sql, removal: Removal): Promise<DoomedVersion[]> {
+    return sql.all<DoomedVersion>(
+      `select path_no as "pathNo", first_run as "firstRun", last_run as "lastRun", joins_run as "joinsRun"
+       from doomed_versions where task_no = ? and removal_no = ? order by path_no, first_run`,
+      [removal.taskNo, removal.no],
+    );
+  }
+
+  /** The path of each number, climbing to the root level by level. */
+  async pathsOf(sql: Sql, numbers: Iterable<number>): Promise<Map<number, Buffer>> {
+    const known = new Map<number, { parentNo: number; name: Buffer }>();
+    const wanted = new Set(numbers);
+    for (let open = [...wanted]; open.length > 0;) {
+      const parents = new Set<number>();
+      for await (const slice of slices(open)) {
+        const rows = await sql.allWith<{ no: number; parentNo: number; name: Buffer }>(
+          { columns: PATH_NO, rows: slice.map((no) => [no]) },
+          'select p.no, p.parent_no as "parentNo", p.name from input cross join paths p where p.no = input.no',
+        );
+        for (const { no, parentNo, name } of rows) {
+          known.set(no, { parentNo, name });
+          parents.add(parentNo);
+        }
+      }
+      parents.delete(0);
+      open = [...parents].filter((no) => !known.has(no));
+    }
+    return new Map([...wanted].map((no) => [no, pathOf(no, known)]));
+  }
+
+  /**
+   * The rows go: snapshots that showed them are thinned, intervals of directories are joined. False when it was done
+   * before. To be called when storage holds the removal's record, and not earlier.
+   */
+  async remove(tx: Sql, removal: Removal): Promise<boolean> {
+    const row = await tx.get(`select no from removals where no = ? and removed_at is null ${tx.forUpdate()}`, [
+      removal.no,
+    ]);
+    if (row === undefined) return false;
+    const doomed = await this.doomed(tx, removal);
+    let logicalBytes = 0;
+    for await (const slice of slices(doomed)) {
+      const rows = slice.map(({ pathNo, firstRun }) => [pathNo, firstRun]);
+      const sum = await tx.allWith<{ bytes: number | null }>(
+        { columns: VERSION, rows },
+        `select sum(v.size) as bytes from input cross join file_versions v
+         where v.task_no = ? and v.path_no = input.path_no and v.first_run = input.first_run`,
+        [removal.taskNo],
+      );
+      logicalBytes += sum[0]?.bytes ?? 0;
+      await tx.runWith(
+        { columns: VERSION, rows },
+        `delete from file_versions where task_no = ? and (path_no, first_run) in (select path_no, first_run from input)`,
+        [removal.taskNo],
+      );
+    }
+    await this.join(tx, removal.taskNo, doomed);
+    await this.markThinned(tx, removal.taskNo, doomed);
+    await tx.run('delete from doomed_versions where task_no = ? and removal_no = ?', [removal.taskNo, removal.no]);
+    if (removal.cause === 'forget') {
+      // The head changed behind the agent's back: its index is fetched anew, and what is still there is sent again.
+      await tx.run('update tasks set generation = generation + 1 where no = ?', [removal.taskNo]);
+    }
+    await tx.run('update removals set removed_at = ?, versions = ?, logical_bytes = ? where no = ?', [
+      await tx.now(),
+      doomed.length,
+      logicalBytes,
+      removal.no,
+    ]);
+    return true;
+  }
+
+  private async join(tx: Sql, taskNo: number, doomed: readonly DoomedVersion[]): Promise<void> {
+    const firsts = new Map<string, [number, number, number]>();
+    for (const { pathNo, firstRun, joinsRun } of doomed) {
+      if (joinsRun === null) continue;
+      const key = `${pathNo} ${joinsRun}`;
+      const first = Math.min(firstRun, firsts.get(key)?.[2] ?? firstRun);
+      firsts.set(key, [pathNo, joinsRun, first]);
+    }
+    for await (const slice of slices([...firsts.values()])) {
+      await tx.runWith(
+        { columns: [...VERSION, { name: 'new_first', type: 'int' }], rows: slice },
+        `update file_versions set first_run = input.new_first from input
+         where file_versions.task_no = ? and file_versions.path_no = input.path_no
+           and file_versions.first_run = input.first_run`,
+        [taskNo],
+      );
+    }
+  }
+
+  private async markThinned(tx: Sql, taskNo: number, doomed: readonly DoomedVersion[]): Promise<void> {
+    for (const { from, to } of mergedIntervals(doomed)) {
+      await tx.run(
+        `update runs set is_thinned = 1
+         where task_no = ? and number >= ? and number < ? and is_thinned = 0 and state in ('succeeded', 'partial')`,
+        [taskNo, from, to],
+      );
+    }
+  }
+}
+
+/** A directory's joined interval shows it still: what thins a snapshot is what it shows no more. */
+function mergedIntervals(doomed: readonly DoomedVersion[]): Interval[] {
+  const taken = doomed
+    .filter(({ joinsRun }) => joinsRun === null)
+    .map(({ firstRun, lastRun }) => ({ from: firstRun, to: lastRun ?? Number.MAX_SAFE_INTEGER }))
+    .sort((a, b) => a.from - b.from);
+  const merged: Interval[] = [];
+  for (const interval of taken) {
+    const last = merged.at(-1);
+    if (last !== undefined && interval.from <= last.to) last.to = Math.max(last.to, interval.to);
+    else merged.push({ ...interval });
+  }
+  return merged;
+}
+
+function pathOf(no: number, known: ReadonlyMap<number, { parentNo: number; name: Buffer }>): Buffer {
+  const names: Buffer[] = [];
+  for (let at = no; at !== 0;) {
+    const node = known.get(at);
+    if (node === undefined) throw new Error(`path ${at} has no row`);
+    names.push(node.name);
+    at = node.parentNo;
+  }
+  const parts = names
+    .reverse()
+    .slice(1)
+    .flatMap((name) => [SLASH, name]);
+  return parts.length === 0 ? SLASH : Buffer.concat(parts);
+}
+
+const SLASH = Buffer.from('/');

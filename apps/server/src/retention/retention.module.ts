@@ -1,0 +1,51 @@
+import { Module } from '@nestjs/common';
+import { ForgetRepository } from './forget.repository';
+import { ForgetRepositories, ForgetService } from './forget.service';
+import { FreedBytes } from './freed-bytes';
+import { PinsRepository } from './pins.repository';
+import { PinRepositories, PinsService } from './pins.service';
+import { ProtectWindow } from './protect-window';
+import { RemovalCompletion } from './removal-record';
+import { RemovalsRepository } from './removals.repository';
+import { RetentionPoliciesRepository } from './retention-policies.repository';
+import { RetentionPoliciesService } from './retention-policies.service';
+import { RetentionRules } from './retention-rules';
+import { RetentionSimulation, SimulationReading } from './retention-simulation';
+import { RetentionApiController } from './retention.api.controller';
+import { RetentionRepository } from './retention.repository';
+import { RetentionRepositories, RetentionService } from './retention.service';
+import { ThinnedSnapshotsRepository } from './thinned-snapshots.repository';
+import { VersionsDescending } from './versions-descending';
+
+const REPOSITORIES = [
+  RetentionRepository,
+  RetentionPoliciesRepository,
+  RemovalsRepository,
+  PinsRepository,
+  ForgetRepository,
+  ThinnedSnapshotsRepository,
+  RetentionRepositories,
+  ForgetRepositories,
+  PinRepositories,
+  SimulationReading,
+];
+
+/** How long versions are kept, and their removal. */
+@Module({
+  controllers: [RetentionApiController],
+  providers: [
+    ...REPOSITORIES,
+    ProtectWindow,
+    RetentionRules,
+    RemovalCompletion,
+    RetentionService,
+    RetentionPoliciesService,
+    RetentionSimulation,
+    FreedBytes,
+    VersionsDescending,
+    ForgetService,
+    PinsService,
+  ],
+  exports: [RetentionService, RetentionPoliciesService, RetentionSimulation],
+})
+export class RetentionModule {}

@@ -1,0 +1,40 @@
+import { API, type LoginAnswer, type RetentionPolicyFields } from '#common';
+import { ADMIN } from './processes';
+
+/** A signed-in admin. */
+export class Admin {
+  private constructor(
+    private readonly url: string,
+    private readonly token: string,
+  ) {}
+
+  static async login(url: string): Promise<Admin> {
+    const answer = await fetch(url + API.login, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(ADMIN),
+    });
+    if (!answer.ok) throw new Error(`login: ${answer.status}`);
+    return new Admin(url, ((await answer.json()) as LoginAnswer).access_token);
+  }
+
+  get userId(): string {
+    const payload = Buffer.from(this.token.split('.')[1] ?? '', 'base64url').toString();
+    return (JSON.parse(payload) as { sub: string }).sub;
+  }
+
+  async call<T>(method: string, path: string, body?: object): Promise<T> {
+    const answer = await fetch(this.url + path, {
+      method,
+      headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+    return (text === '' ? undefined : JSON.parse(text)) as T;
+  }
+
+  async setRetention(policy: Partial<RetentionPolicyFields>): Promise<void> {
+    await this.call('PUT', API.retentionPolicy('users', this.userId), policy);
+  }
+}
