@@ -20,11 +20,17 @@ const OVERHEAD_PER_CHUNK_BYTES = 256;
 /** Of one answer: more are left to the connection, which slows the server down. */
 const BLOCKS_AT_ONCE = 4;
 
+/** A chunk that is still wanted: which of its block's it is, and its keyString. */
+export interface FoundChunk {
+  readonly position: number;
+  readonly name: string;
+}
+
 /**
- * Takes a block as it came, with the positions of the chunks that are still wanted. Resolves to false when the block is
- * not sound: these chunks are asked for again. What it throws ends the fetching.
+ * Takes a block as it came, with those of its chunks that are still wanted. Resolves to false when the block is not
+ * sound: these chunks are asked for again. What it throws ends the fetching.
  */
-export type TakeBlock = (block: FramedBlock, positions: readonly number[]) => Promise<boolean>;
+export type TakeBlock = (block: FramedBlock, chunks: readonly FoundChunk[]) => Promise<boolean>;
 
 /** Fetches chunks; whoever opens the blocks trusts only bytes whose hash is the id that was asked for. */
 export class ChunkFetcher {
@@ -39,15 +45,16 @@ export class ChunkFetcher {
    */
   async fetch(keys: readonly ChunkKey[], plainBytes: number): Promise<Map<string, Buffer>> {
     const found = new Map<string, Buffer>();
-    await this.fetchBlocks(keys, plainBytes, async ({ bytes }, positions) => {
+    const byName = new Map(keys.map((key) => [keyString(key), key]));
+    await this.fetchBlocks(byName, plainBytes, async ({ bytes }, wanted) => {
       try {
         const { chunks } = await decodeBlockAsync(bytes, "block of the server's answer");
-        for (const position of positions) {
+        for (const { position, name } of wanted) {
           const chunk = chunks[position];
           if (chunk === undefined) continue;
           // A copy, unless all of the block is ours: one chunk must not hold a whole block of others in memory.
-          const isAll = positions.length === chunks.length;
-          found.set(keyString(chunk), isAll ? chunk.bytes : Buffer.from(chunk.bytes));
+          const isAll = wanted.length === chunks.length;
+          found.set(name, isAll ? chunk.bytes : Buffer.from(chunk.bytes));
         }
         return true;
       } catch (error) {
@@ -59,18 +66,19 @@ export class ChunkFetcher {
   }
 
   /**
-   * Hands over the blocks that hold these chunks, several at once; each chunk is wanted of one block, however often it
+   * Hands over the blocks that hold these chunks (by keyString), several at once; each chunk is wanted of one block, however often it
    * comes. Returns the keyStrings of those that could not be had, after a second question.
    */
-  async fetchBlocks(keys: readonly ChunkKey[], plainBytes: number, take: TakeBlock): Promise<ReadonlySet<string>> {
-    const missing = new Set(keys.map(keyString));
+  async fetchBlocks(
+    keys: ReadonlyMap<string, ChunkKey>,
+    plainBytes: number,
+    take: TakeBlock,
+  ): Promise<ReadonlySet<string>> {
+    const missing = new Set(keys.keys());
     let asks = 0;
     let breaks = 0;
-    for (
-      let wanted = keys;
-      wanted.length > 0 && asks < MAX_ASKS;
-      wanted = keys.filter((key) => missing.has(keyString(key)))
-    ) {
+    while (missing.size > 0 && asks < MAX_ASKS) {
+      const wanted = [...missing].map((name) => keys.get(name)).filter((key) => key !== undefined);
       try {
         await this.ask(wanted, plainBytes, missing, take);
         asks += 1;
@@ -100,10 +108,13 @@ export class ChunkFetcher {
     try {
       for await (const block of readBlocks(this.server.readChunks(wanted), { maxBytes })) {
         throwIfCancelled(this.signal);
-        const { chunks } = block.header;
-        const positions = [...chunks.keys()].filter((at) => missing.delete(keyString(chunks[at] as ChunkKey)));
-        if (positions.length === 0) continue;
-        const work = takeOne(block, positions, missing, take);
+        const found: FoundChunk[] = [];
+        for (const [position, chunk] of block.header.chunks.entries()) {
+          const name = keyString(chunk);
+          if (missing.delete(name)) found.push({ position, name });
+        }
+        if (found.length === 0) continue;
+        const work = takeOne(block, found, missing, take);
         // Its failure is seen when its turn comes; until then it must not count as unhandled.
         work.catch(() => undefined);
         taken.add(work);
@@ -125,21 +136,17 @@ function causeOf(error: Error): unknown {
 
 async function takeOne(
   block: FramedBlock,
-  positions: readonly number[],
+  found: readonly FoundChunk[],
   missing: Set<string>,
   take: TakeBlock,
 ): Promise<void> {
   let isSound: boolean;
   try {
-    isSound = await take(block, positions);
+    isSound = await take(block, found);
   } catch (error) {
     throw new TakeError('a block could not be taken', { cause: error });
   }
-  if (isSound) return;
-  for (const position of positions) {
-    const chunk = block.header.chunks[position];
-    if (chunk !== undefined) missing.add(keyString(chunk));
-  }
+  if (!isSound) for (const { name } of found) missing.add(name);
 }
 
 async function oldestOf(taken: Set<Promise<void>>): Promise<void> {

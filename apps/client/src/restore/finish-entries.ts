@@ -61,7 +61,7 @@ export async function finishDirectories(steps: FinishSteps): Promise<void> {
         steps.metadata.apply({
           fd,
           isOpenFile: false,
-          location,
+          locate: () => location,
           entry: planned.entry,
           xattrContent: xattrContent(steps, planned),
         });
@@ -90,7 +90,13 @@ function finishOne(steps: FinishSteps, planned: PlannedEntry): void {
   if (node === null) return;
   const location = files.locate(path, number);
   withHandle(location, node, (fd) => {
-    metadata.apply({ fd, isOpenFile: false, location, entry, xattrContent: xattrContent(steps, planned) });
+    metadata.apply({
+      fd,
+      isOpenFile: false,
+      locate: () => location,
+      entry,
+      xattrContent: xattrContent(steps, planned),
+    });
   });
   files.place(path, number);
   context.spool.nodes.setState(number, NodeState.done);

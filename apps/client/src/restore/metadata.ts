@@ -20,8 +20,8 @@ export interface Subject {
   /** Handle on it: O_PATH, or of a file open for writing. */
   fd: number;
   isOpenFile: boolean;
-  /** Its place in an open directory. */
-  location: Buffer;
+  /** Its place in an open directory; put together only where something asks by name. */
+  locate: () => Buffer;
   entry: Entry;
   /** Attributes that are content of their own, put together; null for others. */
   xattrContent: Buffer | null;
@@ -81,12 +81,14 @@ export class Metadata {
     else this.system.chmodFile(fd, mode);
   }
 
-  private applyXattrs({ location, entry, xattrContent, newborn }: Subject): void {
+  private applyXattrs({ locate, entry, xattrContent, newborn }: Subject): void {
     const xattrs = xattrContent === null ? (entry.xattrs ?? []) : decodeXattrs(xattrContent, 'extended attributes');
     if (this.system === null) {
       if (xattrs.length > 0) this.report.note('Extended attributes and ACLs were not restored: no native library');
       return;
     }
+    if (newborn?.hasXattrs === false && xattrs.length === 0) return;
+    const location = locate();
     if (newborn?.hasXattrs !== false) this.removeOthers(this.system, location, xattrs);
     for (const { name, value } of xattrs) {
       try {
@@ -113,16 +115,16 @@ export class Metadata {
     }
   }
 
-  private applyTimes({ fd, isOpenFile, location, entry }: Subject): void {
+  private applyTimes({ fd, isOpenFile, locate, entry }: Subject): void {
     if (this.system !== null) {
       if (isOpenFile) this.system.setTimesOfFile(fd, entry.mtimeNs, entry.mtimeNs);
-      else this.system.setTimes(location, entry.mtimeNs, entry.mtimeNs);
+      else this.system.setTimes(locate(), entry.mtimeNs, entry.mtimeNs);
       return;
     }
     this.report.note('Times were restored to the microsecond only: no native library');
     const seconds = Number(entry.mtimeNs / 1_000n) / 1e6;
     if (isOpenFile) futimesSync(fd, seconds, seconds);
-    else lutimesSync(location, seconds, seconds);
+    else lutimesSync(locate(), seconds, seconds);
   }
 }
 

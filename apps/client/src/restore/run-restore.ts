@@ -1,4 +1,4 @@
-import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, opendirSync, openSync } from 'node:fs';
 import { comparePaths, splitPath } from '#engine';
 import { type BlockRunner, InlineRunner } from './block-runner';
 import { BlockWriter, writersInto } from './block-writer';
@@ -125,7 +125,8 @@ async function restoreInto(
 ): Promise<void> {
   const { spool, tree, report, policy, system, signal, progress } = context;
   const ancestors = ancestorsOf(options.path);
-  refuseConflicts(ancestors, spool, tree, policy);
+  // Nothing can be in the way in an empty target, whose entries would all be looked at once more.
+  if (!isEmpty(tree.targetFd)) refuseConflicts(ancestors, spool, tree, policy);
   const owner = deps.owner ?? ownUser();
   const prefix = temporaryPrefix();
   const files = new TemporaryFiles(tree, policy, system, prefix);
@@ -170,6 +171,15 @@ function runnerFor(
     return new InlineRunner(new BlockWriter(writersInto({ tree, prefix, policy, owner, system })));
   }
   return new ThreadRunner({ targetFd: tree.targetFd, prefix, policy, owner }, threads);
+}
+
+function isEmpty(directory: number): boolean {
+  const opened = opendirSync(`/proc/self/fd/${directory}`);
+  try {
+    return opened.readSync() === null;
+  } finally {
+    opened.closeSync();
+  }
 }
 
 /** Links in the target's own path are the user's choice and are followed; nothing below it is. */

@@ -22,6 +22,8 @@ export function temporaryPrefix(): string {
  */
 export class TemporaryFiles {
   private canRenameNew = true;
+  /** What was asked for last: a file's name is needed for several calls. */
+  private last: { readonly number: number; readonly name: Buffer } = { number: -1, name: Buffer.alloc(0) };
 
   constructor(
     private readonly tree: DirectoryTree,
@@ -52,7 +54,10 @@ export class TemporaryFiles {
 
   /** Name of entry `number` until it is put in its place. */
   name(number: number): Buffer {
-    return Buffer.from(`${this.prefix}${number.toString(36)}`, 'latin1');
+    if (this.last.number !== number) {
+      this.last = { number, name: Buffer.from(`${this.prefix}${number.toString(36)}`, 'latin1') };
+    }
+    return this.last.name;
   }
 
   /** Opens what was created, and nothing that took its name since. The caller closes the handle. */

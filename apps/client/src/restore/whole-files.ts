@@ -42,12 +42,13 @@ export class WholeFiles {
    */
   make(planned: NamedEntry, bytes: Buffer, xattrContent: Buffer | null): Identity | null {
     const { number, path, entry } = planned;
-    const { fd, location, newborn } = this.create(planned);
+    const { fd, newborn } = this.create(planned);
+    const locate = (): Buffer => this.files.locate(path, number);
     try {
       let identity = null;
       try {
         this.write(fd, bytes);
-        this.metadata.apply({ fd, isOpenFile: true, location, entry, xattrContent, newborn });
+        this.metadata.apply({ fd, isOpenFile: true, locate, entry, xattrContent, newborn });
         if (entry.hardLinkGroup !== undefined) identity = identityOf(fd);
       } finally {
         this.close(fd);
@@ -61,13 +62,14 @@ export class WholeFiles {
   }
 
   /** By calls that take the directory's handle, where there are: they cost a fraction of Node's. */
-  private create({ path, number }: NamedEntry): { fd: number; location: Buffer; newborn: Newborn | null } {
-    const location = this.files.locate(path, number);
-    if (this.system === null) return { fd: openSync(location, CREATE_FLAGS, FIRST_MODE), location, newborn: null };
+  private create({ path, number }: NamedEntry): { fd: number; newborn: Newborn | null } {
+    if (this.system === null) {
+      return { fd: openSync(this.files.locate(path, number), CREATE_FLAGS, FIRST_MODE), newborn: null };
+    }
     const directory = this.tree.enter(splitPath(path).parent);
     const fd = this.system.createFile(directory.handle, this.files.name(number), FIRST_MODE);
-    directory.newborn ??= lookAtNewborn(this.system, fd, location);
-    return { fd, location, newborn: directory.newborn };
+    directory.newborn ??= lookAtNewborn(this.system, fd, this.files.locate(path, number));
+    return { fd, newborn: directory.newborn };
   }
 
   private write(fd: number, bytes: Buffer): void {

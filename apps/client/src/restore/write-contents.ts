@@ -1,6 +1,6 @@
 import { LIMITS } from '#common';
 import { type ChunkKey, type FramedBlock, keyString, planPlacements } from '#engine';
-import { type ChunkFetcher } from './chunk-fetcher';
+import { type ChunkFetcher, type FoundChunk } from './chunk-fetcher';
 import { NodeState } from './node-table';
 import { type Placement, type PlacementSpool } from './placement-spool';
 import { type BlockSink, type RestoreServer, type WantedChunk } from './ports';
@@ -17,9 +17,10 @@ const WINDOWS_AT_ONCE = 2;
 /** What of a restore's context this step needs; a check has no more. */
 export type ContentContext = Pick<RestoreContext, 'spool' | 'signal' | 'progress' | 'onProgress'>;
 
-/** What is asked for in one request, and where its chunks go. */
+/** What is asked for in one request, and where its chunks go; both by keyString. */
 interface Window {
-  chunks: Map<string, { key: ChunkKey; placements: Placement[] }>;
+  keys: Map<string, ChunkKey>;
+  placements: Map<string, Placement[]>;
   plainBytes: number;
 }
 
@@ -66,29 +67,25 @@ async function writeWindow(
   fetcher: ChunkFetcher,
   sink: BlockSink,
 ): Promise<void> {
-  const keys = [...window.chunks.values()].map(({ key }) => key);
-  const missing = await fetcher.fetchBlocks(keys, window.plainBytes, async (block, positions) => {
-    const isSound = await sink.take(block, wantedOf(window, block, positions));
+  const missing = await fetcher.fetchBlocks(window.keys, window.plainBytes, async (block, found) => {
+    const isSound = await sink.take(block, wantedOf(window, block, found));
     context.onProgress(context.progress);
     return isSound;
   });
   for (const name of missing) {
-    for (const { number } of window.chunks.get(name)?.placements ?? []) {
+    for (const { number } of window.placements.get(name) ?? []) {
       sink.fail(number, new Error('the server no longer has all of its content'));
     }
   }
   throwIfCancelled(context.signal);
 }
 
-function wantedOf({ chunks }: Window, { header }: FramedBlock, positions: readonly number[]): WantedChunk[] {
-  const wanted: WantedChunk[] = [];
-  for (const position of positions) {
-    const chunk = header.chunks[position];
-    const known = chunk === undefined ? undefined : chunks.get(keyString(chunk));
-    if (chunk === undefined || known === undefined) continue;
-    wanted.push({ position, length: chunk.length, placements: known.placements });
-  }
-  return wanted;
+function wantedOf({ placements }: Window, { header }: FramedBlock, found: readonly FoundChunk[]): WantedChunk[] {
+  return found.map(({ position, name }) => ({
+    position,
+    length: header.chunks[position]?.length ?? 0,
+    placements: placements.get(name) ?? [],
+  }));
 }
 
 /** Placements of one chunk follow each other in the order, so a chunk is asked for once (by key, whatever the ranks say). */
@@ -98,30 +95,35 @@ function* cutWindows(
   start: number,
   order: Uint32Array,
 ): Generator<Window, void> {
-  let window: Window = { chunks: new Map(), plainBytes: 0 };
+  let window = emptyWindow();
   let count = 0;
   for (const index of order) {
     const placement = placements.get(start + index);
     if (context.spool.nodes.stateOf(placement.number) === NodeState.failed) continue;
     const key = { height: 0, id: placement.id };
     const name = keyString(key);
-    let chunk = window.chunks.get(name);
+    let known = window.placements.get(name);
     const isFull =
-      chunk === undefined &&
-      (window.plainBytes + placement.length > WINDOW_PLAIN_BYTES || window.chunks.size >= WINDOW_KEYS);
+      known === undefined &&
+      (window.plainBytes + placement.length > WINDOW_PLAIN_BYTES || window.keys.size >= WINDOW_KEYS);
     if ((isFull && count > 0) || count >= WINDOW_PLACEMENTS) {
       yield window;
-      window = { chunks: new Map(), plainBytes: 0 };
+      window = emptyWindow();
       count = 0;
-      chunk = undefined;
+      known = undefined;
     }
-    if (chunk === undefined) {
-      window.chunks.set(name, { key, placements: [placement] });
+    if (known === undefined) {
+      window.keys.set(name, key);
+      window.placements.set(name, [placement]);
       window.plainBytes += placement.length;
     } else {
-      chunk.placements.push(placement);
+      known.push(placement);
     }
     count += 1;
   }
   if (count > 0) yield window;
+}
+
+function emptyWindow(): Window {
+  return { keys: new Map(), placements: new Map(), plainBytes: 0 };
 }

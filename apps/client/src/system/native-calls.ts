@@ -230,10 +230,15 @@ const TIMESPEC_BYTES = Buffer.from(TIMESPECS.buffer);
 
 /** Two `struct timespec` of a 64-bit Linux: seconds (floor), nanoseconds 0 to 999,999,999. Holds until the next call. */
 function timespecs(atimeNs: bigint, mtimeNs: bigint): Buffer {
-  [atimeNs, mtimeNs].forEach((time, index) => {
-    const nanoseconds = ((time % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-    TIMESPECS[2 * index] = (time - nanoseconds) / 1_000_000_000n;
-    TIMESPECS[2 * index + 1] = nanoseconds;
-  });
+  setTimespec(0, atimeNs);
+  if (mtimeNs === atimeNs) TIMESPECS.copyWithin(2, 0, 2);
+  else setTimespec(2, mtimeNs);
   return TIMESPEC_BYTES;
+}
+
+function setTimespec(at: number, time: bigint): void {
+  const rest = time % 1_000_000_000n;
+  const nanoseconds = rest < 0n ? rest + 1_000_000_000n : rest;
+  TIMESPECS[at] = (time - nanoseconds) / 1_000_000_000n;
+  TIMESPECS[at + 1] = nanoseconds;
 }

@@ -2,7 +2,6 @@ import {
   type BlockChunk,
   CorruptError,
   decodeBlockAsync,
-  keyString,
   parseBlockHeader,
   type PlainChunk,
   verifyPayload,
@@ -16,7 +15,7 @@ export interface BlockRequest {
   readonly packKey: string | null;
   readonly offset: number;
   readonly length: number;
-  /** Rows of the requester's domain, all at this block. */
+  /** Rows of the requester's domain, all at this block, by their place in it. */
   readonly chunks: readonly StoredChunk[];
 }
 
@@ -36,18 +35,7 @@ export interface BlockAnswer {
  */
 export async function openBlock(bytes: Buffer, request: BlockRequest, place: string): Promise<BlockAnswer> {
   const header = parseBlockHeader(bytes, place);
-  const rows = new Map(request.chunks.map((chunk) => [keyString(chunk), chunk]));
-  const wanted = new Set<number>();
-  let chunkOffset = 0;
-  for (const [position, chunk] of header.chunks.entries()) {
-    const row = rows.get(keyString(chunk));
-    if (row !== undefined && isPlaceOf(row, chunk, chunkOffset)) {
-      wanted.add(position);
-      rows.delete(keyString(chunk));
-    }
-    chunkOffset += chunk.length;
-  }
-  const astray = [...rows.values()];
+  const { wanted, astray } = compare(header.chunks, request.chunks);
   if (wanted.size === header.chunks.length) {
     if (bytes.length !== header.totalLength)
       throw new CorruptError(place, 'a block has another length than its row says');
@@ -59,6 +47,27 @@ export async function openBlock(bytes: Buffer, request: BlockRequest, place: str
   return { whole: null, cut: cut.map((chunk) => ({ ...chunk, bytes: Buffer.from(chunk.bytes) })), astray };
 }
 
-function isPlaceOf(row: StoredChunk, chunk: BlockChunk, chunkOffset: number): boolean {
-  return row.chunkOffset === chunkOffset && row.chunkLength === chunk.length;
+/** Both are in the order of their places: positions of the chunks that a row stands for, and rows that none fits. */
+function compare(
+  chunks: readonly BlockChunk[],
+  rows: readonly StoredChunk[],
+): { wanted: ReadonlySet<number>; astray: StoredChunk[] } {
+  const wanted = new Set<number>();
+  const astray: StoredChunk[] = [];
+  let next = 0;
+  let chunkOffset = 0;
+  for (const [position, chunk] of chunks.entries()) {
+    for (let row = rows[next]; row !== undefined && row.chunkOffset <= chunkOffset; row = rows[next]) {
+      next += 1;
+      const isIt = row.chunkOffset === chunkOffset && row.chunkLength === chunk.length && isSameKey(row, chunk);
+      if (isIt) wanted.add(position);
+      else astray.push(row);
+    }
+    chunkOffset += chunk.length;
+  }
+  return { wanted, astray: [...astray, ...rows.slice(next)] };
+}
+
+function isSameKey(row: StoredChunk, chunk: BlockChunk): boolean {
+  return row.height === chunk.height && row.id.equals(chunk.id);
 }

@@ -91,23 +91,14 @@ export class ChunkReaderService {
       const packNos = [...chunks.values()].map(({ packNo }) => packNo);
       return { found: chunks, packs: await this.packs.findPacks(sql, packNos) };
     });
-    const blocks = new Map<string, StoredChunk[]>();
-    for (const chunk of found.values()) {
-      if (chunk.isDamaged) continue;
-      const name = `${chunk.packNo} ${chunk.blockOffset}`;
-      const block = blocks.get(name);
-      if (block === undefined) blocks.set(name, [chunk]);
-      else block.push(chunk);
-    }
-    const requests = [...blocks.values()].flatMap((chunks): BlockRequest[] => {
-      const [first] = chunks;
-      if (first === undefined) return [];
+    const inOrder = [...found.values()].filter(({ isDamaged }) => !isDamaged).sort(compareByPlace);
+    return sliceByBlock(inOrder).map(([first, ...others]): BlockRequest => {
       const pack = packs.get(first.packNo);
       // A dead pack is still there for those who looked it up before it died.
       const packKey = pack === undefined || pack.state === 'deleted' ? null : pack.key;
-      return [{ packNo: first.packNo, packKey, offset: first.blockOffset, length: first.blockLength, chunks }];
+      const { packNo, blockOffset: offset, blockLength: length } = first;
+      return { packNo, packKey, offset, length, chunks: [first, ...others] };
     });
-    return requests.sort((a, b) => a.packNo - b.packNo || a.offset - b.offset);
   }
 
   /** Sends what can be read; returns what is broken. */
@@ -157,6 +148,21 @@ export class ChunkReaderService {
       throw error;
     }
   }
+}
+
+function compareByPlace(a: StoredChunk, b: StoredChunk): number {
+  return a.packNo - b.packNo || a.blockOffset - b.blockOffset || a.chunkOffset - b.chunkOffset;
+}
+
+/** Chunks of one block stand beside each other. */
+function sliceByBlock(inOrder: readonly StoredChunk[]): [StoredChunk, ...StoredChunk[]][] {
+  const blocks: [StoredChunk, ...StoredChunk[]][] = [];
+  for (const chunk of inOrder) {
+    const last = blocks.at(-1);
+    if (last?.[0].packNo === chunk.packNo && last[0].blockOffset === chunk.blockOffset) last.push(chunk);
+    else blocks.push([chunk]);
+  }
+  return blocks;
 }
 
 /** Frames a body of keys into slices, whatever pieces it comes in. */
