@@ -1,4 +1,5 @@
 import type { KillPoints, RunTrigger } from '#common';
+import type { ScanRules } from './scan-rules';
 import type { RunToken, ServerApi } from '../server-api/server-api';
 
 export interface BackupOptions {
@@ -6,6 +7,8 @@ export interface BackupOptions {
   readonly roots: readonly Buffer[];
   /** Gitignore patterns against absolute paths: see ExcludeRules. */
   readonly excludes: readonly string[];
+  /** What is left out by what it is. Default: nothing. */
+  readonly scanRules?: ScanRules;
   readonly taskName: string;
   /** The task's UUID when it is known: a task that the server defined is not opened by its name, which may change. */
   readonly taskId?: string;

@@ -12,6 +12,7 @@ import { startHeartbeat } from './heartbeat';
 import { openOldIndex } from './old-index';
 import { normaliseRoots } from './roots';
 import { RunWork } from './run-work';
+import { NO_SCAN_RULES, scanRulesOf } from './scan-rules';
 import { Selection } from './selection';
 import { settleEarlierRun } from './settle';
 
@@ -54,7 +55,12 @@ function select(options: BackupOptions, stateDir: string): Selection {
   const workingDirectory = options.workingDirectory ?? Buffer.from(process.cwd());
   const roots = normaliseRoots(options.roots, workingDirectory);
   if (roots.length === 0) throw new Error('a backup needs at least one path');
-  const selection = new Selection(roots, options.excludes, Buffer.from(realpathSync(stateDir, { encoding: 'buffer' })));
+  const selection = new Selection(
+    roots,
+    options.excludes,
+    Buffer.from(realpathSync(stateDir, { encoding: 'buffer' })),
+    scanRulesOf(options.scanRules ?? NO_SCAN_RULES),
+  );
   selection.assertUsable();
   return selection;
 }

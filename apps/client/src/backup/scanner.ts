@@ -14,8 +14,8 @@ export interface Standing {
   readonly name: Buffer;
 }
 
-/** `whole`: every name in it was read. `towards-roots`: above the roots, only names that lead to one are looked at. */
-type Listing = 'whole' | 'towards-roots' | { readonly failed: string };
+/** `whole`: every name in it was read. `towards-roots`: above the roots, only names that lead to one are looked at. `left-out`: a rule leaves out all that is in it. */
+type Listing = 'whole' | 'towards-roots' | 'left-out' | { readonly failed: string };
 
 /** A path that is there. */
 export interface Seen {
@@ -168,6 +168,11 @@ export class Walk {
     return this.found?.sighting ?? null;
   }
 
+  /** Did the last look() find something that a rule leaves out? */
+  get isLeftOut(): boolean {
+    return this.found !== null && this.found.sighting === null;
+  }
+
   /** May be called twice. */
   close(): void {
     this.found?.frame?.handle.close();
@@ -198,11 +203,14 @@ export class Walk {
 }
 
 interface Found {
-  readonly sighting: Sighting;
+  /** Null: it is there, and a rule leaves it out. */
+  readonly sighting: Sighting | null;
   /** What is in it, when it can be walked. */
   readonly frame: Frame | null;
   isSkipped: boolean;
 }
+
+const LEFT_OUT: Found = { sighting: null, frame: null, isSkipped: false };
 
 interface Where {
   readonly path: Buffer;
@@ -229,8 +237,13 @@ function look(selection: Selection, events: ScanEvents, at: Standing, where: Whe
     return null;
   }
   if (isAbove && kind !== 'directory') return unavailable(path, 'it is no directory any more: what was below is kept');
+  if (kind === 'file' && selection.isTooLarge(path, stat.size)) return LEFT_OUT;
   const opened = kind === 'directory' ? openDirectory(selection, at, { ...where, stat, isAbove }) : null;
-  const isMount = opened !== null && isMountPoint(where, stat, at.parent, opened.frame?.handle ?? null);
+  // Where the run does not go in, it makes no difference later whether something is mounted.
+  const isMount =
+    opened !== null &&
+    opened.listing !== 'left-out' &&
+    isMountPoint(where, stat, at.parent, opened.frame?.handle ?? null);
   const found: Found = {
     sighting: {
       type: 'seen',
@@ -267,13 +280,17 @@ function openDirectory(
   at: Standing,
   directory: Where & { stat: BigIntStats; isAbove: boolean },
 ): { listing: Listing; frame: Frame | null } {
-  const { path, mounts, stat, isAbove } = directory;
+  const { path, mounts, stat, isAbove, parentDevice } = directory;
   let handle: DirectoryHandle | null = null;
   try {
     handle = at.parent.openChild(at.name);
     const opened = handle.stat();
     if (opened.ino !== stat.ino || opened.dev !== stat.dev) throw new Error('it was replaced while the backup ran');
     const names = isAbove ? selection.namesTowardsRoots(path) : handle.names();
+    if (!isAbove && selection.leavesOutContent(path, { names, handle, isOtherDevice: stat.dev !== parentDevice })) {
+      handle.close();
+      return { listing: 'left-out', frame: null };
+    }
     const isPlain = !isAbove && selection.takesAllIn(path) && !mounts.parents.has(path.toString('latin1'));
     const frame: Frame = { path, handle, names, device: opened.dev, isAbove, next: 0, isPlain };
     return { listing: isAbove ? 'towards-roots' : 'whole', frame };

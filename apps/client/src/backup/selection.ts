@@ -1,5 +1,6 @@
 import { isWithin } from '#engine';
 import { ExcludeRules } from './exclude-rules';
+import { leavesOutContent, type ListedDirectory, NO_SCAN_RULES, type ScanRules } from './scan-rules';
 
 /** How a path stands to the roots: one of them or below, a directory on the way to one, or neither. */
 export type Place = 'inside' | 'above' | 'outside';
@@ -13,6 +14,7 @@ export class Selection {
     readonly roots: readonly Buffer[],
     excludes: readonly string[],
     private readonly stateDir: Buffer,
+    private readonly scanRules: ScanRules = NO_SCAN_RULES,
   ) {
     this.rules = new ExcludeRules(excludes, roots);
   }
@@ -31,7 +33,27 @@ export class Selection {
 
   /** Is everything in this directory, which is selected itself, selected whatever it is called? False: it is to be asked for. */
   takesAllIn(directory: Buffer): boolean {
-    return this.rules.areNone && !isWithin(this.stateDir, directory) && this.placeOf(directory) === 'inside';
+    return (
+      this.scanRules === NO_SCAN_RULES &&
+      this.rules.areNone &&
+      !isWithin(this.stateDir, directory) &&
+      this.placeOf(directory) === 'inside'
+    );
+  }
+
+  /** Of a file that is selected. Who names a path as a root wants it whatever its size is. */
+  isTooLarge(path: Buffer, size: bigint): boolean {
+    const { maxFileBytes } = this.scanRules;
+    return maxFileBytes !== null && size > BigInt(maxFileBytes) && !this.isRoot(path);
+  }
+
+  /** Of a directory within the roots: does a rule leave out all that is in it? Not of a root itself. */
+  leavesOutContent(path: Buffer, directory: ListedDirectory): boolean {
+    return this.scanRules !== NO_SCAN_RULES && !this.isRoot(path) && leavesOutContent(this.scanRules, directory);
+  }
+
+  private isRoot(path: Buffer): boolean {
+    return this.roots.some((root) => root.equals(path));
   }
 
   /** Names (latin1) in a directory above the roots that lead to one, ascending. */

@@ -134,13 +134,14 @@ export class TreeMerge {
   private visitNow(old: IndexLines | null, walk: Walk | null): Promise<void> | undefined {
     const version = old === null ? null : openVersion(old.record());
     const now = walk === null ? null : walk.look();
+    const isLeftOut = walk?.isLeftOut === true;
     const path = now?.path ?? version?.line.record.path;
     // Excluded now, and not known: nobody asked for it.
     if (path === undefined) return undefined;
     this.parts.onPaths(1, path);
     this.settledIn = null;
-    if (this.isLeaving(path)) return this.leaveAllBut(path).then(() => this.visit(path, version, now));
-    return this.visit(path, version, now);
+    if (this.isLeaving(path)) return this.leaveAllBut(path).then(() => this.visit(path, version, now, isLeftOut));
+    return this.visit(path, version, now, isLeftOut);
   }
 
   private async sendCarried(): Promise<void> {
@@ -160,7 +161,12 @@ export class TreeMerge {
     }
   }
 
-  private visit(path: Buffer, old: OldVersion | null, now: Sighting | null): Promise<void> | undefined {
+  private visit(
+    path: Buffer,
+    old: OldVersion | null,
+    now: Sighting | null,
+    isLeftOut: boolean,
+  ): Promise<void> | undefined {
     const { selection } = this.parts;
     const seen = now?.type === 'seen' ? now : null;
     if (seen?.kind === 'directory') this.parts.tools.hardLinks.seeDirectory(seen.stat.dev, path);
@@ -168,7 +174,7 @@ export class TreeMerge {
     const decision = decide({
       old: old === null ? null : { isDirectory: isOldDirectory, isMount: old.detection.isMount },
       now: now === null ? null : this.factsOf(now, old),
-      isSelected: now !== null || selection.isSelected(path, isOldDirectory),
+      isSelected: now !== null || (!isLeftOut && selection.isSelected(path, isOldDirectory)),
       parent: this.parentState(path),
     });
     return this.act(decision, path, old, now);
@@ -333,6 +339,7 @@ export class TreeMerge {
     const { listing, path } = directory;
     if (listing === 'towards-roots') this.push(path, 'towards-roots', null);
     else if (listing === 'whole') this.push(path, 'listed', null);
+    else if (listing === 'left-out') this.push(path, 'deselected', null);
     else {
       this.parts.problems.addUnsaved(path, listing?.failed ?? 'the directory was not listed');
       this.push(path, 'kept', null);

@@ -1,4 +1,4 @@
-import type { ConfigAnswer, KillPoints } from '#common';
+import type { ConfigAnswer, KillPoints, RunState } from '#common';
 import type { AgentTask } from '../schedule/agent-task';
 import { OWN_TASK, OWN_TASK_NAME, ownTaskOf, serverTasksOf, type ServerWishes } from '../schedule/agent-task';
 import { isProblem } from '../server-api/server-problem';
@@ -98,14 +98,14 @@ export class AgentSession {
     const { memories, fleet } = this.parts;
     const unknown = this.tasks().filter((task) => memories.of(task.key) === null && !task.isOwn);
     if (unknown.length === 0) return;
-    let runs: { taskId: string; startedMs: number }[] = [];
+    let runs: { taskId: string; state: RunState; startedMs: number }[] = [];
     try {
       ({ runs } = await fleet.recentRuns());
     } catch (error) {
       if (!isProblem(error, 'not-found', 'forbidden')) throw error;
     }
     for (const { key } of unknown) {
-      const last = runs.find((run) => run.taskId === key);
+      const last = runs.find((run) => run.taskId === key && run.state !== 'queued' && run.state !== 'missed');
       memories.remember(key, { beganMs: last?.startedMs ?? null });
     }
   }

@@ -81,6 +81,7 @@ export class TaskRun {
       {
         roots: task.paths.map((path) => Buffer.from(path)),
         excludes: task.patterns,
+        scanRules: task,
         taskName: task.name,
         ...(taskId === null ? {} : { taskId }),
         workingDirectory: Buffer.from('/'),
