@@ -14,8 +14,9 @@ class ServerProcess {
   private readonly child: ChildProcess;
   private readonly exited: Promise<number | null>;
 
-  constructor(env: Record<string, string>) {
-    this.child = spawn(process.execPath, [MAIN], { env: { PATH: '/usr/bin:/bin', ...env } });
+  constructor(env: Record<string, string>, words: string[] = [], input?: string) {
+    this.child = spawn(process.execPath, [MAIN, ...words], { env: { PATH: '/usr/bin:/bin', ...env } });
+    if (input !== undefined) this.child.stdin?.end(input);
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (bytes: Buffer) => {
         this.output += bytes.toString();
@@ -88,6 +89,42 @@ describe('the server process', () => {
     for (const name of ['db.sqlite', 'secret-key', 'admin-password', 'repository.json']) {
       expect(statSync(join(env['BACKUP_STORAGE_PATH']!, name)).mode & 0o077).toBe(0);
     }
+  });
+
+  it('lets who has its machine set a password, beside the running server, and ends what was signed in', async () => {
+    const url = await start().untilItServes();
+    const kept = readFileSync(join(env['BACKUP_STORAGE_PATH']!, 'admin-password'), 'utf8').trim();
+    const signIn = (password: string): Promise<Response> =>
+      fetch(url + API.login, { method: 'POST', body: new URLSearchParams({ username: 'admin', password }) });
+    const { access_token: token } = (await (await signIn(kept)).json()) as { access_token: string };
+    const command = async (words: string[], input?: string): Promise<{ code: number | null; output: string }> => {
+      const ran = new ServerProcess(env, words, input);
+      return { code: await ran.exit(), output: ran.output };
+    };
+    expect(await command(['reset-password', 'admin', '--password-stdin'], 'a new password\n')).toMatchObject({
+      code: 0,
+    });
+    expect((await signIn(kept)).status).toBe(401);
+    expect((await signIn('a new password')).status).toBe(200);
+    const headers = { authorization: `Bearer ${token}` };
+    expect((await fetch(`${url}/api/users/me`, { headers })).status).toBe(401);
+    const random = await command(['reset-password', 'ADMIN']);
+    expect(random).toMatchObject({ code: 0 });
+    const file = /kept in (\S+);/.exec(random.output)?.[1] ?? '';
+    expect(statSync(file).mode & 0o077).toBe(0);
+    const password = readFileSync(file, 'utf8').trim();
+    expect(random.output).not.toContain(password);
+    expect((await signIn(password)).status).toBe(200);
+    for (const [words, input] of [
+      [['reset-password']],
+      [['reset-password', 'nobody']],
+      [['reset-password', 'admin', '--force']],
+      [['reset-password', 'admin', '--password-stdin'], 'short'],
+      [['serve-me']],
+    ] as [string[], string?][]) {
+      expect({ words, ...(await command(words, input)) }).toMatchObject({ words, code: 1 });
+    }
+    expect((await signIn(password)).status).toBe(200);
   });
 
   it('starts again after a kill at any time, with the same admin', async () => {

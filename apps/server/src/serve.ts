@@ -10,6 +10,7 @@ import { configureHttp } from './http/configure-http';
 import type { Connections } from './http/connections';
 import { DomainError } from './http/domain-error';
 import { assertPortIsFree, portError } from './http/port';
+import { resetPassword } from './reset-password';
 
 const FAILED = 1;
 const BAD_SETTINGS = 2;
@@ -22,12 +23,28 @@ const OPTIONS: NestApplicationOptions = {
   logger: new ConsoleLogger({ logLevels: ['warn', 'error', 'fatal'], colors: process.stderr.isTTY }),
 };
 
-/** Runs the server until it is told to stop. Exit codes: 0 stopped, 1 could not start, 2 settings are wrong. */
-export async function serve(env: Readonly<Record<string, string | undefined>>): Promise<void> {
+/**
+ * Runs the server until it is told to stop, or the command that `words` name. Exit codes: 0 stopped or done, 1 could not
+ * start or do it, 2 settings are wrong.
+ */
+export async function serve(
+  env: Readonly<Record<string, string | undefined>>,
+  words: readonly string[] = [],
+): Promise<void> {
   // What the server writes (database, secrets, backups) is for its own account only.
   process.umask(0o077);
   try {
     const settings = loadServerSettings(env);
+    const [command, ...rest] = words;
+    if (command === 'reset-password') {
+      await resetPassword(settings, rest);
+      return;
+    }
+    if (command !== undefined) {
+      throw new StartError(
+        `There is no command ${JSON.stringify(command)}; "reset-password USER" is one, none serves.`,
+      );
+    }
     await assertPortIsFree(settings.port);
     const { app, connections } = await start(settings);
     stopOnSignals(app, connections);

@@ -11,7 +11,8 @@ const MAX_DELAY_MS = { account: 5_000, address: 60_000 };
 export type Throttled = keyof typeof FREE_FAILURES;
 
 export function remainingFailures(failures: number, sinceMs: number): number {
-  return Math.floor(failures * 0.5 ** (Math.max(0, sinceMs) / HALF_LIFE_MS));
+  // Rounded: cut off, a failure of a moment ago would count as none already.
+  return Math.round(failures * 0.5 ** (Math.max(0, sinceMs) / HALF_LIFE_MS));
 }
 
 /** How long an attempt is held up after so many failures. Never for ever: a delay, no lock-out. */
