@@ -121,8 +121,8 @@ export class TaskDefinitionsRepository {
   ): Promise<void> {
     for (const { taskId, nextDueMs } of due) {
       await tx.run(
-        `update tasks set next_due_at = ? where id = ? and client_no = ? and coalesce(next_due_at, 0) <> coalesce(?, 0)`,
-        [nextDueMs, taskId, clientNo, nextDueMs],
+        `update tasks set next_due_at = ? where id = ? and client_no = ? and coalesce(next_due_at, 0) <> cast(? as bigint)`,
+        [nextDueMs, taskId, clientNo, nextDueMs ?? 0],
       );
     }
   }

@@ -267,10 +267,20 @@ eachDatabase('a fleet', (open, dialect) => {
     const task = await createTask({ preCommands: [DUMP] });
     const refusal = { taskId: task.id, code: 'remote-commands', reason: 'ALLOW_REMOTE_COMMANDS=false' };
     const grants = { remoteCommands: false, remoteRestore: false, allowedPaths: ['/'] };
-    await machine.ping({ grants, refusals: [refusal], tasks: [{ taskId: task.id, nextDueMs: 5 }] });
+    await machine.ping({ grants, refusals: [refusal], tasks: [{ taskId: task.id, nextDueMs: 1_795_816_590_543 }] });
     expect(await detail()).toMatchObject({ grants, refusals: [refusal] });
     await machine.ping();
     expect((await detail()).refusals).toEqual([]);
+  });
+
+  it('knows when a task is due next, as the agent told', async () => {
+    const task = await createTask({ schedule: { kind: 'every', everySeconds: 60 } });
+    const nextDueMs = 1_795_816_590_543;
+    expect((await machine.ping({ tasks: [{ taskId: task.id, nextDueMs }] })).status).toBe(200);
+    expect((await root.get(API.taskDetail(task.id))).body).toMatchObject({ nextDueMs });
+    expect(await detail()).toMatchObject({ nextDueMs });
+    await machine.ping({ tasks: [{ taskId: task.id, nextDueMs: null }] });
+    expect(await detail()).toMatchObject({ nextDueMs: null });
   });
 
   itInTime('hides a deleted client with its tasks, and brings it back within the window only', async () => {
