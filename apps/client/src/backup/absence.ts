@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { splitPath } from '#engine';
 import { DirectoryHandle } from '../system/directory-handle';
+import { placeOnHost } from './host-root';
 import { errorCode } from '../system/error-code';
 
 /** The directory, or one above it, is not there (any more), or something that is no directory took its place. */
@@ -12,6 +13,8 @@ const GONE = ['ENOENT', 'ENOTDIR', 'ELOOP'];
  * directory stays open, for the names in it come one after the other.
  */
 export class Absence {
+  constructor(private readonly hostRoot: Buffer) {}
+
   private directory: { readonly path: Buffer; readonly handle: DirectoryHandle } | null = null;
 
   /** Null: nothing stands there, proven. Throws when that cannot be told. */
@@ -33,7 +36,7 @@ export class Absence {
   private open(path: Buffer): DirectoryHandle {
     if (this.directory?.path.equals(path) === true) return this.directory.handle;
     this.close();
-    const handle = DirectoryHandle.walk(path);
+    const handle = DirectoryHandle.walk(placeOnHost(this.hostRoot, path));
     this.directory = { path: Buffer.from(path), handle };
     return handle;
   }

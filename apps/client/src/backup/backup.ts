@@ -7,6 +7,8 @@ export interface BackupOptions {
   readonly roots: readonly Buffer[];
   /** Gitignore patterns against absolute paths: see ExcludeRules. */
   readonly excludes: readonly string[];
+  /** Directory that stands for '/': paths are read below it and recorded without it. Default: '/'. */
+  readonly hostRoot?: string;
   /** What is left out by what it is. Default: nothing. */
   readonly scanRules?: ScanRules;
   readonly taskName: string;

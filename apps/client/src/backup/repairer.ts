@@ -5,6 +5,7 @@ import { kindOf } from '../system/kind-of';
 import type { Repair } from './batch-sender';
 import { capture, type CaptureTools, type Subject } from './capture';
 import type { ChunkSink } from './chunk-sink';
+import { placeOnHost } from './host-root';
 import type { ProblemLog } from './problem-log';
 import { putStep } from './steps';
 import type { Uploader } from './uploader';
@@ -43,6 +44,7 @@ export class Repairer implements Repair {
     private readonly uploader: Uploader,
     private readonly tools: Omit<CaptureTools, 'sink'>,
     private readonly problems: ProblemLog,
+    private readonly hostRoot: Buffer,
   ) {}
 
   async again(step: Step): Promise<Step | null> {
@@ -52,7 +54,7 @@ export class Repairer implements Repair {
     const { parent, name } = path.length <= 1 ? { parent: path, name: Buffer.from('.') } : splitPath(path);
     let handle: DirectoryHandle | null = null;
     try {
-      handle = DirectoryHandle.walk(parent);
+      handle = DirectoryHandle.walk(placeOnHost(this.hostRoot, parent));
       const at = { parent: handle, name };
       const stat = handle.lstat(name);
       const kind = kindOf(stat);

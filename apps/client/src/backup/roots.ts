@@ -1,15 +1,19 @@
-import { realpathSync } from 'node:fs';
 import { posix } from 'node:path';
-import { comparePaths, isWithin, joinPath, parsePath, splitPath } from '#engine';
+import { comparePaths, isWithin, joinPath, parsePath, ROOT_PATH, splitPath } from '#engine';
 import { errorCode } from '../system/error-code';
+import { realpathOnHost } from './host-root';
 
 /**
  * The paths that a task saves, in the one form that runs compare: absolute, parents without symlinks, the last name as
  * it is (a root that is a symlink is saved as one; `link/.` means what it points to), in walk order, none twice or
  * within another. A path that does not exist is kept: it is unavailable, which the run finds and says.
  */
-export function normaliseRoots(paths: readonly Buffer[], workingDirectory: Buffer): Buffer[] {
-  const roots = paths.map((path) => normaliseRoot(path, workingDirectory)).sort(comparePaths);
+export function normaliseRoots(
+  paths: readonly Buffer[],
+  workingDirectory: Buffer,
+  hostRoot: Buffer = ROOT_PATH,
+): Buffer[] {
+  const roots = paths.map((path) => normaliseRoot(path, { workingDirectory, hostRoot })).sort(comparePaths);
   const kept: Buffer[] = [];
   for (const root of roots) {
     const last = kept.at(-1);
@@ -18,26 +22,29 @@ export function normaliseRoots(paths: readonly Buffer[], workingDirectory: Buffe
   return kept;
 }
 
-function normaliseRoot(path: Buffer, workingDirectory: Buffer): Buffer {
+function normaliseRoot(
+  path: Buffer,
+  { workingDirectory, hostRoot }: { workingDirectory: Buffer; hostRoot: Buffer },
+): Buffer {
   // latin1 maps bytes to characters one to one: path functions for text work on bytes that are not UTF-8.
   const text = path.toString('latin1');
   if (text === '') throw new Error('an empty path cannot be backed up');
   const absolute = posix.isAbsolute(text) ? text : `${workingDirectory.toString('latin1')}/${text}`;
   const lastName = absolute.replace(/\/+$/, '').replace(/^.*\//s, '');
   if (lastName === '' || lastName === '.' || lastName === '..')
-    return realpathOfExisting(Buffer.from(absolute, 'latin1'));
+    return realpathOfExisting(Buffer.from(absolute, 'latin1'), hostRoot);
   const trimmed = absolute.replace(/\/+$/, '');
-  const parent = realpathOfExisting(Buffer.from(trimmed.slice(0, -lastName.length), 'latin1'));
+  const parent = realpathOfExisting(Buffer.from(trimmed.slice(0, -lastName.length), 'latin1'), hostRoot);
   return parsePath(joinPath(parent, Buffer.from(lastName, 'latin1')));
 }
 
 /** The real path of the longest part that exists, and the rest as it is written. */
-function realpathOfExisting(path: Buffer): Buffer {
+function realpathOfExisting(path: Buffer, hostRoot: Buffer): Buffer {
   try {
-    return Buffer.from(realpathSync(path, { encoding: 'buffer' }));
+    return realpathOnHost(hostRoot, path);
   } catch (error) {
     if (!['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'].includes(errorCode(error))) throw error;
     const { parent, name } = splitPath(parsePath(Buffer.from(posix.resolve(path.toString('latin1')), 'latin1')));
-    return parent.length === 0 ? Buffer.from('/') : joinPath(realpathOfExisting(parent), name);
+    return parent.length === 0 ? Buffer.from('/') : joinPath(realpathOfExisting(parent, hostRoot), name);
   }
 }

@@ -9,6 +9,7 @@ import { TaskState } from '../state/task-state';
 import { abortable } from './abortable';
 import type { BackupDeps, BackupOptions, BackupOutcome } from './backup';
 import { startHeartbeat } from './heartbeat';
+import { pathOnHost } from './host-root';
 import { openOldIndex } from './old-index';
 import { normaliseRoots } from './roots';
 import { RunWork } from './run-work';
@@ -53,16 +54,18 @@ interface StartedRun {
 
 function select(options: BackupOptions, stateDir: string): Selection {
   const workingDirectory = options.workingDirectory ?? Buffer.from(process.cwd());
-  const roots = normaliseRoots(options.roots, workingDirectory);
+  const hostRoot = realpathOf(options.hostRoot ?? '/');
+  const roots = normaliseRoots(options.roots, workingDirectory, hostRoot);
   if (roots.length === 0) throw new Error('a backup needs at least one path');
-  const selection = new Selection(
-    roots,
-    options.excludes,
-    Buffer.from(realpathSync(stateDir, { encoding: 'buffer' })),
-    scanRulesOf(options.scanRules ?? NO_SCAN_RULES),
-  );
+  const rules = scanRulesOf(options.scanRules ?? NO_SCAN_RULES);
+  const own = pathOnHost(hostRoot, realpathOf(stateDir));
+  const selection = new Selection(roots, options.excludes, own, rules, hostRoot);
   selection.assertUsable();
   return selection;
+}
+
+function realpathOf(path: string): Buffer {
+  return Buffer.from(realpathSync(path, { encoding: 'buffer' }));
 }
 
 async function startRun(state: TaskState, selection: Selection, { options, deps, cancel }: Task): Promise<StartedRun> {

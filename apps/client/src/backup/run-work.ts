@@ -64,6 +64,7 @@ export class RunWork {
       this.uploader,
       { ...common, reader: new ContentReader(native), linkedContents: null },
       this.problems,
+      parts.selection.hostRoot,
     );
     this.batches = new BatchSender(api, run, repairer);
     this.index = new IndexWriter(parts.draftIndexPath, parts.nextHeader);

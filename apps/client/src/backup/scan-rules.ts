@@ -47,10 +47,7 @@ export function leavesOutContent(rules: ScanRules, { names, handle, isOtherDevic
 function isCacheTag(handle: DirectoryHandle): boolean {
   let fd: number;
   try {
-    fd = openSync(
-      handle.child(Buffer.from(TAG)),
-      constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0),
-    );
+    fd = openSync(handle.child(Buffer.from(TAG)), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
     return false;
   }

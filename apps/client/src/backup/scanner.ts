@@ -62,14 +62,14 @@ interface Frame {
 }
 
 /**
- * Walks from '/' through the directories above the roots into the roots, in walk order. Directories are opened by
+ * Walks from '/' (the selection's host root) through the directories above the roots into the roots, in walk order. Directories are opened by
  * handle, one open handle and one list of names per level; no symlink is followed. next() moves to a name without looking
  * at what it is; look() does. A directory is opened and listed when it is looked at, so that whoever gets it knows whether
  * the absence of a name in it proves anything; its content comes next if it was looked at. Calls are synchronous (faster by far).
  */
 export class Walk {
   private readonly frames: Frame[] = [];
-  private readonly mounts = readMountPoints();
+  private readonly mounts: MountPoints;
   private readonly quickLook: QuickLook | null;
   private top: DirectoryHandle | null = null;
   private frame: Frame | null = null;
@@ -83,13 +83,14 @@ export class Walk {
     private readonly events: ScanEvents,
     private readonly native: LookCalls | null,
   ) {
+    this.mounts = readMountPoints(selection.hostRoot);
     this.quickLook = native === null ? null : new QuickLook(native);
   }
 
   /** Moves to the next name; false: that was all. */
   next(): boolean {
     if (this.top === null) {
-      this.top = DirectoryHandle.open(ROOT_PATH);
+      this.top = DirectoryHandle.open(this.selection.hostRoot);
       return true;
     }
     this.enterOrShut();

@@ -1,4 +1,4 @@
-import { isWithin } from '#engine';
+import { isWithin, ROOT_PATH } from '#engine';
 import { ExcludeRules } from './exclude-rules';
 import { leavesOutContent, type ListedDirectory, NO_SCAN_RULES, type ScanRules } from './scan-rules';
 
@@ -15,6 +15,8 @@ export class Selection {
     excludes: readonly string[],
     private readonly stateDir: Buffer,
     private readonly scanRules: ScanRules = NO_SCAN_RULES,
+    /** Real path of the directory that stands for '/': HOST_ROOT in a container. */
+    readonly hostRoot: Buffer = ROOT_PATH,
   ) {
     this.rules = new ExcludeRules(excludes, roots);
   }

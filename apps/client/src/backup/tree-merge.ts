@@ -47,12 +47,14 @@ interface Frame {
 export class TreeMerge {
   private readonly frames: Frame[] = [];
   private readonly breather = new Breather();
-  private readonly absence = new Absence();
+  private readonly absence: Absence;
   private readonly carried = new CarriedStretch();
   /** The walk's directory that is known to be the top of the frames. */
   private settledIn: object | null = null;
 
-  constructor(private readonly parts: TreeMergeParts) {}
+  constructor(private readonly parts: TreeMergeParts) {
+    this.absence = new Absence(parts.selection.hostRoot);
+  }
 
   /** `old`: verified, in walk order; null before the task's first run. */
   async run(old: IndexLines | null, walk: Walk): Promise<void> {

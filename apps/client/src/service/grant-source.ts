@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs';
+import { ROOT_PATH } from '#engine';
 import { normaliseRoots } from '../backup/roots';
 import type { EffectiveGrants } from '../schedule/refusals';
 import type { AgentSession } from './agent-session';
@@ -5,10 +7,13 @@ import type { AgentSession } from './agent-session';
 /** What this machine grants, with its paths as they are at the moment. */
 export class GrantSource {
   effective({ parts: { settings, monitoredPaths } }: AgentSession): EffectiveGrants {
+    const hostRoot =
+      settings.hostRoot === null ? ROOT_PATH : Buffer.from(realpathSync(settings.hostRoot, { encoding: 'buffer' }));
     const resolve = (paths: readonly string[]): readonly Buffer[] =>
       normaliseRoots(
         paths.map((path) => Buffer.from(path)),
         Buffer.from('/'),
+        hostRoot,
       );
     return {
       remoteCommands: settings.grants.remoteCommands,

@@ -82,6 +82,7 @@ export class TaskRun {
         roots: task.paths.map((path) => Buffer.from(path)),
         excludes: task.patterns,
         scanRules: task,
+        ...(settings.hostRoot === null ? {} : { hostRoot: settings.hostRoot }),
         taskName: task.name,
         ...(taskId === null ? {} : { taskId }),
         workingDirectory: Buffer.from('/'),

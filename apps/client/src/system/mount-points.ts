@@ -7,19 +7,23 @@ export interface MountPoints {
   readonly parents: ReadonlySet<string>;
 }
 
-/** What is mounted now; nothing where the system does not tell. */
-export function readMountPoints(): MountPoints {
+/** What is mounted now, as it is called below `root` (a real path); nothing where the system does not tell. */
+export function readMountPoints(root: Buffer): MountPoints {
   try {
-    return parseMountPoints(readFileSync('/proc/self/mountinfo', 'latin1'));
+    return parseMountPoints(readFileSync('/proc/self/mountinfo', 'latin1'), root.toString('latin1'));
   } catch {
     return { paths: new Set(), parents: new Set() };
   }
 }
 
 /** The fifth field of proc_pid_mountinfo(5); blanks, line ends and backslashes in it are written in octal. */
-export function parseMountPoints(text: string): MountPoints {
+export function parseMountPoints(text: string, root = '/'): MountPoints {
   const fields = text.split('\n').map((line) => line.split(' ')[4]);
-  const paths = fields.filter((field) => field !== undefined).map(unescapeOctal);
+  const mounted = fields.filter((field) => field !== undefined).map(unescapeOctal);
+  const paths =
+    root === '/'
+      ? mounted
+      : mounted.filter((path) => path.startsWith(`${root}/`)).map((path) => path.slice(root.length));
   return { paths: new Set(paths), parents: new Set(paths.map((path) => path.slice(0, path.lastIndexOf('/')) || '/')) };
 }
 
