@@ -53,6 +53,8 @@ export const PROBLEMS = {
   'undo-in-progress': 'unavailable',
   /** Retention works on the task; ask again after Retry-After. */
   'retention-in-progress': 'unavailable',
+  /** Deleting is not safe now (wrong storage, wrong clock): nothing was deleted. */
+  'deletion-stopped': 'unavailable',
   'too-large': 'too-large',
   /** Too many sign-ins went wrong; Retry-After says when to come again. */
   'slow-down': 'too-many',

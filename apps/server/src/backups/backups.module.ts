@@ -27,6 +27,10 @@ import { IngestRows } from './ingest-rows';
 import { IngestRepositories, IngestService } from './ingest.service';
 import { ManifestWriter } from './manifest-writer';
 import { PacksRepository } from './packs.repository';
+import { DeletionGuard } from './deletion-guard';
+import { ReclaimMark } from './reclaim-mark';
+import { ReclaimRepository } from './reclaim.repository';
+import { ReclaimRepositories, ReclaimService } from './reclaim.service';
 import { RunHistoryApiController } from './run-history.api.controller';
 import { RunHistoryRepository } from './run-history.repository';
 import { RunHistoryService } from './run-history.service';
@@ -63,6 +67,8 @@ const REPOSITORIES = [
   CatalogWriteRepository,
   ChunksRepository,
   PacksRepository,
+  ReclaimRepository,
+  ReclaimRepositories,
   BatchRepositories,
   CommitRepositories,
   RunStartRepositories,
@@ -80,6 +86,8 @@ const CHUNKS = [IngestService, IngestRepositories, IngestRows, RunLease, ChunkRe
 
 /** What people and agents say of tasks and runs. */
 const DEFINITIONS = [TaskDefinitionsService, TaskDefinitionRules, FreshSignIn, RunQueueService, RunReports];
+
+const RECLAIM = [ReclaimService, ReclaimMark, DeletionGuard];
 
 /** Readings of the catalog. */
 const READING = [
@@ -111,7 +119,7 @@ const CONTROLLERS = [
 @Module({
   imports: [AuditModule, ClientsModule, RetentionModule],
   controllers: CONTROLLERS,
-  providers: [...REPOSITORIES, ...RUNS, ...CHUNKS, ...DEFINITIONS, ...READING],
+  providers: [...REPOSITORIES, ...RUNS, ...CHUNKS, ...DEFINITIONS, ...RECLAIM, ...READING],
   exports: [
     IngestService,
     ChunkReaderService,
@@ -120,6 +128,7 @@ const CONTROLLERS = [
     SnapshotsService,
     TaskDefinitionsService,
     RunQueueService,
+    ReclaimService,
   ],
 })
 export class BackupsModule {}

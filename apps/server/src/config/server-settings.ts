@@ -48,6 +48,8 @@ export class ServerSettings {
   protectDays = 0;
   /** Days after which a deleted path's last version goes where no policy says it; 0: never. */
   deletedDays = 0;
+  /** What a failed run uploaded is kept so long for the next one. */
+  resumeDays = 7;
   /** IANA zone of schedules, and of tasks that name none. */
   timeZone = 'UTC';
   /** Tests only: kill point at which this process dies. */
@@ -121,6 +123,9 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
   readInteger('DELETED_DAYS', [0, 36_500], (days) => {
     settings.deletedDays = days;
+  });
+  readInteger('RESUME_DAYS', [1, 365], (days) => {
+    settings.resumeDays = days;
   });
   read('TZ', (text) => {
     if (!isTimeZone(text)) return 'must be a time zone such as Europe/Berlin';

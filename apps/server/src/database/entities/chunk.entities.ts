@@ -42,6 +42,8 @@ export const chunksTable: TableSpec<ChunkRow> = {
   },
   indices: [
     { name: 'chunks_key', columns: ['id', 'height', 'domain_no'], isUnique: true },
+    // What lies in a pack: asked before one dies. Packs are written one after the other, so it grows at its end.
+    { name: 'chunks_pack', columns: ['pack_no'] },
     { name: 'chunks_damaged', columns: ['no'], where: '(damaged = 1)' },
   ],
 };

@@ -1,0 +1,271 @@
+import type { PlainChunk } from '#engine';
+import { keyString } from '#engine';
+import { ServerSettings } from '../config/server-settings';
+import { eachDatabase, gate, type TestDatabase } from '../database/testing';
+import { RepositoryIdentity } from '../storage/repository-identity';
+import { DeletionGuard } from './deletion-guard';
+import { blockOf, dataChunk, IngestBench, listsOver, sized } from './ingest.testing';
+import type { RunGrant } from './run-grant';
+import { ReclaimMark } from './reclaim-mark';
+import { ReclaimRepository } from './reclaim.repository';
+import { ReclaimRepositories, type ReclaimReport, ReclaimService } from './reclaim.service';
+import { codeOf } from './runs.testing';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+eachDatabase('reclaim', (open, dialect) => {
+  let db: TestDatabase;
+  let bench: IngestBench;
+  let reclaim: ReclaimService;
+  let domainNo: number;
+  let run: RunGrant;
+
+  beforeEach(async () => {
+    db = await open();
+    bench = IngestBench.open(db);
+    await new RepositoryIdentity(db.database, bench.memory).verify();
+    reclaim = serviceOn(bench);
+    domainNo = await bench.newDomain();
+    run = await bench.newRun(domainNo);
+  });
+  afterEach(() => {
+    bench.close();
+  });
+
+  function serviceOn(where: IngestBench): ReclaimService {
+    const repository = new ReclaimRepository();
+    const { database } = db;
+    const repositories = new ReclaimRepositories(repository, where.packs, new ReclaimMark(database, repository));
+    const guard = new DeletionGuard(database, new RepositoryIdentity(database, where.memory));
+    return new ReclaimService(database, where.memory, new ServerSettings(), repositories, guard);
+  }
+
+  const pass = (isDryRun = false): Promise<ReclaimReport> =>
+    reclaim.run({ isDryRun, signal: new AbortController().signal });
+
+  const endRun = (state: string): Promise<unknown> =>
+    db.database.write('runs.commit', async (tx) => {
+      await tx.run('update runs set state = ?, ended_at = ? where task_no = ?', [state, await tx.now(), run.taskNo]);
+    });
+
+  async function numbers(chunks: readonly PlainChunk[]): Promise<number[]> {
+    const found = await bench.find(domainNo, chunks);
+    return chunks.map((chunk) => found.get(keyString(chunk))?.no ?? 0);
+  }
+
+  const refer = (pathNo: number, refs: { contentNo?: number; xattrsNo?: number }): Promise<unknown> =>
+    db.database.write('runs.batch', (tx) =>
+      tx.run(
+        `insert into file_versions (task_no, path_no, first_run, kind, size, content_no, xattrs_no, content_since,
+           exists_since, entry, detect) values (?, ?, 1, 1, 1, ?, ?, 1, 1, ?, ?)`,
+        [run.taskNo, pathNo, refs.contentNo ?? null, refs.xattrsNo ?? null, Buffer.alloc(1), Buffer.alloc(1)],
+      ),
+    );
+
+  const left = async (chunks: readonly PlainChunk[]): Promise<boolean[]> =>
+    (await numbers(chunks)).map((no) => no !== 0);
+
+  it('takes what nothing refers to with the first pass that begins a day later, and its pack an hour after that', async () => {
+    const [kept, gone] = [dataChunk('kept'), dataChunk('gone')];
+    await bench.send(run, [blockOf(kept)]);
+    await bench.send(run, [blockOf(gone)]);
+    await refer(1, { contentNo: (await numbers([kept]))[0]! });
+    await endRun('succeeded');
+    expect(await pass()).toMatchObject({ chunks: 2, referenced: 1, condemned: 1, swept: 0 });
+    db.clock.advance(DAY - 1);
+    expect(await pass()).toMatchObject({ condemned: 0, swept: 0 });
+    db.clock.advance(1);
+    expect(await pass()).toMatchObject({ swept: 1, sweptBytes: 2_000, packsDied: 1, packsDeleted: 0 });
+    expect(await left([kept, gone])).toEqual([true, false]);
+    expect(await bench.storedKeys()).toHaveLength(2);
+    db.clock.advance(HOUR + 1);
+    const report = await pass();
+    expect(report.packsDeleted).toBe(1);
+    expect(report.freedBytes).toBeGreaterThan(2_000);
+    expect(await bench.storedKeys()).toHaveLength(1);
+    expect((await bench.read(domainNo, [kept])).chunks.size).toBe(1);
+  });
+
+  it('keeps contents, extended attributes, and all that a list names that is referred to', async () => {
+    const chunks = Array.from({ length: 40 }, (_, at) => dataChunk(`part ${at}`));
+    const lists = listsOver(sized(chunks));
+    const [xattrs, alone] = [dataChunk('xattrs'), dataChunk('alone')];
+    await bench.send(run, [blockOf(...chunks, xattrs, alone), blockOf(...lists)]);
+    const all = [...chunks, ...lists, xattrs];
+    const nos = await numbers(all);
+    await refer(1, { contentNo: nos[all.length - 2]!, xattrsNo: nos.at(-1)! });
+    await endRun('succeeded');
+    await pass();
+    db.clock.advance(2 * DAY);
+    expect(await pass()).toMatchObject({ referenced: all.length, swept: 1 });
+    expect((await left(all)).every(Boolean)).toBe(true);
+    expect(await left([alone])).toEqual([false]);
+  });
+
+  it('takes lists before what they name, in one pass', async () => {
+    const chunks = Array.from({ length: 40 }, (_, at) => dataChunk(`part ${at}`));
+    const lists = listsOver(sized(chunks));
+    await bench.send(run, [blockOf(...chunks), blockOf(...lists)]);
+    await endRun('succeeded');
+    await pass();
+    db.clock.advance(2 * DAY);
+    expect(await pass()).toMatchObject({ swept: chunks.length + lists.length });
+    expect(await db.database.read((sql) => sql.all('select * from list_refs'))).toEqual([]);
+  });
+
+  it('keeps what a run uploaded that is on, or failed less than RESUME_DAYS ago', async () => {
+    const chunk = dataChunk('waits');
+    await bench.send(run, [blockOf(chunk)]);
+    expect(await pass()).toMatchObject({ condemned: 0 });
+    await endRun('failed');
+    db.clock.advance(7 * DAY - 1);
+    expect(await pass()).toMatchObject({ condemned: 0 });
+    db.clock.advance(2);
+    expect(await pass()).toMatchObject({ condemned: 1 });
+    db.clock.advance(DAY);
+    expect(await pass()).toMatchObject({ swept: 1 });
+  });
+
+  it('leaves alone what was asked for since it was condemned', async () => {
+    const chunk = dataChunk('wanted');
+    await bench.send(run, [blockOf(chunk)]);
+    await endRun('succeeded');
+    await pass();
+    db.clock.advance(2 * DAY);
+    await db.database.write('chunks.missing', (tx) => bench.chunks.findMissing(tx, domainNo, [chunk]));
+    // Not referred to still: condemned anew, and not swept by this pass.
+    expect(await pass()).toMatchObject({ condemned: 1, swept: 0 });
+  });
+
+  it('acquits what is referred to again', async () => {
+    const chunk = dataChunk('again');
+    await bench.send(run, [blockOf(chunk)]);
+    await endRun('succeeded');
+    await pass();
+    await refer(1, { contentNo: (await numbers([chunk]))[0]! });
+    db.clock.advance(2 * DAY);
+    expect(await pass()).toMatchObject({ referenced: 1, swept: 0 });
+    expect((await bench.find(domainNo, [chunk])).get(keyString(chunk))?.condemnedAt).toBeNull();
+  });
+
+  it('does not sweep what a list names that came after the mark', async () => {
+    const chunk = dataChunk('named');
+    await bench.send(run, [blockOf(chunk)]);
+    await endRun('succeeded');
+    await pass();
+    const [no] = await numbers([chunk]);
+    await db.database.write('packs.live', (tx) =>
+      tx.run('insert into list_refs (list_no, child_no) values (999, ?)', [no!]),
+    );
+    db.clock.advance(2 * DAY);
+    expect(await pass()).toMatchObject({ swept: 0 });
+    expect(await left([chunk])).toEqual([true]);
+  });
+
+  it('gives up an upload that takes longer than a day', async () => {
+    const packNo = await db.database.write('packs.uploading', (tx) =>
+      bench.packs.insertUploading(tx, {
+        key: 'packs/00/00000000-0000-4000-8000-000000000000',
+        taskNo: run.taskNo,
+        runNumber: 1,
+      }),
+    );
+    db.clock.advance(DAY);
+    await pass();
+    expect(await bench.packStates()).toEqual([{ state: 'uploading' }]);
+    db.clock.advance(1);
+    await pass();
+    expect(await bench.packStates()).toEqual([{ state: 'dead' }]);
+    await expect(db.database.write('packs.live', (tx) => bench.packs.goLive(tx, packNo, 1))).resolves.toBe(false);
+  });
+
+  it('writes nothing when it is tried dry', async () => {
+    await bench.send(run, [blockOf(dataChunk('gone'))]);
+    await endRun('succeeded');
+    const passed = db.killPoints.passed.length;
+    expect(await pass(true)).toMatchObject({ condemned: 1 });
+    expect(db.killPoints.passed).toHaveLength(passed);
+  });
+
+  it('goes on after it was broken off', async () => {
+    await bench.send(run, [blockOf(dataChunk('gone'))]);
+    await endRun('succeeded');
+    await pass();
+    db.clock.advance(2 * DAY);
+    await pass();
+    db.clock.advance(2 * HOUR);
+    const dying = bench.memory.delete.bind(bench.memory);
+    bench.memory.delete = () => Promise.reject(new Error('killed'));
+    await expect(pass()).rejects.toThrow('killed');
+    expect(await bench.packStates()).toEqual([{ state: 'dead' }]);
+    bench.memory.delete = dying;
+    await pass();
+    expect(await bench.packStates()).toEqual([{ state: 'deleted' }]);
+    expect(await bench.storedKeys()).toEqual([]);
+  });
+
+  it('deletes nothing while the clock stands behind the newest run, or when the storage is another one', async () => {
+    await db.database.write('settings.set', (tx) => tx.run('update tasks set last_stamp = ?', [db.clock.now() + DAY]));
+    expect(await codeOf(pass())).toBe('deletion-stopped');
+    db.clock.advance(DAY);
+    expect(await codeOf(pass())).toBe('resolved');
+    const id = '11111111-2222-4333-8444-555555555555';
+    await bench.memory.put('repository.json', { bytes: Buffer.from(JSON.stringify({ id, format: 1 })) });
+    expect(await codeOf(pass())).toBe('storage-unavailable');
+  });
+
+  if (dialect === 'postgres') {
+    describe('beside others', () => {
+      it('waits for who revives a chunk, and then leaves it', async () => {
+        const chunk = dataChunk('raced');
+        await bench.send(run, [blockOf(chunk)]);
+        await endRun('succeeded');
+        await pass();
+        db.clock.advance(2 * DAY);
+        const [revived, go] = [gate(), gate()];
+        const asking = db.database.write('chunks.missing', async (tx) => {
+          const missing = await bench.chunks.findMissing(tx, domainNo, [chunk]);
+          revived.open();
+          await go.passed;
+          return missing;
+        });
+        await revived.passed;
+        const sweeping = db.database.write('reclaim.sweep', async (tx) =>
+          new ReclaimRepository().sweep(tx, await numbersIn(tx, chunk), db.clock.now() - DAY),
+        );
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        go.open();
+        expect(await asking).toEqual([]);
+        expect(await sweeping).toEqual([]);
+        expect(await left([chunk])).toEqual([true]);
+      });
+
+      it('tells who asks for a chunk that is being swept that it is missing', async () => {
+        const chunk = dataChunk('raced');
+        await bench.send(run, [blockOf(chunk)]);
+        await endRun('succeeded');
+        await pass();
+        db.clock.advance(2 * DAY);
+        const [swept, go] = [gate(), gate()];
+        const sweeping = db.database.write('reclaim.sweep', async (tx) => {
+          const gone = await new ReclaimRepository().sweep(tx, await numbersIn(tx, chunk), db.clock.now() - DAY);
+          swept.open();
+          await go.passed;
+          return gone;
+        });
+        await swept.passed;
+        const asking = db.database.write('chunks.missing', (tx) => bench.chunks.findMissing(tx, domainNo, [chunk]));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        go.open();
+        expect(await sweeping).toHaveLength(1);
+        expect((await asking).map(keyString)).toEqual([keyString(chunk)]);
+      });
+    });
+  }
+
+  async function numbersIn(tx: Parameters<ReclaimRepository['sweep']>[0], chunk: PlainChunk): Promise<number[]> {
+    const found = await bench.chunks.findChunks(tx, domainNo, [chunk]);
+    return [...found.values()].map(({ no }) => no);
+  }
+});
