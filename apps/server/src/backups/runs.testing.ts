@@ -143,8 +143,25 @@ export class TestServer {
   /** Makes a client with a task. Numbers are free to choose: there are no foreign keys. */
   async agent(clientNo = 1, domainNo = 1): Promise<TestAgent> {
     const identity = { clientNo, clientId: randomUUID(), ownerNo: 1, domainNo };
+    await this.ensureOwned(identity);
     const task = await this.tasks.openTask(clientNo, 'cli');
     return new TestAgent(this, identity, task.id);
+  }
+
+  /** The rows of a client and of its owner, who has no policy: what retention looks policies up in. */
+  private async ensureOwned({ clientNo, clientId, ownerNo, domainNo }: AgentIdentity): Promise<void> {
+    await this.database.write('clients.register', async (tx) => {
+      await tx.run(
+        `insert into users (no, id, username, password_hash, role, domain_no, state, created_at)
+         values (?, ?, 'owner', '', 'user', ?, 'active', 0) on conflict do nothing`,
+        [ownerNo, randomUUID(), domainNo],
+      );
+      await tx.run(
+        `insert into clients (no, id, owner_no, domain_no, name, secret_hash, state, created_at)
+         values (?, ?, ?, ?, ?, ?, 'active', 0) on conflict do nothing`,
+        [clientNo, clientId, ownerNo, domainNo, `client ${clientNo}`, Buffer.alloc(32)],
+      );
+    });
   }
 
   /** Gives a domain the chunks, as an upload would. Returns their row numbers. */
