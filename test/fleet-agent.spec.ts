@@ -5,6 +5,9 @@ import { createPostgresDatabase } from '../apps/server/src/database/testing';
 import { FleetJourney, until } from './support/fleet-journey';
 import { AgentProcess } from './support/processes';
 
+// Minutes of patience for a loaded machine: alone, each takes seconds.
+jest.setTimeout(180_000);
+
 const shell = (command: string, more: object = {}) => ({ command, timeoutSeconds: 600, onFailure: 'abort', ...more });
 const isOver = ({ state }: RunSummary): boolean => ['succeeded', 'partial', 'failed', 'cancelled'].includes(state);
 const read = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
@@ -59,7 +62,6 @@ describe.each(['sqlite', 'postgres'] as const)('agents that run by themselves, o
 
   it('run tasks of the server by schedule, with a dump before, when told to, and two that are due at once one after the other', async () => {
     const source = fleet.makeFolder('source-tasks');
-    fleet.machine('tasks', { MONITORED_PATHS: '', ALLOWED_PATHS: source, ALLOW_REMOTE_COMMANDS: 'true' });
     const service = fleet.machine('tasks', {
       MONITORED_PATHS: fleet.makeFolder('source-tasks-own'),
       ALLOWED_PATHS: source,
