@@ -25,6 +25,13 @@ const BY_RETENTION: readonly string[] = [
   'retention.end',
   'storage.put.removal',
 ];
+const BY_RECLAIM: readonly string[] = [
+  'maintenance.begin',
+  'maintenance.end',
+  'reclaim.condemn',
+  'reclaim.sweep',
+  'packs.deleted',
+];
 const BY_FORGETTING: readonly string[] = ['retention.begin'];
 
 const serverPairs = [
@@ -121,6 +128,17 @@ describe('a process that is killed at a write', () => {
     await expectSame(third.id, third.copy);
   }
 
+  /** Two passes a day apart and one more; whatever dies, what is kept restores. */
+  async function reclaim(): Promise<void> {
+    await journey!.enroll();
+    await journey!.keepVersions(1);
+    await journey!.backup('first');
+    journey!.change();
+    const second = await journey!.backup('second');
+    for (const hours of [0, 25, 27]) await journey!.reclaimAt(hours);
+    await expectSame(second.id, second.copy);
+  }
+
   async function forgetting(): Promise<void> {
     await journey!.enroll();
     await journey!.backup('first');
@@ -138,6 +156,7 @@ describe('a process that is killed at a write', () => {
       else if (BY_FLEET.includes(name)) await fleet();
       else if (BY_DAMAGE.includes(name)) await damage();
       else if (BY_RETENTION.includes(name)) await retention();
+      else if (BY_RECLAIM.includes(name)) await reclaim();
       else if (BY_FORGETTING.includes(name)) await forgetting();
       else await plainJourney();
       expect(journey.deaths).toEqual(pair);

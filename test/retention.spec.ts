@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { API, type ForgetAnswer, type PinAnswer, type RetentionReport } from '#common';
 import { Admin } from './support/admin';
-import { AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
+import { AgentProcess, ServerProcess, system, temporaryFolder } from './support/processes';
 
 interface Restored {
   failed: { path: string; reason: string }[];
@@ -67,6 +67,28 @@ describe('retention, through server and agent', () => {
       if (isKept) expect(readFileSync(restored('changing')).equals(bytes)).toBe(true);
       else expect(answer.failed.map(({ path }) => path)).toEqual([join(source, 'changing')]);
     }
+  }, 120_000);
+
+  it('gives the space back: fewer bytes on the disk after retention and reclaim, and what is kept restores', async () => {
+    await admin.setRetention({ retention_versions: 1 });
+    writeFileSync(join(source, 'f'), randomBytes(3_000_000));
+    await backUp();
+    const newest = randomBytes(3_000_000);
+    writeFileSync(join(source, 'f'), newest);
+    const { id } = await backUp();
+    const used = async (): Promise<number> =>
+      Number((await system('du', ['-sb', join(folder.path, 'data', 'packs')])).split(/\s/)[0]);
+    const before = await used();
+    expect(before).toBeGreaterThan(6_000_000);
+    expect(await admin.reclaim()).toMatchObject({ condemned: expect.any(Number) as number, swept: 0 });
+    for (const hours of [25, 27]) {
+      await server.kill('SIGTERM');
+      await server.start({ HOLDFAST_CLOCK_AHEAD_SECONDS: String(hours * 3_600) });
+      admin = await Admin.login(server.url);
+      await admin.reclaim();
+    }
+    expect(await used()).toBeLessThan(before - 2_900_000);
+    expect(readFileSync((await restore(id, [0])).at('f')).equals(newest)).toBe(true);
   }, 120_000);
 
   it('shows what a policy would remove before it is set, and holds what is pinned', async () => {

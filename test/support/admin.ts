@@ -1,4 +1,4 @@
-import { API, type LoginAnswer, type RetentionPolicyFields } from '#common';
+import { API, type LoginAnswer, type MaintenanceAnswer, type RetentionPolicyFields } from '#common';
 import { ADMIN } from './processes';
 
 /** A signed-in admin. */
@@ -36,5 +36,17 @@ export class Admin {
 
   async setRetention(policy: Partial<RetentionPolicyFields>): Promise<void> {
     await this.call('PUT', API.retentionPolicy('users', this.userId), policy);
+  }
+
+  /** One pass, to its end. Throws what the job failed of. */
+  async reclaim(): Promise<object> {
+    const { no } = await this.call<{ no: number }>('POST', API.startMaintenance('reclaim'), {});
+    for (;;) {
+      const { runs } = await this.call<MaintenanceAnswer>('GET', API.maintenance);
+      const run = runs.find((one) => one.no === no);
+      if (run?.outcome === 'succeeded') return run.report ?? {};
+      if (run === undefined || run.outcome !== null) throw new Error(JSON.stringify(run));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 }

@@ -8,6 +8,7 @@ import { DatabaseModule } from './database/database.module';
 import { FleetModule } from './fleet/fleet.module';
 import { HealthModule } from './health/health.module';
 import { LogsModule } from './logs/logs.module';
+import { MaintenanceModule } from './maintenance/maintenance.module';
 import { StorageModule } from './storage/storage.module';
 import { UsersModule } from './users/users.module';
 
@@ -27,6 +28,7 @@ export class AppModule {
         BackupsModule,
         FleetModule,
         LogsModule,
+        MaintenanceModule,
         HealthModule,
       ],
     };

@@ -79,4 +79,8 @@ export const API = {
   lease: (runId: string) => `/api/snapshots/${runId}/lease`,
   /** {@link GoneAnswer} */
   gone: (runId: string) => `/api/snapshots/${runId}/gone`,
+  /** {@link MaintenanceAnswer} */
+  maintenance: '/api/maintenance',
+  /** {@link StartMaintenanceRequest}: begins a job behind the call. */
+  startMaintenance: (job: string) => `/api/maintenance/${job}`,
 } as const;

@@ -157,3 +157,10 @@ export {
   RetentionPolicyRequest,
   type RetentionReport,
 } from './retention.dto';
+export {
+  MAINTENANCE_JOBS,
+  type MaintenanceAnswer,
+  type MaintenanceJob,
+  type MaintenanceRun,
+  StartMaintenanceRequest,
+} from './maintenance.dto';

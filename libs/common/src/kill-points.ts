@@ -35,6 +35,8 @@ export const WRITE_POINTS = [
   'packs.live',
   'packs.dead',
   'packs.deleted',
+  'maintenance.begin',
+  'maintenance.end',
   'reclaim.condemn',
   'reclaim.sweep',
   'retention.policy',

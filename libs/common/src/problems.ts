@@ -53,6 +53,8 @@ export const PROBLEMS = {
   'undo-in-progress': 'unavailable',
   /** Retention works on the task; ask again after Retry-After. */
   'retention-in-progress': 'unavailable',
+  /** The maintenance job runs already. */
+  'job-running': 'conflict',
   /** Deleting is not safe now (wrong storage, wrong clock): nothing was deleted. */
   'deletion-stopped': 'unavailable',
   'too-large': 'too-large',

@@ -94,6 +94,8 @@ const ROUTES: Readonly<Record<string, Who>> = {
   'GET /api/tasks/:taskId/pins': { people: 'see-details' },
   'POST /api/snapshots/:runId/pins': { people: 'change-retention' },
   'DELETE /api/pins/:pinId': { people: 'change-retention' },
+  'GET /api/maintenance': { people: 'maintain' },
+  'POST /api/maintenance/:job': { people: 'maintain' },
   'POST /api/tasks/:taskId/forget': { people: 'forget' },
   'POST /api/tasks/:taskId/run': { people: 'control-runs' },
   'POST /api/tasks/:taskId/cancel': { people: 'control-runs' },

@@ -30,6 +30,8 @@ export const ROLE_MATRIX = {
   'change-retention': { roles: ['admin', 'user'], scope: 'change' },
   /** Removes the history of paths for good: a person, never a token. */
   forget: { roles: ['admin'], scope: null },
+  /** Starts jobs on all that is stored, and sees what became of them: a person, never a token. */
+  maintain: { roles: ['admin'], scope: null },
   'manage-users': { roles: ['admin'], scope: 'users' },
   'see-audit': { roles: ['admin'], scope: 'audit' },
 } as const satisfies Record<string, RightRule>;

@@ -28,6 +28,7 @@ import { IngestRepositories, IngestService } from './ingest.service';
 import { ManifestWriter } from './manifest-writer';
 import { PacksRepository } from './packs.repository';
 import { DeletionGuard } from './deletion-guard';
+import { RecordedHistory } from './recorded-history.repository';
 import { ReclaimMark } from './reclaim-mark';
 import { ReclaimRepository } from './reclaim.repository';
 import { ReclaimRepositories, ReclaimService } from './reclaim.service';
@@ -68,6 +69,7 @@ const REPOSITORIES = [
   ChunksRepository,
   PacksRepository,
   ReclaimRepository,
+  RecordedHistory,
   ReclaimRepositories,
   BatchRepositories,
   CommitRepositories,
@@ -129,6 +131,7 @@ const CONTROLLERS = [
     TaskDefinitionsService,
     RunQueueService,
     ReclaimService,
+    DeletionGuard,
   ],
 })
 export class BackupsModule {}

@@ -6,6 +6,7 @@ import { RepositoryIdentity } from '../storage/repository-identity';
 import { DeletionGuard } from './deletion-guard';
 import { blockOf, dataChunk, IngestBench, listsOver, sized } from './ingest.testing';
 import type { RunGrant } from './run-grant';
+import { RecordedHistory } from './recorded-history.repository';
 import { ReclaimMark } from './reclaim-mark';
 import { ReclaimRepository } from './reclaim.repository';
 import { ReclaimRepositories, type ReclaimReport, ReclaimService } from './reclaim.service';
@@ -37,7 +38,12 @@ eachDatabase('reclaim', (open, dialect) => {
     const repository = new ReclaimRepository();
     const { database } = db;
     const repositories = new ReclaimRepositories(repository, where.packs, new ReclaimMark(database, repository));
-    const guard = new DeletionGuard(database, new RepositoryIdentity(database, where.memory));
+    const guard = new DeletionGuard(
+      database,
+      where.memory,
+      new RepositoryIdentity(database, where.memory),
+      new RecordedHistory(),
+    );
     return new ReclaimService(database, where.memory, new ServerSettings(), repositories, guard);
   }
 
@@ -213,6 +219,19 @@ eachDatabase('reclaim', (open, dialect) => {
     const id = '11111111-2222-4333-8444-555555555555';
     await bench.memory.put('repository.json', { bytes: Buffer.from(JSON.stringify({ id, format: 1 })) });
     expect(await codeOf(pass())).toBe('storage-unavailable');
+  });
+
+  it('deletes nothing when storage knows a run or a removal that the database does not', async () => {
+    const task = '11111111-2222-4333-8444-555555555555';
+    const id = '99999999-2222-4333-8444-555555555555';
+    for (const name of ['run', 'removed']) {
+      const key = `tasks/${task}/${name}-1-${id}`;
+      await bench.memory.put(key, { bytes: Buffer.from('x') });
+      expect(await codeOf(pass())).toBe('deletion-stopped');
+      await bench.memory.delete(key);
+    }
+    await bench.memory.put(`tasks/${task}/run-1-${run.runId}`, { bytes: Buffer.from('x') });
+    expect(await codeOf(pass())).toBe('resolved');
   });
 
   if (dialect === 'postgres') {

@@ -5,7 +5,12 @@ export abstract class Clock {
 }
 
 export class SystemClock extends Clock {
+  /** `aheadMs`: tests only. */
+  constructor(private readonly aheadMs = 0) {
+    super();
+  }
+
   now(): number {
-    return Date.now();
+    return Date.now() + this.aheadMs;
   }
 }

@@ -22,7 +22,7 @@ export class ConfigModule {
       module: ConfigModule,
       providers: [
         { provide: ServerSettings, useValue: settings },
-        { provide: Clock, useValue: clock ?? new SystemClock() },
+        { provide: Clock, useValue: clock ?? new SystemClock(settings.clockAheadMs) },
         { provide: Terminal, useValue: terminal ?? new StdoutTerminal() },
         { provide: KILL_POINTS, useValue: killPointsFrom(settings.killAt) },
       ],

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { killPointsFrom } from '#common';
 import { readS3Settings, type S3Settings } from './s3-settings';
+import { InvalidError, parseSchedule } from '#engine';
 import { isWellKnownSecret, MIN_SECRET_KEY_CHARACTERS } from './secret-rules';
 
 /** What the operator decided, read once at start by {@link loadServerSettings}. */
@@ -52,6 +53,11 @@ export class ServerSettings {
   resumeDays = 7;
   /** IANA zone of schedules, and of tasks that name none. */
   timeZone = 'UTC';
+  /** Cron, in {@link timeZone}; null: only by hand. */
+  retentionSchedule: string | null = '0 3 * * *';
+  reclaimSchedule: string | null = '0 4 * * *';
+  /** Tests only: the server's clock is so far ahead (not PostgreSQL's). */
+  clockAheadMs = 0;
   /** Tests only: kill point at which this process dies. */
   killAt: string | undefined;
 }
@@ -126,6 +132,22 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
   readInteger('RESUME_DAYS', [1, 365], (days) => {
     settings.resumeDays = days;
+  });
+  const readSchedule = (name: string, apply: (cron: string | null) => void): void => {
+    read(name, (text) => {
+      const reason = text === 'off' ? null : scheduleProblem(text);
+      if (reason === null) apply(text === 'off' ? null : text);
+      return reason;
+    });
+  };
+  readSchedule('RETENTION_SCHEDULE', (cron) => {
+    settings.retentionSchedule = cron;
+  });
+  readSchedule('RECLAIM_SCHEDULE', (cron) => {
+    settings.reclaimSchedule = cron;
+  });
+  readInteger('HOLDFAST_CLOCK_AHEAD_SECONDS', [0, 10_000_000], (seconds) => {
+    settings.clockAheadMs = seconds * 1_000;
   });
   read('TZ', (text) => {
     if (!isTimeZone(text)) return 'must be a time zone such as Europe/Berlin';
@@ -232,6 +254,17 @@ function isNetwork(text: string): boolean {
 
 function isPostgresUrl(text: string): boolean {
   return URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol);
+}
+
+/** Null when it is a cron expression of five or six fields. */
+function scheduleProblem(cron: string): string | null {
+  try {
+    parseSchedule({ kind: 'cron', cron, timeZone: 'UTC' });
+    return null;
+  } catch (error) {
+    if (!(error instanceof InvalidError)) throw error;
+    return `must be 'off' or a cron expression: ${error.message}`;
+  }
 }
 
 function isTimeZone(text: string): boolean {

@@ -2,6 +2,13 @@ import { FirstTables1795000000001 } from './1795000000001-first-tables';
 import { Retention1795000010001 } from './1795000010001-retention';
 import { Fleet1795000020001 } from './1795000020001-fleet';
 import { Reclaim1795000030001 } from './1795000030001-reclaim';
+import { Maintenance1795000030002 } from './1795000030002-maintenance';
 
 /** In order. A released migration never changes. */
-export const MIGRATIONS = [FirstTables1795000000001, Retention1795000010001, Fleet1795000020001, Reclaim1795000030001];
+export const MIGRATIONS = [
+  FirstTables1795000000001,
+  Retention1795000010001,
+  Fleet1795000020001,
+  Reclaim1795000030001,
+  Maintenance1795000030002,
+];

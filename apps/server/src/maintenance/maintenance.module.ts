@@ -1,0 +1,16 @@
+import { Module } from '@nestjs/common';
+import { BackupsModule } from '../backups/backups.module';
+import { RetentionModule } from '../retention/retention.module';
+import { MaintenanceJobs } from './maintenance-jobs';
+import { MaintenanceApiController } from './maintenance.api.controller';
+import { MaintenanceRepository } from './maintenance.repository';
+import { MaintenanceScheduler } from './maintenance.scheduler';
+import { MaintenanceService } from './maintenance.service';
+
+/** Jobs that look after what is stored, each on one server at a time. */
+@Module({
+  imports: [BackupsModule, RetentionModule],
+  controllers: [MaintenanceApiController],
+  providers: [MaintenanceService, MaintenanceJobs, MaintenanceRepository, MaintenanceScheduler],
+})
+export class MaintenanceModule {}

@@ -1,0 +1,72 @@
+import { Injectable } from '@nestjs/common';
+import type { MaintenanceRun } from '#common';
+import type { Sql } from '../database/sql';
+
+type RunRow = Omit<MaintenanceRun, 'report' | 'isDryRun'> & {
+  readonly report: string | null;
+  readonly isDryRun: number;
+};
+
+/** Leases of jobs that one server runs at a time, and the history of their runs. */
+@Injectable()
+export class MaintenanceRepository {
+  /** False while somebody else holds the job. */
+  async take(tx: Sql, lease: { job: string; holder: string; now: number; until: number }): Promise<boolean> {
+    const { changes } = await tx.run(
+      `insert into job_leases (name, holder, until_at) values (?, ?, ?)
+       on conflict (name) do update set holder = excluded.holder, until_at = excluded.until_at
+       where job_leases.until_at <= ? or job_leases.holder = excluded.holder`,
+      [lease.job, lease.holder, lease.until, lease.now],
+    );
+    return changes === 1;
+  }
+
+  async release(tx: Sql, job: string, holder: string): Promise<void> {
+    await tx.run('delete from job_leases where name = ? and holder = ?', [job, holder]);
+  }
+
+  /** To be called by who holds the job: a run of it that has no end belongs to a server that died. */
+  async begin(tx: Sql, run: { job: string; trigger: string; isDryRun: boolean; now: number }): Promise<number> {
+    await tx.run(
+      `update maintenance_runs set outcome = 'interrupted', ended_at = ? where job = ? and ended_at is null`,
+      [run.now, run.job],
+    );
+    const row = await tx.get<{ no: number }>(
+      `insert into maintenance_runs (job, trigger, is_dry_run, started_at) values (?, ?, ?, ?) returning no`,
+      [run.job, run.trigger, run.isDryRun ? 1 : 0, run.now],
+    );
+    if (row === undefined) throw new Error('the new maintenance run got no number');
+    return row.no;
+  }
+
+  async end(tx: Sql, no: number, end: { outcome: 'succeeded' | 'failed'; report: object; now: number }): Promise<void> {
+    await tx.run('update maintenance_runs set outcome = ?, report = ?, ended_at = ? where no = ?', [
+      end.outcome,
+      JSON.stringify(end.report),
+      end.now,
+      no,
+    ]);
+  }
+
+  /** When the job last began by itself; null: never. */
+  async lastScheduled(sql: Sql, job: string): Promise<number | null> {
+    const row = await sql.get<{ at: number | null }>(
+      `select max(started_at) as at from maintenance_runs where job = ? and trigger = 'schedule'`,
+      [job],
+    );
+    return row?.at ?? null;
+  }
+
+  async history(sql: Sql, limit: number): Promise<MaintenanceRun[]> {
+    const rows = await sql.all<RunRow>(
+      `select no, job, trigger, is_dry_run as "isDryRun", started_at as "startedMs", ended_at as "endedMs", outcome, report
+       from maintenance_runs order by no desc limit ?`,
+      [limit],
+    );
+    return rows.map((row) => ({
+      ...row,
+      isDryRun: row.isDryRun === 1,
+      report: row.report === null ? null : (JSON.parse(row.report) as object),
+    }));
+  }
+}

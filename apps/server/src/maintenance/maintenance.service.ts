@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import type { MaintenanceAnswer, MaintenanceJob } from '#common';
+import { nextDueMs, type Schedule } from '#engine';
+import { ServerSettings } from '../config/server-settings';
+import { Database } from '../database/database';
+import { DomainError } from '../http/domain-error';
+import { MaintenanceJobs } from './maintenance-jobs';
+import { MaintenanceRepository } from './maintenance.repository';
+
+const LEASE_MS = 90_000;
+const RENEW_MS = 20_000;
+const SHOWN_RUNS = 100;
+const JOBS: readonly MaintenanceJob[] = ['retention', 'reclaim'];
+
+/** Runs each job on one server at a time, when it is due or a person asks, and keeps what became of it. */
+@Injectable()
+export class MaintenanceService implements OnModuleDestroy {
+  private readonly logger = new Logger(MaintenanceService.name);
+  private readonly holder = randomUUID();
+  private readonly stopping = new AbortController();
+  private readonly running = new Map<MaintenanceJob, Promise<void>>();
+  /** Schedules count from the start of the server until a job has run by itself. */
+  private startedAt: number | null = null;
+
+  constructor(
+    private readonly database: Database,
+    private readonly settings: ServerSettings,
+    private readonly repository: MaintenanceRepository,
+    private readonly jobs: MaintenanceJobs,
+  ) {}
+
+  /** Begins the job behind the call; `job-running` while it runs, here or on another server. Returns the run's number. */
+  async start(job: MaintenanceJob, how: { trigger: 'schedule' | 'person'; isDryRun: boolean }): Promise<number> {
+    const no = await this.database.write('maintenance.begin', async (tx) => {
+      const now = await tx.now();
+      const isFree = !this.running.has(job);
+      const lease = { job, holder: this.holder, now, until: now + LEASE_MS };
+      if (!isFree || !(await this.repository.take(tx, lease))) return null;
+      return this.repository.begin(tx, { job, now, ...how });
+    });
+    if (no === null) throw new DomainError('job-running', `The job ${job} is running already.`);
+    this.running.set(
+      job,
+      this.run(job, no, how.isDryRun).finally(() => this.running.delete(job)),
+    );
+    return no;
+  }
+
+  /** Starts what is due. */
+  async startDue(): Promise<void> {
+    const now = await this.database.now();
+    for (const job of JOBS) {
+      const next = await this.nextOf(job);
+      if (next === null || next > now || this.running.has(job)) continue;
+      await this.start(job, { trigger: 'schedule', isDryRun: false }).catch((error: unknown) => {
+        if (!(error instanceof DomainError && error.code === 'job-running')) throw error;
+      });
+    }
+  }
+
+  async describe(): Promise<MaintenanceAnswer> {
+    const jobs = [];
+    for (const job of JOBS) jobs.push({ job, schedule: this.scheduleOf(job), nextMs: await this.nextOf(job) });
+    return { jobs, runs: await this.database.read((sql) => this.repository.history(sql, SHOWN_RUNS)) };
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.stopping.abort(new Error('the server stops'));
+    await Promise.all(this.running.values());
+  }
+
+  private scheduleOf(job: MaintenanceJob): string | null {
+    return job === 'retention' ? this.settings.retentionSchedule : this.settings.reclaimSchedule;
+  }
+
+  private async nextOf(job: MaintenanceJob): Promise<number | null> {
+    const cron = this.scheduleOf(job);
+    if (cron === null) return null;
+    this.startedAt ??= await this.database.now();
+    const last = (await this.database.read((sql) => this.repository.lastScheduled(sql, job))) ?? this.startedAt;
+    const schedule: Schedule = { kind: 'cron', cron, timeZone: this.settings.timeZone };
+    return nextDueMs(schedule, { lastMs: last, afterMs: last });
+  }
+
+  private async run(job: MaintenanceJob, no: number, isDryRun: boolean): Promise<void> {
+    const lost = new AbortController();
+    const timer = setInterval(() => {
+      this.renew(job).catch((error: unknown) => {
+        lost.abort(error);
+      });
+    }, RENEW_MS);
+    let outcome: 'succeeded' | 'failed' = 'failed';
+    let report: object = {};
+    try {
+      const signal = AbortSignal.any([this.stopping.signal, lost.signal]);
+      report = await this.jobs.run(job, { isDryRun, signal });
+      outcome = 'succeeded';
+    } catch (error) {
+      report = { error: error instanceof Error ? error.message : String(error) };
+      this.logger.error(`The job ${job} failed: ${String(error)}`);
+    } finally {
+      clearInterval(timer);
+    }
+    await this.database
+      .write('maintenance.end', async (tx) => {
+        await this.repository.end(tx, no, { outcome, report, now: await tx.now() });
+        await this.repository.release(tx, job, this.holder);
+      })
+      .catch((error: unknown) => {
+        this.logger.error(`The end of the job ${job} could not be written: ${String(error)}`);
+      });
+  }
+
+  private async renew(job: MaintenanceJob): Promise<void> {
+    await this.database.write('maintenance.begin', async (tx) => {
+      const now = await tx.now();
+      const isHeld = await this.repository.take(tx, { job, holder: this.holder, now, until: now + LEASE_MS });
+      if (!isHeld) throw new Error(`another server runs the job ${job}`);
+    });
+  }
+}
