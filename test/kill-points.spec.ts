@@ -38,7 +38,7 @@ const serverPairs = [
   ...WRITE_POINTS.map((point) => [`${point}:before-commit`, `${point}:after-commit`] as const),
   ...STORAGE_CLASSES.map((name) => [`storage.put.${name}:before`, `storage.put.${name}:after`] as const),
 ];
-/** What only the service writes: test/fleet-agent.spec.ts kills it there. */
+/** What only the service writes: test/fleet-agent.spec.ts kills it there, but for `state.settings`, which its page writes once it has enrolled. */
 const OF_SERVICE: readonly string[] = ['state.enrolling', 'state.settings', 'state.config', 'state.schedule'];
 const pairOf = (point: StatePoint) => [`${point}:before`, `${point}:after`] as const;
 const agentPairs = STATE_POINTS.filter((point) => !OF_SERVICE.includes(point)).map(pairOf);
@@ -194,6 +194,8 @@ describe('the list of kill points', () => {
       'apps/client/src/state/task-lock.ts': 'a lock names a process, and is nothing when that has died',
       'apps/client/src/backup/old-index.ts': 'a copy of what the server has, fetched anew when not whole',
       'apps/client/src/restore/finish-entries.ts': 'the target of a restore',
+      'apps/client/src/restore/whole-files.ts': 'the target of a restore',
+      'apps/client/src/system/native-calls.ts': 'declares a system call, which whole-files.ts makes',
       'apps/client/src/restore/temporary-files.ts': 'the target of a restore',
     };
     const calls =
