@@ -156,7 +156,7 @@ export class SqliteSql implements Sql {
       return numberOf(statement.run(rows.flat()).lastInsertRowid);
     } catch (error) {
       // Takes back this statement alone; the transaction goes on.
-      if (error instanceof Error && 'code' in error && error.code === 'SQLITE_CONSTRAINT_UNIQUE') return null;
+      if (isTaken(error)) return null;
       throw error;
     }
   }
@@ -181,4 +181,9 @@ function numberOf(rowid: number | bigint): number {
 
 function assertExactRow(row: Row): void {
   for (const column in row) assertExact(row[column], column);
+}
+
+/** A row of these values is there already. (Not instanceof: an error of another realm, jest's sandbox, has a different Error.) */
+function isTaken(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'SQLITE_CONSTRAINT_UNIQUE';
 }
