@@ -78,6 +78,8 @@ describe('runCli', () => {
       },
       ranks: (keys) => server.ranks(keys),
       readChunks: (keys) => server.readChunks(keys),
+      holdSnapshot: () => server.holdSnapshot(),
+      gone: (id, after) => server.gone(id, after),
       close: async () => undefined,
     };
     return known as ServerApi;

@@ -53,13 +53,18 @@ export interface RestorableVersion {
  */
 const VISIBLE = '+v.first_run <= ? and (v.last_run is null or v.last_run > ?)';
 
-/** One page of a directory; exported for the test of its plan. */
-export const CHILDREN_PAGE = `
-  select p.no as "pathNo", p.name, v.kind, v.entry, v.detect
-  from paths p join file_versions v on v.task_no = p.task_no + 0 and v.path_no = p.no and ${VISIBLE}
-  where p.task_no = ? and p.parent_no = ? and p.name > ?
-  order by p.name limit ?`;
+/**
+ * One page of a directory in two statements: its names, and what is visible of them. (As a join, PostgreSQL's planner takes the
+ * limit for more than there is and sorts the whole directory for each page.) Exported for the test of their plans.
+ */
+export const NAMES_PAGE = `
+  select p.no as "pathNo", p.name from paths p
+  where p.task_no = ? and p.parent_no = ? and p.name > ? order by p.name limit ?`;
+const VISIBLE_OF_PATHS = `
+  select input.n, v.kind, v.entry, v.detect from input cross join file_versions v
+  where v.task_no = ${OF_TASK_BY_INPUT} and v.path_no = input.path_no and ${VISIBLE}`;
 
+const PATHS: readonly Column[] = [{ name: 'path_no', type: 'int' }];
 const DIRECTORIES: readonly Column[] = [{ name: 'no', type: 'int' }];
 const NO_NAME = Buffer.alloc(0);
 /** Versions that one look for damaged content reads: some 10 ms. */
@@ -83,15 +88,46 @@ export class CatalogReadRepository {
     );
   }
 
-  /** The next children of a directory by name, in byte order; `after` is the last name that was read. */
-  childrenAt(
+  /** The next children of a directory by name, in byte order; `after` is the last name that was read. Fewer than `limit`: there are no more. */
+  async childrenAt(
     sql: Sql,
     snapshot: RunKey,
     page: { directoryNo: number; after: Buffer | null; limit: number },
   ): Promise<VisibleChild[]> {
-    const { taskNo, number } = snapshot;
-    const after = page.after ?? NO_NAME;
-    return sql.all<VisibleChild>(CHILDREN_PAGE, [number, number, taskNo, page.directoryNo, after, page.limit]);
+    const children: VisibleChild[] = [];
+    let after = page.after ?? NO_NAME;
+    for (;;) {
+      const names = await sql.all<{ pathNo: number; name: Buffer }>(NAMES_PAGE, [
+        snapshot.taskNo,
+        page.directoryNo,
+        after,
+        page.limit,
+      ]);
+      const versions = await this.visibleOf(sql, snapshot, names);
+      for (const [n, name] of names.entries()) {
+        const version = versions.get(n);
+        if (version === undefined) continue;
+        if (children.push({ ...name, ...version }) === page.limit) return children;
+      }
+      const last = names.at(-1);
+      if (last === undefined || names.length < page.limit) return children;
+      after = last.name;
+    }
+  }
+
+  /** By place among the paths; those of which nothing is visible are left out. */
+  private async visibleOf(
+    sql: Sql,
+    { taskNo, number }: RunKey,
+    paths: readonly { pathNo: number }[],
+  ): Promise<Map<number, Omit<VisibleVersion, 'pathNo'>>> {
+    if (paths.length === 0) return new Map();
+    const rows = await sql.allWith<Omit<VisibleVersion, 'pathNo'> & { n: number }>(
+      { columns: PATHS, rows: paths.map(({ pathNo }) => [pathNo]) },
+      VISIBLE_OF_PATHS,
+      [taskNo, number, number],
+    );
+    return new Map(rows.map(({ n, kind, entry, detect }) => [n, { kind, entry, detect }]));
   }
 
   /** How many names were ever in each of these directories, counted no further than `limit`. */

@@ -29,7 +29,7 @@ const VERSION_COLUMNS = `p.no as "pathNo", p.name, v.kind, v.first_run as "first
 
 /**
  * Versions of what lies in a directory, by name and then by age; exported for the test of its plan. A path of hundreds of
- * versions may be cut by a page, so a page ends within a name. As in CHILDREN_PAGE, the unary plus keeps the planner from
+ * versions may be cut by a page, so a page ends within a name. As in VISIBLE, the unary plus keeps the planner from
  * any other way in.
  */
 export const VERSIONS_PAGE = `
