@@ -117,7 +117,14 @@ describe('a large restore', () => {
   });
 
   it.each(['SIGTERM', 'SIGKILL'] as const)('leaves only whole files when it is ended by %s', async (signal) => {
-    const { ended, restored } = await endEarly(signal, signal);
+    // A restore that was over before the signal reached it tells nothing: then another one is ended.
+    let [name, attempt] = [signal as string, 0];
+    let { ended, restored } = await endEarly(name, signal);
+    while (ended === 0 && attempt < 10) {
+      attempt += 1;
+      name = `${signal}-${attempt}`;
+      ({ ended, restored } = await endEarly(name, signal));
+    }
     expect(ended).not.toBe(0);
     const left = filesBelow(restored);
     expect(left.length).toBeGreaterThan(0);
@@ -128,7 +135,7 @@ describe('a large restore', () => {
       // Metadata come before the place.
       expect(lstatSync(path, { bigint: true }).mtimeNs).toBe(lstatSync(original, { bigint: true }).mtimeNs);
     }
-    await agent.json(['restore', 'latest', '--target', at(signal), '--skip-existing']);
+    await agent.json(['restore', 'latest', '--target', at(name), '--skip-existing']);
     for (const path of filesBelow(source)) {
       const copy = join(restored, path.slice(source.length));
       expect(readFileSync(copy).equals(readFileSync(path))).toBe(true);
