@@ -172,9 +172,8 @@ eachDatabase('a fleet', (open, dialect) => {
     const path = Buffer.from('/data/file').toString('base64');
     const told = await machine.report(API.progress(run.runId), run, { ...progress, currentPathBase64: path });
     expect(told).toMatchObject({ status: 200, body: { isCancelRequested: false } });
-    expect((await root.get(API.clientRuns(machine.id))).body.runs[0]).toMatchObject({
-      progress: { ...progress, currentPath: '/data/file' },
-    });
+    const shown = (await root.get(`${API.clientRuns(machine.id)}/${run.runId}`)).body;
+    expect(shown).toMatchObject({ progress: { ...progress, currentPath: '/data/file' } });
     await root.post(`${API.taskDetail(task.id)}/cancel`);
     expect((await machine.report(API.progress(run.runId), run, progress)).body).toEqual({ isCancelRequested: true });
     expect((await machine.get(`${API.commands('me')}?after=0`)).body.commands).toEqual([
