@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { BackupsModule } from '../backups/backups.module';
+import { LeasesModule } from '../leases/leases.module';
 import { RetentionModule } from '../retention/retention.module';
 import { MaintenanceJobs } from './maintenance-jobs';
 import { MaintenanceApiController } from './maintenance.api.controller';
@@ -9,7 +10,7 @@ import { MaintenanceService } from './maintenance.service';
 
 /** Jobs that look after what is stored, each on one server at a time. */
 @Module({
-  imports: [BackupsModule, RetentionModule],
+  imports: [BackupsModule, LeasesModule, RetentionModule],
   controllers: [MaintenanceApiController],
   providers: [MaintenanceService, MaintenanceJobs, MaintenanceRepository, MaintenanceScheduler],
 })

@@ -7,24 +7,9 @@ type RunRow = Omit<MaintenanceRun, 'report' | 'isDryRun'> & {
   readonly isDryRun: number;
 };
 
-/** Leases of jobs that one server runs at a time, and the history of their runs. */
+/** The history of the jobs' runs. */
 @Injectable()
 export class MaintenanceRepository {
-  /** False while somebody else holds the job. */
-  async take(tx: Sql, lease: { job: string; holder: string; now: number; until: number }): Promise<boolean> {
-    const { changes } = await tx.run(
-      `insert into job_leases (name, holder, until_at) values (?, ?, ?)
-       on conflict (name) do update set holder = excluded.holder, until_at = excluded.until_at
-       where job_leases.until_at <= ? or job_leases.holder = excluded.holder`,
-      [lease.job, lease.holder, lease.until, lease.now],
-    );
-    return changes === 1;
-  }
-
-  async release(tx: Sql, job: string, holder: string): Promise<void> {
-    await tx.run('delete from job_leases where name = ? and holder = ?', [job, holder]);
-  }
-
   /** To be called by who holds the job: a run of it that has no end belongs to a server that died. */
   async begin(tx: Sql, run: { job: string; trigger: string; isDryRun: boolean; now: number }): Promise<number> {
     await tx.run(
@@ -40,12 +25,10 @@ export class MaintenanceRepository {
   }
 
   async end(tx: Sql, no: number, end: { outcome: 'succeeded' | 'failed'; report: object; now: number }): Promise<void> {
-    await tx.run('update maintenance_runs set outcome = ?, report = ?, ended_at = ? where no = ?', [
-      end.outcome,
-      JSON.stringify(end.report),
-      end.now,
-      no,
-    ]);
+    await tx.run(
+      'update maintenance_runs set outcome = ?, report = ?, ended_at = ? where no = ? and ended_at is null',
+      [end.outcome, JSON.stringify(end.report), end.now, no],
+    );
   }
 
   /** When the job last began by itself; null: never. */

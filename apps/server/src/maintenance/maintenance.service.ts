@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import type { MaintenanceAnswer, MaintenanceJob } from '#common';
 import { nextDueMs, type Schedule } from '#engine';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
+import { Leases } from '../leases/leases.service';
 import { MaintenanceJobs } from './maintenance-jobs';
 import { MaintenanceRepository } from './maintenance.repository';
 
@@ -17,7 +17,6 @@ const JOBS: readonly MaintenanceJob[] = ['retention', 'reclaim'];
 @Injectable()
 export class MaintenanceService implements OnModuleDestroy {
   private readonly logger = new Logger(MaintenanceService.name);
-  private readonly holder = randomUUID();
   private readonly stopping = new AbortController();
   private readonly running = new Map<MaintenanceJob, Promise<void>>();
   /** Schedules count from the start of the server until a job has run by itself. */
@@ -28,16 +27,14 @@ export class MaintenanceService implements OnModuleDestroy {
     private readonly settings: ServerSettings,
     private readonly repository: MaintenanceRepository,
     private readonly jobs: MaintenanceJobs,
+    private readonly leases: Leases,
   ) {}
 
   /** Begins the job behind the call; `job-running` while it runs, here or on another server. Returns the run's number. */
   async start(job: MaintenanceJob, how: { trigger: 'schedule' | 'person'; isDryRun: boolean }): Promise<number> {
     const no = await this.database.write('maintenance.begin', async (tx) => {
-      const now = await tx.now();
-      const isFree = !this.running.has(job);
-      const lease = { job, holder: this.holder, now, until: now + LEASE_MS };
-      if (!isFree || !(await this.repository.take(tx, lease))) return null;
-      return this.repository.begin(tx, { job, now, ...how });
+      if (this.running.has(job) || !(await this.leases.takeIn(tx, leaseOf(job), LEASE_MS))) return null;
+      return this.repository.begin(tx, { job, now: await tx.now(), ...how });
     });
     if (no === null) throw new DomainError('job-running', `The job ${job} is running already.`);
     this.running.set(
@@ -105,7 +102,7 @@ export class MaintenanceService implements OnModuleDestroy {
     await this.database
       .write('maintenance.end', async (tx) => {
         await this.repository.end(tx, no, { outcome, report, now: await tx.now() });
-        await this.repository.release(tx, job, this.holder);
+        await this.leases.releaseIn(tx, leaseOf(job));
       })
       .catch((error: unknown) => {
         this.logger.error(`The end of the job ${job} could not be written: ${String(error)}`);
@@ -113,10 +110,10 @@ export class MaintenanceService implements OnModuleDestroy {
   }
 
   private async renew(job: MaintenanceJob): Promise<void> {
-    await this.database.write('maintenance.begin', async (tx) => {
-      const now = await tx.now();
-      const isHeld = await this.repository.take(tx, { job, holder: this.holder, now, until: now + LEASE_MS });
-      if (!isHeld) throw new Error(`another server runs the job ${job}`);
-    });
+    if (!(await this.leases.take(leaseOf(job), LEASE_MS))) throw new Error(`another server runs the job ${job}`);
   }
+}
+
+function leaseOf(job: MaintenanceJob): string {
+  return `maintenance.${job}`;
 }

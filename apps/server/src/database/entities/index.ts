@@ -14,7 +14,7 @@ import {
 import { clientsTable, domainsTable, settingsTable, usersTable } from './identity.entities';
 import { doomedVersionsTable, pinsTable, removalsTable } from './retention.entities';
 import { runProblemsTable, runsTable, tasksTable } from './run.entities';
-import { jobLeasesTable, maintenanceRunsTable } from './maintenance.entities';
+import { maintenanceRunsTable } from './maintenance.entities';
 import { entityOf } from './table';
 
 /** Every table, for TypeORM. */
@@ -36,7 +36,6 @@ export function entitiesFor(dialect: Dialect): EntitySchema[] {
     entityOf(removalsTable, dialect),
     entityOf(doomedVersionsTable, dialect),
     entityOf(maintenanceRunsTable, dialect),
-    entityOf(jobLeasesTable, dialect),
     entityOf(apiTokensTable, dialect),
     entityOf(enrolmentCodesTable, dialect),
     entityOf(signInAttemptsTable, dialect),

@@ -1,4 +1,4 @@
-import { bigint, flag, nullable, primary, smallKey, text, type TableSpec } from './table';
+import { bigint, flag, nullable, smallKey, text, type TableSpec } from './table';
 
 /** One execution of a maintenance job. */
 export class MaintenanceRunRow {
@@ -26,17 +26,4 @@ export const maintenanceRunsTable: TableSpec<MaintenanceRunRow> = {
     outcome: nullable(text),
     report: nullable(text),
   },
-};
-
-/** Who runs a job that only one server may run. */
-export class JobLeaseRow {
-  name!: string;
-  holder!: string;
-  until_at!: number;
-}
-
-export const jobLeasesTable: TableSpec<JobLeaseRow> = {
-  target: JobLeaseRow,
-  name: 'job_leases',
-  columns: { name: primary(text), holder: text, until_at: bigint },
 };

@@ -17,7 +17,6 @@ const TABLES: NewTable[] = [
       'report text null',
     ],
   },
-  { name: 'job_leases', primary: ['name'], columns: ['name text', 'holder text', 'until_at bigint'] },
 ];
 
 /** Jobs that one server runs at a time, and what became of them. */
