@@ -164,3 +164,12 @@ export {
   type MaintenanceRun,
   StartMaintenanceRequest,
 } from './maintenance.dto';
+export {
+  AGENT_SECRETS,
+  AGENT_SETTINGS,
+  SERVER_SECRETS,
+  SERVER_SETTINGS,
+  type AgentSetting,
+  type ServerSetting,
+} from './setting-names';
+export { unknownSettings } from './unknown-settings';

@@ -23,4 +23,9 @@ describe('agent settings', () => {
     expect(load).toThrow(/HOLDFAST_STATE_DIR.*HOLDFAST_RETRY_SECONDS.*HOLDFAST_KILL_AT/);
     expect(load).not.toThrow(/secret|soon|nowhere/);
   });
+
+  it('tells a name of ours that it does not know, and leaves those of the shell alone', () => {
+    expect(() => loadAgentSettings({ HOLDFAST_STATEDIR: '/srv' })).toThrow(/HOLDFAST_STATEDIR.*HOLDFAST_STATE_DIR/);
+    expect(() => loadAgentSettings({ BACKUP_DIR: '/srv' })).not.toThrow();
+  });
 });

@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path';
-import { killPointsFrom } from '#common';
+import { killPointsFrom, unknownSettings } from '#common';
 import { type Environment, SettingReader } from './setting-reader';
 import { stateDirectory } from './state-directory';
 
@@ -19,9 +19,13 @@ export interface AgentSettings {
   readonly killAt: string | undefined;
 }
 
-/** Reads the settings. Throws SettingsError, which names every bad setting and why, never its value. */
+/**
+ * Reads the settings of a command. Throws SettingsError, which names every bad setting and why, never its value. A shell may hold
+ * BACKUP_ and the like of its own, so of unknown names only those that begin with HOLDFAST_ are told.
+ */
 export function loadAgentSettings(env: Environment = process.env): AgentSettings {
   const reader = new SettingReader(env);
+  for (const problem of unknownSettings(env)) if (problem.startsWith('HOLDFAST_')) reader.refuse(problem);
   const settings = readAgentSettings(reader);
   reader.assertNoProblems();
   return settings;

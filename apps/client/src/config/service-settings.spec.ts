@@ -75,6 +75,7 @@ describe('the settings of the service', () => {
       SERVER_CA_FILE: 'hush',
       CLIENT_UI_PORT: '70000',
       PASSWORD_FILE: '/nowhere/hush',
+      BACKUP_SHCEDULE: 'hush',
     };
     let message = '';
     try {

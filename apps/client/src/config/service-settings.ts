@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { unknownSettings } from '#common';
 import { InvalidError, parseSchedule, type Schedule } from '#engine';
 import { type AgentSettings, readAgentSettings } from './agent-settings';
 import { parseServerAddress } from './server-address';
@@ -72,6 +73,7 @@ export function thisMachine(): Machine {
 /** Reads the settings. Throws SettingsError, which names every bad or missing one and why, never its value. */
 export function loadServiceSettings(env: Environment, machine: Machine): ServiceSettings {
   const reader = new SettingReader(env);
+  for (const problem of unknownSettings(env)) reader.refuse(problem);
   const agent = readAgentSettings(reader);
   const settings: ServiceSettings = {
     ...agent,

@@ -1,3 +1,5 @@
+import type { ServerSetting } from '#common';
+
 /** Where an S3 bucket is and how it is used; null in ServerSettings means local disk. */
 export interface S3Settings {
   readonly bucket: string;
@@ -31,7 +33,7 @@ const STORAGE_CLASSES = [
  * by name and never by value. Null without S3_BUCKET, or when something was wrong.
  */
 export function readS3Settings(
-  value: (name: string) => string | null,
+  value: (name: ServerSetting) => string | null,
   report: (problem: string) => void,
 ): S3Settings | null {
   const bucket = value('S3_BUCKET');
@@ -40,7 +42,7 @@ export function readS3Settings(
     problems.push(problem);
     report(problem);
   };
-  const flag = (name: string, standard: boolean): boolean => {
+  const flag = (name: ServerSetting, standard: boolean): boolean => {
     const text = value(name);
     if (text === null) return standard;
     if (text !== 'true' && text !== 'false') refuse(`${name}: must be 'true' or 'false'`);

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { loadServerSettings, SettingsError } from './server-settings';
 
 describe('loadServerSettings', () => {
@@ -90,6 +93,8 @@ describe('loadServerSettings', () => {
       RUN_LEASE_SECONDS: '0',
       ACCESS_TOKEN_EXPIRE_MINUTES: '-1',
       HOLDFAST_KILL_AT: 'nowhere',
+      S3_BUKET: 'team-s3cr3t',
+      AWS_SECRET_ACCESS_KEY_FILE: 'relative-s3cr3t',
     };
     let error: unknown;
     try {
@@ -150,5 +155,36 @@ describe('loadServerSettings', () => {
     '0123456789abcdef0123456789abcdef',
   ])('refuses the well-known secret key %s', (key) => {
     expect(() => loadServerSettings({ SECRET_KEY: key })).toThrow(/SECRET_KEY: is a well-known/);
+  });
+
+  describe('with secrets in files', () => {
+    let directory: string;
+    beforeEach(() => {
+      directory = mkdtempSync(join(tmpdir(), 'holdfast-settings-'));
+    });
+    afterEach(() => {
+      rmSync(directory, { recursive: true, force: true });
+    });
+    const file = (content: string): string => {
+      const path = join(directory, 'secret');
+      writeFileSync(path, content);
+      return path;
+    };
+
+    it('takes their content without the last line end', () => {
+      const key = '3f9c1b7e5d2a8064f1e9b3c7d5a20846';
+      expect(loadServerSettings({ SECRET_KEY_FILE: file(`${key}\n`) }).secretKey).toBe(key);
+      expect(loadServerSettings({ ADMIN_PASSWORD_FILE: file('pass word') }).adminPassword).toBe('pass word');
+      expect(loadServerSettings({ DATABASE_URL_FILE: file('postgresql://u:p@h/db\r\n') }).databaseUrl).toBe(
+        'postgresql://u:p@h/db',
+      );
+    });
+
+    it('refuses a file that says nothing or cannot be read, and a secret that is given twice', () => {
+      expect(() => loadServerSettings({ SECRET_KEY_FILE: file('') })).toThrow(/SECRET_KEY_FILE: names an empty file/);
+      expect(() => loadServerSettings({ SECRET_KEY_FILE: directory })).toThrow(/SECRET_KEY_FILE: .* cannot be read/);
+      expect(() => loadServerSettings({ SECRET_KEY: 'x', SECRET_KEY_FILE: file('x') })).toThrow(/leave one out/);
+      expect(() => loadServerSettings({ PORT_FILE: file('80') })).not.toThrow();
+    });
   });
 });

@@ -2,8 +2,9 @@ import { isIP } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { killPointsFrom } from '#common';
+import { killPointsFrom, unknownSettings } from '#common';
 import { readS3Settings, type S3Settings } from './s3-settings';
+import { SettingSource, type SettingName } from './setting-source';
 import { InvalidError, parseSchedule } from '#engine';
 import { isWellKnownSecret, MIN_SECRET_KEY_CHARACTERS } from './secret-rules';
 
@@ -74,18 +75,16 @@ export class SettingsError extends Error {
 /** Reads the settings from an environment; an empty variable counts as not set. Throws {@link SettingsError}. */
 export function loadServerSettings(env: Readonly<Record<string, string | undefined>>): ServerSettings {
   const settings = new ServerSettings();
-  const problems: string[] = [];
-  const value = (name: string): string | null => {
-    const text = env[name];
-    return text === undefined || text === '' ? null : text;
-  };
-  const read = (name: string, apply: (text: string) => string | null): void => {
+  const problems = unknownSettings(env);
+  const source = new SettingSource(env, (problem) => problems.push(problem));
+  const value = (name: SettingName): string | null => source.value(name);
+  const read = (name: SettingName, apply: (text: string) => string | null): void => {
     const text = value(name);
     if (text === null) return;
     const reason = apply(text);
     if (reason !== null) problems.push(`${name}: ${reason}`);
   };
-  const readInteger = (name: string, [min, max]: [number, number], apply: (number: number) => void): void => {
+  const readInteger = (name: SettingName, [min, max]: [number, number], apply: (number: number) => void): void => {
     read(name, (text) => {
       const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
       if (!(number >= min && number <= max)) return `must be a whole number from ${min} to ${max}`;
@@ -134,7 +133,7 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   readInteger('RESUME_DAYS', [1, 365], (days) => {
     settings.resumeDays = days;
   });
-  const readSchedule = (name: string, apply: (cron: string | null) => void): void => {
+  const readSchedule = (name: SettingName, apply: (cron: string | null) => void): void => {
     read(name, (text) => {
       const reason = text === 'off' ? null : scheduleProblem(text);
       if (reason === null) apply(text === 'off' ? null : text);
