@@ -92,9 +92,10 @@ export class FleetJourney {
   ) {}
 
   /** `databaseUrl`: null for SQLite. */
-  static async begin(databaseUrl: string | null): Promise<FleetJourney> {
+  static async begin(databaseUrl: string | null, more: Record<string, string> = {}): Promise<FleetJourney> {
     const folder = temporaryFolder('fleet');
-    const settings = { RUN_LEASE_SECONDS: '20', ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }) };
+    const database = databaseUrl === null ? {} : { DATABASE_URL: databaseUrl };
+    const settings = { RUN_LEASE_SECONDS: '20', ...database, ...more };
     const server = await ServerProcess.create(join(folder.path, 'data'), settings);
     const journey = new FleetJourney(folder, server);
     if ((await server.start()) === 'ended') throw new Error(`the server did not start:\n${server.log}`);

@@ -40,6 +40,25 @@ describe('loadServerSettings', () => {
     });
   });
 
+  it.each(['postgres://u:p@h/db', 'postgresql+psycopg2://u:p@h:5432/db?sslmode=require'])(
+    'takes the address %s for PostgreSQL',
+    (url) => {
+      expect(loadServerSettings({ DATABASE_URL: url }).databaseUrl).toBe(url);
+    },
+  );
+
+  it.each(['mysql+psycopg2://u:p@h/db', 'postgresql+://u:p@h/db', 'h:5432/db'])('refuses the address %s', (url) => {
+    expect(() => loadServerSettings({ DATABASE_URL: url })).toThrow(/DATABASE_URL: must be a PostgreSQL address/);
+  });
+
+  it('reads the limits of PostgreSQL', () => {
+    expect(loadServerSettings({})).toMatchObject({ databasePoolSize: 10, databaseStatementTimeoutMs: 60_000 });
+    const set = { DATABASE_POOL_SIZE: '40', DATABASE_STATEMENT_TIMEOUT_SECONDS: '120' };
+    expect(loadServerSettings(set)).toMatchObject({ databasePoolSize: 40, databaseStatementTimeoutMs: 120_000 });
+    expect(() => loadServerSettings({ DATABASE_POOL_SIZE: '1' })).toThrow(/DATABASE_POOL_SIZE/);
+    expect(() => loadServerSettings({ DATABASE_STATEMENT_TIMEOUT_SECONDS: '0' })).toThrow(/STATEMENT_TIMEOUT/);
+  });
+
   it('keeps objects on local disk without S3_BUCKET, in S3 with it, and takes a path style for an endpoint', () => {
     expect(loadServerSettings({ S3_PREFIX: 'a', BACKUP_STORAGE_PATH: '/srv' }).s3).toBeNull();
     expect(loadServerSettings({ S3_BUCKET: 'team', BACKUP_STORAGE_PATH: '/srv' }).s3).toEqual({

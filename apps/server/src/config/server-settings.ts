@@ -16,6 +16,10 @@ export class ServerSettings {
   /** PostgreSQL when set, else SQLite at {@link databasePath}. */
   databaseUrl: string | null = null;
   databasePath = './data/holdfast.sqlite';
+  /** PostgreSQL: most connections of this server for writing, and as many again for reading. */
+  databasePoolSize = 10;
+  /** PostgreSQL: a statement that takes longer is given up. */
+  databaseStatementTimeoutMs = 60_000;
   /** Root of the local disk backend; generated secrets and the upload spool live in it too. */
   storagePath = './data';
   /** S3 when set, else local disk at {@link storagePath}. */
@@ -159,6 +163,12 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
     settings.databaseUrl = text;
     return null;
   });
+  readInteger('DATABASE_POOL_SIZE', [2, 200], (connections) => {
+    settings.databasePoolSize = connections;
+  });
+  readInteger('DATABASE_STATEMENT_TIMEOUT_SECONDS', [5, 300], (seconds) => {
+    settings.databaseStatementTimeoutMs = seconds * 1_000;
+  });
   read('DATABASE_PATH', (text) => {
     if (text.includes('\0')) return 'must be a path of a file';
     settings.databasePath = text;
@@ -253,7 +263,7 @@ function isNetwork(text: string): boolean {
 }
 
 function isPostgresUrl(text: string): boolean {
-  return URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol);
+  return URL.canParse(text) && /^postgres(ql)?(\+[a-z0-9_]+)?:$/.test(new URL(text).protocol);
 }
 
 /** Null when it is a cron expression of five or six fields. */

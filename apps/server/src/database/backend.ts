@@ -1,3 +1,4 @@
+import { DomainError } from '../http/domain-error';
 import type { NoticeListener, NoticeTopic } from './notices';
 import type { Dialect, Sql } from './sql';
 
@@ -18,9 +19,14 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-/** Throws once its read or write is over: part of every Sql. */
+/** Throws once its read or write is over, or has taken longer than it may: part of every Sql. */
 export class Scope {
   private isOver = false;
+  private readonly endsAt: number;
+
+  constructor(private readonly limitMs = Number.POSITIVE_INFINITY) {
+    this.endsAt = performance.now() + limitMs;
+  }
 
   end(): void {
     this.isOver = true;
@@ -28,5 +34,11 @@ export class Scope {
 
   assertOpen(): void {
     if (this.isOver) throw new Error('a statement came after its read or write was over');
+    if (performance.now() > this.endsAt) {
+      throw new DomainError(
+        'unavailable',
+        `The database was at work on this for more than ${Math.round(this.limitMs / 1_000)} s, and it was undone; try again.`,
+      );
+    }
   }
 }

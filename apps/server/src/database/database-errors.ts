@@ -23,6 +23,7 @@ const UNAVAILABLE = new Set([
 
 /** What node-postgres says without a code. */
 const LOST_CONNECTION = /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered)/;
+const NO_ANSWER = /^Query read timeout/;
 
 /** True when the transaction had no effect and running it again may succeed. Looks through `cause`. */
 export function isRetryable(error: unknown): boolean {
@@ -33,14 +34,25 @@ export function isRetryable(error: unknown): boolean {
 export function isUnavailable(error: unknown): boolean {
   return chain(error).some((link) => {
     const code = codeOf(link);
-    return UNAVAILABLE.has(code) || code.startsWith('08') || LOST_CONNECTION.test(link.message);
+    const isLost = LOST_CONNECTION.test(link.message) || NO_ANSWER.test(link.message);
+    return UNAVAILABLE.has(code) || code.startsWith('08') || isLost;
   });
+}
+
+/** True when PostgreSQL did not answer in time: its connection would answer what was asked before, if ever. */
+export function hasNoAnswer(error: unknown): boolean {
+  return chain(error).some((link) => NO_ANSWER.test(link.message));
 }
 
 function chain(error: unknown): Error[] {
   const links: Error[] = [];
-  for (let link = error; link instanceof Error && links.length < 10; link = link.cause) links.push(link);
+  for (let link = error; isError(link) && links.length < 10; link = link.cause) links.push(link);
   return links;
+}
+
+/** Also of another realm, as those of the network are for whoever runs in a context of its own. */
+function isError(value: unknown): value is Error {
+  return typeof value === 'object' && value !== null && 'message' in value && typeof value.message === 'string';
 }
 
 function codeOf(error: Error): string {

@@ -16,6 +16,10 @@ import { Database } from './database';
         Database.open({
           databaseUrl: settings.databaseUrl,
           databasePath: settings.databasePath,
+          postgresLimits: {
+            connections: settings.databasePoolSize,
+            statementTimeoutMs: settings.databaseStatementTimeoutMs,
+          },
           clock,
           killPoints,
         }),

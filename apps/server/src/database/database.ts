@@ -6,6 +6,7 @@ import { DomainError } from '../http/domain-error';
 import type { Backend } from './backend';
 import { isUnavailable } from './database-errors';
 import type { NoticeListener, NoticeTopic } from './notices';
+import type { PostgresLimits } from './postgres-limits';
 import { PostgresBackend } from './postgres.backend';
 import type { Dialect, Sql } from './sql';
 import { SqliteBackend } from './sqlite.backend';
@@ -14,6 +15,8 @@ export interface DatabaseOptions {
   /** PostgreSQL when set, else SQLite at `databasePath`. */
   databaseUrl: string | null;
   databasePath: string;
+  /** What is left out is as in DEFAULT_LIMITS. */
+  postgresLimits?: Partial<PostgresLimits>;
   /** The server's clock; on PostgreSQL the database's clock is used instead. */
   clock: Clock;
   killPoints?: KillPoints;
@@ -36,7 +39,7 @@ export class Database implements OnApplicationShutdown {
     const backend =
       options.databaseUrl === null
         ? await SqliteBackend.open(options.databasePath, options.clock)
-        : await PostgresBackend.open(options.databaseUrl, options.postgresClock);
+        : await PostgresBackend.open(options.databaseUrl, options.postgresLimits, options.postgresClock);
     return new Database(backend, options.killPoints ?? NO_KILL_POINTS);
   }
 

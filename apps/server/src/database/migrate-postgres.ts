@@ -6,15 +6,12 @@ const MIGRATION_LOCK = 0x48_6f_6c_64;
 /**
  * Runs pending migrations once, even when several servers start together: the others wait and find nothing to do.
  * The lock is a transaction's, on a connection that does nothing else: it goes with the connection, whatever happens.
+ * `source` must wait without limits: for another server's long migration, and idle through its own.
  */
 export async function migrateOnce(source: DataSource): Promise<void> {
   const runner = source.createQueryRunner();
   try {
     await runner.startTransaction('READ COMMITTED');
-    // Waiting for another server's long migration is no mistake, and neither is idling through our own.
-    await runner.query('set local statement_timeout = 0');
-    await runner.query('set local lock_timeout = 0');
-    await runner.query('set local idle_in_transaction_session_timeout = 0');
     await runner.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     await source.runMigrations({ transaction: 'all' });
     await runner.commitTransaction();

@@ -1,6 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { OwnPostgres } from '../../../../test/support/own-postgres';
 import { Database } from './database';
 import { MIGRATIONS } from './migrations';
+import type { PostgresLimits } from './postgres-limits';
 import { postgresUrl } from './postgres-url';
+import type { Sql } from './sql';
 import { createPostgresDatabase, gate, TestClock } from './testing';
 
 describe('PostgresBackend', () => {
@@ -15,8 +19,13 @@ describe('PostgresBackend', () => {
     return url;
   }
 
-  async function open(url: string): Promise<Database> {
-    const database = await Database.open({ databaseUrl: url, databasePath: '', clock: new TestClock(0) });
+  async function open(url: string, postgresLimits: Partial<PostgresLimits> = {}): Promise<Database> {
+    const database = await Database.open({
+      databaseUrl: url,
+      databasePath: '',
+      postgresLimits,
+      clock: new TestClock(0),
+    });
     cleanups.push(() => database.close());
     return database;
   }
@@ -33,6 +42,22 @@ describe('PostgresBackend', () => {
   it('refuses to start where commits are acknowledged before they are synced', async () => {
     const url = await create({ synchronous_commit: 'off' });
     await expect(open(url)).rejects.toThrow('synchronous_commit=off');
+  });
+
+  it('refuses to start where nothing is synced at all', async () => {
+    const server = await OwnPostgres.create();
+    cleanups.push(() => server.remove());
+    await server.start(['-c', 'fsync=off']);
+    await expect(open(server.url)).rejects.toThrow('fsync=off');
+  });
+
+  it('says that PostgreSQL is not there, without the password', async () => {
+    const url = new URL(await create());
+    url.port = '1';
+    url.password = 'hunter22';
+    const start = open(url.href);
+    await expect(start).rejects.toThrow(/^DATABASE_URL: PostgreSQL cannot be used: .*ECONNREFUSED/);
+    await expect(start).rejects.not.toThrow('hunter22');
   });
 
   it('migrates once when several servers start together', async () => {
@@ -94,6 +119,46 @@ describe('PostgresBackend', () => {
     await insert(database, 'a');
   });
 
+  it('survives that PostgreSQL crashes, and is unavailable while it is away', async () => {
+    const server = await OwnPostgres.create();
+    cleanups.push(() => server.remove());
+    await server.start();
+    const database = await open(server.url);
+    for (const name of ['a', 'b']) await insert(database, name);
+    await server.kill();
+    await expect(insert(database, 'c')).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(database.now()).rejects.toMatchObject({ code: 'unavailable' });
+    await server.start();
+    await insert(database, 'd');
+    const names = await database.read((sql) => sql.all('select name from settings order by name'));
+    expect(names).toEqual(['a', 'b', 'd'].map((name) => ({ name })));
+  });
+
+  it('does not wait for ever for an answer that does not come, nor use that connection again', async () => {
+    const database = await open(await create(), { connections: 1, statementTimeoutMs: 200, answerGraceMs: 300 });
+    // PostgreSQL would give up on the statement; so its limit is taken away, as when its answer is lost on the way.
+    const lost = database.write('settings.set', async (tx) => {
+      await tx.run('set local statement_timeout = 0');
+      await tx.run('select pg_sleep(120)');
+    });
+    await expect(lost).rejects.toMatchObject({ code: 'unavailable' });
+    await insert(database, 'a');
+  });
+
+  it('undoes a transaction that takes too long', async () => {
+    const database = await open(await create(), { transactionTimeoutMs: 20 });
+    const slow = (last: (tx: Sql) => Promise<unknown>): Promise<unknown> =>
+      database.write('settings.set', async (tx) => {
+        await tx.run(`insert into settings (name, value) values ('a', '')`);
+        await delay(30);
+        await last(tx);
+      });
+    await expect(slow((tx) => tx.run('select 1'))).rejects.toMatchObject({ code: 'unavailable' });
+    // Neither may it be committed: who counts on the limit has gone on.
+    await expect(slow(() => Promise.resolve())).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await database.read((sql) => sql.all('select name from settings'))).toEqual([]);
+  });
+
   it("tells the database's time, not the server's", async () => {
     const database = await open(await create());
     expect(await database.now()).toBeGreaterThan(Date.UTC(2020, 0));
@@ -109,6 +174,10 @@ describe('PostgresBackend', () => {
       ),
     );
     expect(limits.map((row) => row.setting)).toEqual(['60000', '30000', '60000']);
+  });
+
+  it('lets migrations take their time, whatever the limits of the database', async () => {
+    await open(await create({ statement_timeout: '1', lock_timeout: '1' }));
   });
 
   it('reads when every connection for writing is taken', async () => {

@@ -1,32 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PoolClient } from 'pg';
 import { DataSource, type QueryRunner } from 'typeorm';
-import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
 import type { Clock } from '../config/clock';
+import { StartError } from '../config/start-error';
 import { Scope, type Backend, type CommitHooks } from './backend';
-import { isRetryable } from './database-errors';
+import { hasNoAnswer, isRetryable } from './database-errors';
 import { entitiesFor } from './entities';
 import { MIGRATIONS } from './migrations';
 import { migrateOnce } from './migrate-postgres';
 import type { NoticeListener, NoticeTopic } from './notices';
+import { bounded, DEFAULT_LIMITS, type PostgresLimits, unbounded } from './postgres-limits';
 import { PostgresNotices } from './postgres-notices';
+import { refuseForgetful } from './postgres-promises';
 import { PostgresSql } from './postgres-statements';
-import { POSTGRES_CONNECTION_TYPES } from './postgres-types';
-import { postgresUrl } from './postgres-url';
 import type { Sql } from './sql';
-
-const CONNECTIONS_PER_POOL = 10;
-const CONNECT_TIMEOUT_MS = 10_000;
-/** Bounds on the server's side: nothing holds locks or a snapshot for long, least of all a client that is gone. */
-const STATEMENT_TIMEOUT_MS = 60_000;
-const LOCK_TIMEOUT_MS = 30_000;
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000;
-
-/**
- * Our statements look up some hundred keys in large tables. With the planner's default, made for turning disks, it reads
- * the whole of a middle-sized table instead; compiling such a statement takes longer than running it.
- */
-const PLANNING = '-c random_page_cost=1.1 -c jit=off';
 
 const MAX_ATTEMPTS = 10;
 const FIRST_BACKOFF_MS = 5;
@@ -42,6 +29,7 @@ export class PostgresBackend implements Backend {
     private readonly writer: DataSource,
     private readonly reader: DataSource,
     private readonly notices: PostgresNotices,
+    private readonly limits: PostgresLimits,
     private readonly clock: Clock | undefined,
   ) {}
 
@@ -49,19 +37,20 @@ export class PostgresBackend implements Backend {
    * Connects, refuses a server that acknowledges before it syncs, and migrates.
    * @param clock tests only: replaces the database's clock.
    */
-  static async open(url: string, clock?: Clock): Promise<PostgresBackend> {
-    const writer = new DataSource({ ...commonOptions(url, 'read write'), migrations: MIGRATIONS });
-    await writer.initialize();
+  static async open(url: string, limits: Partial<PostgresLimits> = {}, clock?: Clock): Promise<PostgresBackend> {
+    await prepare(url);
+    const all = { ...DEFAULT_LIMITS, ...limits };
+    const entities = entitiesFor('postgres');
+    const writer = new DataSource({ ...bounded(url, all, 'read write'), entities });
+    const reader = new DataSource({ ...bounded(url, all, 'read only'), entities });
     try {
-      await refuseAsynchronousCommit(writer);
-      await migrateOnce(writer);
-      const reader = new DataSource(commonOptions(url, 'read only'));
+      await writer.initialize();
       await reader.initialize();
-      return new PostgresBackend(writer, reader, new PostgresNotices(url), clock);
     } catch (error) {
-      await writer.destroy();
+      for (const source of [writer, reader]) if (source.isInitialized) await source.destroy();
       throw error;
     }
+    return new PostgresBackend(writer, reader, new PostgresNotices(url), all, clock);
   }
 
   /** Runs `work` again after a deadlock or a serialization failure: it must have no effect but through its Sql. */
@@ -109,9 +98,10 @@ export class PostgresBackend implements Backend {
       await client.query('start transaction isolation level read committed');
       // Tells TypeORM, which would else begin one of its own.
       Object.assign(runner, { isTransactionActive: true });
-      const scope = new Scope();
+      const scope = new Scope(this.limits.transactionTimeoutMs);
       try {
         const result = await work(this.statements(client, scope, runner));
+        scope.assertOpen();
         scope.end();
         hooks.beforeCommit();
         // A transaction that failed and whose error was swallowed answers COMMIT with ROLLBACK, and no error.
@@ -121,8 +111,7 @@ export class PostgresBackend implements Backend {
         return result;
       } catch (error) {
         scope.end();
-        // Queued after whatever statement was left un-awaited; when the connection is gone, so is the transaction.
-        await client.query('rollback').catch(() => undefined);
+        await rollBack(client, error);
         throw error;
       }
     });
@@ -134,7 +123,11 @@ export class PostgresBackend implements Backend {
   ): Promise<T> {
     const runner = source.createQueryRunner();
     try {
-      return await work((await runner.connect()) as PoolClient, runner);
+      const client = (await runner.connect()) as PoolClient;
+      return await work(client, runner).catch((error: unknown) => {
+        if (hasNoAnswer(error)) giveUp(client);
+        throw error;
+      });
     } finally {
       await runner.release();
     }
@@ -153,30 +146,37 @@ export class PostgresBackend implements Backend {
   }
 }
 
-async function refuseAsynchronousCommit(source: DataSource): Promise<void> {
-  const rows = await source.query<{ synchronous_commit: string }[]>('show synchronous_commit');
-  if (rows[0]?.synchronous_commit === 'off') {
-    throw new Error(
-      'PostgreSQL runs with synchronous_commit=off, so it forgets commits that it acknowledged: turn it on for this database and user',
-    );
+/** Queued after whatever statement was left un-awaited; when the connection is gone, so is the transaction. */
+async function rollBack(client: PoolClient, error: unknown): Promise<void> {
+  if (hasNoAnswer(error)) return;
+  await client.query('rollback').catch(() => {
+    giveUp(client);
+  });
+}
+
+/** Ends the connection, which the pool takes back and throws away then. */
+function giveUp(client: PoolClient): void {
+  void client.end().catch(() => undefined);
+}
+
+/** On connections of its own, which wait as long as it takes: a migration of a large catalog is no statement that hangs. */
+async function prepare(url: string): Promise<void> {
+  const source = new DataSource({ ...unbounded(url), migrations: MIGRATIONS });
+  try {
+    await source.initialize();
+  } catch (error) {
+    throw new StartError(`DATABASE_URL: PostgreSQL cannot be used: ${reasonOf(error)}.`, { cause: error });
+  }
+  try {
+    await refuseForgetful(source);
+    await migrateOnce(source);
+  } finally {
+    await source.destroy();
   }
 }
 
-function commonOptions(url: string, access: 'read write' | 'read only'): PostgresDataSourceOptions {
-  return {
-    type: 'postgres',
-    url: postgresUrl(url),
-    entities: entitiesFor('postgres'),
-    applicationName: 'holdfast',
-    poolSize: CONNECTIONS_PER_POOL,
-    connectTimeoutMS: CONNECT_TIMEOUT_MS,
-    extra: {
-      types: POSTGRES_CONNECTION_TYPES,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-      keepAlive: true,
-      options: access === 'read only' ? `${PLANNING} -c default_transaction_read_only=on` : PLANNING,
-    },
-  };
+/** A host with several addresses that all refuse is an error without words. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.message === '' && 'code' in error ? String(error.code) : error.message;
 }

@@ -1,0 +1,20 @@
+import type { DataSource } from 'typeorm';
+import { StartError } from '../config/start-error';
+
+/** Settings of PostgreSQL that make it forget what it acknowledged, and what to do. */
+const FORGETFUL: Readonly<Record<string, string>> = {
+  synchronous_commit: 'it forgets the last commits when it crashes. Turn it on for this database and user',
+  fsync: 'a power failure can destroy the whole database. Turn it on for this PostgreSQL server',
+};
+
+/** Throws StartError where an acknowledged commit is not durable (durability.md, invariant 1). */
+export async function refuseForgetful(source: DataSource): Promise<void> {
+  const names = Object.keys(FORGETFUL);
+  const off = await source.query<{ name: string }[]>(
+    `select name from pg_settings where name = any($1) and setting = 'off' order by name`,
+    [names],
+  );
+  if (off.length === 0) return;
+  const problems = off.map(({ name }) => `${name}=off: ${FORGETFUL[name] ?? ''}`);
+  throw new StartError(`DATABASE_URL: PostgreSQL does not keep what it acknowledges. ${problems.join('; ')}.`);
+}
