@@ -17,7 +17,7 @@ import { type Storage, STORAGE } from '../storage/storage';
 import { closeReasonOf } from './catalog-codes';
 import { CatalogPathsRepository, NO_PARENT, PathCache } from './catalog-paths.repository';
 import { CatalogReadRepository, type ChangedVersion } from './catalog-read.repository';
-import { decodeRoots, type RunRow } from './runs.repository';
+import { decodeRoots, RunsRepository, type RunRow } from './runs.repository';
 
 /** Versions in one page: some milliseconds of reading, and at most 64 KiB each in memory. */
 const PAGE_ROWS = 2_000;
@@ -30,17 +30,22 @@ export class ManifestWriter {
     @Inject(STORAGE) private readonly storage: Storage,
     private readonly catalog: CatalogReadRepository,
     private readonly paths: CatalogPathsRepository,
+    private readonly runs: RunsRepository,
   ) {}
 
   /**
-   * Stores the manifest of a run that is committing; its rows do not change any more. One that is there already is the
-   * same, and is put again: that it can be seen does not say that it is durable (its put may have been cut off).
+   * Stores the manifest of a run that is committing. One that is there already is the same, and is put again: that it can
+   * be seen does not say that it is durable (its put may have been cut off). Does nothing when another server has brought
+   * the run to its end meanwhile: only as long as it is committing do its rows stay what they are.
    */
   async writeManifest(run: RunRow): Promise<void> {
     const key = manifestKey(run.taskId, run.number, run.runId);
     const file = join(this.storage.spoolDir, `manifest-${randomUUID()}`);
     try {
-      await this.storage.put(key, { file, length: await this.spool(run, file) });
+      const length = await this.spool(run, file);
+      // Looked at when all was read: retention, or an undo, may have taken rows before that.
+      const { state } = await this.database.read((sql) => this.runs.get(sql, run));
+      if (state === 'committing') await this.storage.put(key, { file, length });
     } finally {
       await rm(file, { force: true });
     }

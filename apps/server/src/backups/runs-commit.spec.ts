@@ -202,6 +202,25 @@ eachDatabase('Commit of a run', (open) => {
     expect(server.storage.puts).toHaveLength(2);
   });
 
+  it('is left to who was faster: what retention took since then stays in the manifest', async () => {
+    await agent.backUp(directory('/'), file('/a', 0o600));
+    await agent.start();
+    await agent.send(file('/a', 0o644), file('/b'));
+    agent.use(await another(crashAt('runs.commit:before-commit')));
+    await expect(agent.commit()).rejects.toThrow('crashed');
+    const slow = await another();
+    const read = slow.database.read.bind(slow.database);
+    jest.spyOn(slow.database, 'read').mockImplementationOnce(async (work) => {
+      const unfinished = await read(work);
+      await server.commits.finishInterrupted({ onlyExpired: false });
+      await test.database.write('retention.remove', (tx) => tx.run('delete from file_versions where first_run = 2'));
+      return unfinished;
+    });
+    await slow.commits.finishInterrupted({ onlyExpired: false });
+    await expect(agent.state()).resolves.toBe('succeeded');
+    await expect(server.manifest(agent, agent.run)).resolves.toMatchObject({ changes: ['/a 644', '/b 644'] });
+  });
+
   it('stays committing while storage is away; batches and starts are refused, the repeated commit goes through', async () => {
     await agent.start();
     await agent.send(directory('/'));

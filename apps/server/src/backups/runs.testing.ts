@@ -103,8 +103,8 @@ export class TestServer {
     const paths = new CatalogPathsRepository();
     const reading = new CatalogReadRepository(paths);
     const writing = new CatalogWriteRepository();
-    const manifests = new ManifestWriter(database, storage, reading, paths);
     const { runRows } = this;
+    const manifests = new ManifestWriter(database, storage, reading, paths, runRows);
     this.undos = new RunUndo(database, manifests, new UndoRepositories(runRows, reading, writing));
     this.commits = new RunCommit(
       database,
