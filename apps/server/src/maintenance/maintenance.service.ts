@@ -3,6 +3,7 @@ import type { MaintenanceAnswer, MaintenanceJob } from '#common';
 import { nextDueMs, type Schedule } from '#engine';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
+import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { Leases } from '../leases/leases.service';
 import { MaintenanceJobs } from './maintenance-jobs';
@@ -34,6 +35,11 @@ export class MaintenanceService implements OnModuleDestroy {
   async start(job: MaintenanceJob, how: { trigger: 'schedule' | 'person'; isDryRun: boolean }): Promise<number> {
     const no = await this.database.write('maintenance.begin', async (tx) => {
       if (this.running.has(job) || !(await this.leases.takeIn(tx, leaseOf(job), LEASE_MS))) return null;
+      // Looked at again under the lease: another server may have run all of it since this one looked.
+      if (how.trigger === 'schedule' && !(await this.isDue(tx, job))) {
+        await this.leases.releaseIn(tx, leaseOf(job));
+        return null;
+      }
       return this.repository.begin(tx, { job, now: await tx.now(), ...how });
     });
     if (no === null) throw new DomainError('job-running', `The job ${job} is running already.`);
@@ -46,10 +52,8 @@ export class MaintenanceService implements OnModuleDestroy {
 
   /** Starts what is due. */
   async startDue(): Promise<void> {
-    const now = await this.database.now();
     for (const job of JOBS) {
-      const next = await this.nextOf(job);
-      if (next === null || next > now || this.running.has(job)) continue;
+      if (this.running.has(job) || !(await this.database.read((sql) => this.isDue(sql, job)))) continue;
       await this.start(job, { trigger: 'schedule', isDryRun: false }).catch((error: unknown) => {
         if (!(error instanceof DomainError && error.code === 'job-running')) throw error;
       });
@@ -58,7 +62,10 @@ export class MaintenanceService implements OnModuleDestroy {
 
   async describe(): Promise<MaintenanceAnswer> {
     const jobs = [];
-    for (const job of JOBS) jobs.push({ job, schedule: this.scheduleOf(job), nextMs: await this.nextOf(job) });
+    for (const job of JOBS) {
+      const nextMs = await this.database.read((sql) => this.nextOf(sql, job));
+      jobs.push({ job, schedule: this.scheduleOf(job), nextMs });
+    }
     return { jobs, runs: await this.database.read((sql) => this.repository.history(sql, SHOWN_RUNS)) };
   }
 
@@ -71,11 +78,16 @@ export class MaintenanceService implements OnModuleDestroy {
     return job === 'retention' ? this.settings.retentionSchedule : this.settings.reclaimSchedule;
   }
 
-  private async nextOf(job: MaintenanceJob): Promise<number | null> {
+  private async isDue(sql: Sql, job: MaintenanceJob): Promise<boolean> {
+    const next = await this.nextOf(sql, job);
+    return next !== null && next <= (await sql.now());
+  }
+
+  private async nextOf(sql: Sql, job: MaintenanceJob): Promise<number | null> {
     const cron = this.scheduleOf(job);
     if (cron === null) return null;
-    this.startedAt ??= await this.database.now();
-    const last = (await this.database.read((sql) => this.repository.lastScheduled(sql, job))) ?? this.startedAt;
+    this.startedAt ??= await sql.now();
+    const last = (await this.repository.lastScheduled(sql, job)) ?? this.startedAt;
     const schedule: Schedule = { kind: 'cron', cron, timeZone: this.settings.timeZone };
     return nextDueMs(schedule, { lastMs: last, afterMs: last });
   }

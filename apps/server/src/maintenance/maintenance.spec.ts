@@ -1,4 +1,5 @@
 import { ServerSettings } from '../config/server-settings';
+import type { Database } from '../database/database';
 import { eachDatabase, gate, type TestDatabase } from '../database/testing';
 import { codeOf } from '../backups/runs.testing';
 import { LeasesRepository } from '../leases/leases.repository';
@@ -17,8 +18,7 @@ eachDatabase('maintenance', (open) => {
   });
 
   /** A server whose jobs do `work`. */
-  function serverOn(work: () => Promise<object>): MaintenanceService {
-    const { database } = db;
+  function serverOn(work: () => Promise<object>, database = db.database): MaintenanceService {
     const jobs = { run: work } as unknown as MaintenanceJobs;
     const leases = new Leases(database, new LeasesRepository());
     return new MaintenanceService(database, new ServerSettings(), new MaintenanceRepository(), jobs, leases);
@@ -65,5 +65,37 @@ eachDatabase('maintenance', (open) => {
     await Promise.all([dead.onModuleDestroy(), heir.onModuleDestroy()]);
     const { runs } = await heir.describe();
     expect(runs.map(({ outcome }) => outcome)).toEqual(['succeeded', 'interrupted']);
+  });
+
+  it('runs what is due once, also when another server has run all of it between a look and the start', async () => {
+    let count = 0;
+    const work = (): Promise<object> => Promise.resolve({ run: (count += 1) });
+    const fast = serverOn(work);
+    const { database } = db;
+    const slow = serverOn(
+      work,
+      Object.assign(Object.create(database) as Database, {
+        write: async (...call: Parameters<Database['write']>): Promise<unknown> => {
+          await fast.startDue();
+          await fast.onModuleDestroy();
+          return database.write(...call);
+        },
+      }),
+    );
+    for (const server of [fast, slow]) await server.startDue();
+    db.clock.advance(86_400_000);
+    await slow.startDue();
+    await slow.onModuleDestroy();
+    const { runs } = await fast.describe();
+    expect(runs.map(({ job, trigger, outcome }) => [job, trigger, outcome])).toEqual([
+      ['retention', 'schedule', 'succeeded'],
+    ]);
+    expect(count).toBe(1);
+    // Nothing is held: the next time is anybody's.
+    db.clock.advance(86_400_000);
+    const third = serverOn(work);
+    await third.startDue();
+    await third.onModuleDestroy();
+    expect((await fast.describe()).runs).toHaveLength(2);
   });
 });
