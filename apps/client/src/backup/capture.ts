@@ -11,7 +11,7 @@ import { decodeDeviceNumber } from '../system/device-number';
 import { describeError, isSystemError } from '../system/error-code';
 import { kindOf } from '../system/kind-of';
 import type { NativeCalls } from '../system/native-calls';
-import { type ChunkSink, storeBytes } from './chunk-sink';
+import { type ChunkSink, likenessOf, storeBytes } from './chunk-sink';
 import type { ContentReader, ReadFile } from './content-reader';
 import { mayHaveHoles } from './extents';
 import type { HardLinks } from './hard-links';
@@ -130,7 +130,9 @@ function smallFileAtOnce(subject: Subject, tools: CaptureTools): Captured | null
   try {
     if (!opened.isStill(stat)) return null;
     const known = tools.linkedContents?.find(stat) ?? null;
-    const file = known?.read ?? tools.reader.readAtOnce({ ...tools, fd: opened.fd, size: Number(stat.size) });
+    const file =
+      known?.read ??
+      tools.reader.readAtOnce({ ...tools, likeness: likenessOf(at.name), fd: opened.fd, size: Number(stat.size) });
     const attributes = file === null ? null : inlineAttributes(readXattrs(at, tools.native, opened.fd));
     if (file === null || attributes === null) return null;
     return savedFile(subject, tools, { opened, file, attributes, readMs: known?.readMs ?? startedMs });
@@ -146,7 +148,7 @@ async function attemptFile(subject: Subject, tools: CaptureTools, sink: ChunkSin
   try {
     if (!opened.isStill(stat)) throw new ChangedError();
     const known = tools.linkedContents?.find(stat) ?? null;
-    const file = known?.read ?? (await readContent(opened.fd, stat, tools, sink));
+    const file = known?.read ?? (await readContent(opened.fd, subject, tools, sink));
     const attributes = await storedAttributes(readXattrs(at, tools.native, opened.fd), sink);
     return savedFile(subject, tools, { opened, file, attributes, readMs: known?.readMs ?? startedMs });
   } finally {
@@ -154,9 +156,10 @@ async function attemptFile(subject: Subject, tools: CaptureTools, sink: ChunkSin
   }
 }
 
-function readContent(fd: number, stat: BigIntStats, tools: CaptureTools, sink: ChunkSink): Promise<ReadFile> {
+function readContent(fd: number, { at, stat }: Subject, tools: CaptureTools, sink: ChunkSink): Promise<ReadFile> {
   const { reader, onBytes } = tools;
-  return reader.read({ fd, size: Number(stat.size), mayHaveHoles: mayHaveHoles(stat), sink, onBytes });
+  const likeness = likenessOf(at.name);
+  return reader.read({ fd, size: Number(stat.size), mayHaveHoles: mayHaveHoles(stat), sink, likeness, onBytes });
 }
 
 interface FileRead {

@@ -22,6 +22,8 @@ export interface ReadOptions {
   readonly size: number;
   readonly mayHaveHoles: boolean;
   readonly sink: ChunkSink;
+  /** Of the file's chunks. */
+  readonly likeness: string;
   readonly onBytes: (count: number) => void;
 }
 
@@ -36,7 +38,7 @@ export class ContentReader {
    * A file of at most MIN_CHUNK_BYTES, which is one chunk, without holes and without a promise. Null when the sink has no room
    * for it: read() then waits for it. Throws what the file system throws.
    */
-  readAtOnce({ fd, size, sink, onBytes }: Omit<ReadOptions, 'mayHaveHoles'>): ReadFile | null {
+  readAtOnce({ fd, size, sink, likeness, onBytes }: Omit<ReadOptions, 'mayHaveHoles'>): ReadFile | null {
     const { buffer } = this;
     let length = 0;
     while (length < size) {
@@ -47,15 +49,15 @@ export class ContentReader {
     if (size === 0) return { content: null, hasHoles: false, isComplete: true };
     const bytes = buffer.subarray(0, size);
     const id = dataChunkId(bytes);
-    if (!sink.tryAdd({ id, height: 0, bytes })) return null;
+    if (!sink.tryAdd({ id, height: 0, bytes, likeness })) return null;
     onBytes(size);
     return { content: { id, height: 0, size }, hasHoles: false, isComplete: true };
   }
 
   /** Throws what the file system throws. Holes are fed as zeros without being read. */
-  async read({ fd, size, mayHaveHoles, sink, onBytes }: ReadOptions): Promise<ReadFile> {
+  async read({ fd, size, mayHaveHoles, sink, likeness, onBytes }: ReadOptions): Promise<ReadFile> {
     const extents = new Extents(fd, size, mayHaveHoles ? this.native : null);
-    const stream = new ContentStream(sink);
+    const stream = new ContentStream(sink, likeness);
     const breather = new Breather();
     const { buffer } = this;
     let start = 0;

@@ -1,10 +1,10 @@
-import { decodeDetection, decodeEntry, type Entry, keyString, type PlainChunk, splitPath } from '#engine';
+import { decodeDetection, decodeEntry, type Entry, keyString, splitPath } from '#engine';
 import { DirectoryHandle } from '../system/directory-handle';
 import { describeError, isSystemError } from '../system/error-code';
 import { kindOf } from '../system/kind-of';
 import type { Repair } from './batch-sender';
 import { capture, type CaptureTools, type Subject } from './capture';
-import type { ChunkSink } from './chunk-sink';
+import type { ChunkSink, OfferedChunk } from './chunk-sink';
 import { placeOnHost } from './host-root';
 import type { ProblemLog } from './problem-log';
 import { putStep } from './steps';
@@ -18,12 +18,12 @@ class DirectSink implements ChunkSink {
 
   constructor(private readonly uploader: Uploader) {}
 
-  tryAdd(chunk: PlainChunk): boolean {
+  tryAdd(chunk: OfferedChunk): boolean {
     const key = keyString(chunk);
     return this.window.chunks.has(key) || this.window.tryAdd(key, chunk);
   }
 
-  async add(chunk: PlainChunk): Promise<void> {
+  async add(chunk: OfferedChunk): Promise<void> {
     if (this.tryAdd(chunk)) return;
     await this.flush();
     this.tryAdd(chunk);

@@ -3,6 +3,7 @@ import type { ChunkKey, PlainChunk } from '#engine';
 import { dataChunkId, decodeBlock, keyString } from '#engine';
 import type { RunToken, ServerApi } from '../server-api/server-api';
 import { BatchSender } from './batch-sender';
+import { likenessOf } from './chunk-sink';
 import type { IndexWriter } from './index-writer';
 import { Sender } from './sender';
 import { closeStep } from './steps';
@@ -116,6 +117,18 @@ describe('sending', () => {
     expect(isTaken).toBe(false);
     server.answer(0);
     await waiting;
+  });
+
+  it('puts chunks of like files side by side, else in their order', async () => {
+    const names = ['b.txt', 'a.LOG', 'plain', 'a.txt', '.hidden', 'b.log'];
+    const chunks = names.map((name) => ({ ...chunkOf(Buffer.from(name)), likeness: likenessOf(Buffer.from(name)) }));
+    for (const chunk of chunks) await sender.add(chunk);
+    const finished = sender.finish();
+    await server.begins(1);
+    const order = ['plain', '.hidden', 'a.LOG', 'b.log', 'b.txt', 'a.txt'];
+    expect(server.begun[0]).toEqual(order.map((name) => keyString(chunkOf(Buffer.from(name)))));
+    server.answer(0);
+    await finished;
   });
 
   it('records steps when the chunks of all windows up to theirs are acknowledged', async () => {

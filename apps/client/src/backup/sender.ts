@@ -1,6 +1,6 @@
-import { keyString, type PlainChunk } from '#engine';
+import { keyString } from '#engine';
 import type { BatchSender } from './batch-sender';
-import type { ChunkSink } from './chunk-sink';
+import type { ChunkSink, OfferedChunk } from './chunk-sink';
 import type { IndexWriter } from './index-writer';
 import type { Uploader } from './uploader';
 import { limitsOf, type Step, Window } from './window';
@@ -33,7 +33,7 @@ export class Sender implements ChunkSink {
     private readonly afterWindow: () => Promise<void>,
   ) {}
 
-  tryAdd(chunk: PlainChunk): boolean {
+  tryAdd(chunk: OfferedChunk): boolean {
     if (this.failure !== null) return false;
     const key = keyString(chunk);
     if (this.window.chunks.has(key)) return true;
@@ -42,7 +42,7 @@ export class Sender implements ChunkSink {
     return this.window.tryAdd(key, chunk);
   }
 
-  async add(chunk: PlainChunk): Promise<void> {
+  async add(chunk: OfferedChunk): Promise<void> {
     while (!this.tryAdd(chunk)) await this.rotate();
   }
 

@@ -1,4 +1,5 @@
-import type { Change, ContentRef, EntryKind, IndexRecord, PlainChunk } from '#engine';
+import type { Change, ContentRef, EntryKind, IndexRecord } from '#engine';
+import type { OfferedChunk } from './chunk-sink';
 
 /** A line of the next index, and what it counts for. */
 export interface IndexLine {
@@ -65,7 +66,7 @@ export function limitsOf(number: number): WindowLimits {
 export class Window {
   readonly steps: Step[] = [];
   /** By keyString, in order. Their bytes lie in `memory`. */
-  readonly chunks = new Map<string, PlainChunk>();
+  readonly chunks = new Map<string, OfferedChunk>();
   private plainBytes = 0;
   private stepBytes = 0;
 
@@ -89,12 +90,12 @@ export class Window {
   }
 
   /** False when there is no room. Copies the bytes: the caller's buffer is used again. An empty window takes any chunk. */
-  tryAdd(key: string, { id, height, bytes }: PlainChunk): boolean {
+  tryAdd(key: string, { id, height, bytes, likeness }: OfferedChunk): boolean {
     const end = this.plainBytes + bytes.length;
     if (this.chunks.size > 0 && (end > this.limits.plainBytes || this.isFull)) return false;
     const kept = this.memory.subarray(this.plainBytes, end);
     kept.set(bytes);
-    this.chunks.set(key, { id, height, bytes: kept });
+    this.chunks.set(key, { id, height, bytes: kept, likeness });
     this.plainBytes = end;
     return true;
   }
