@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const NEXT = join(ROOT, `dist.${process.pid}`);
 const COPIED = /\.(hbs|css|js|svg|json)$/;
 /** Specs and what only they use: contract suites, test databases, golden files and their makers. */
-const TESTS_ONLY = /(\.spec|\.contract|[./]testing)\.ts$|\.d\.ts$|\/golden\//;
+const TESTS_ONLY = /(\.spec|\.contract|[./]testing)\.ts$|\.d\.ts$|\/golden\/|\/tsconfig\.json$/;
 /** The agent is started for every command: it is one file, from which all but its first check is loaded. */
 const AGENT = 'apps/client/src/cli/cli';
 const ALIASES = { '#engine': 'libs/engine/src/index', '#common': 'libs/common/src/index' };

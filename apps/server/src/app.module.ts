@@ -9,6 +9,7 @@ import { FleetModule } from './fleet/fleet.module';
 import { HealthModule } from './health/health.module';
 import { LogsModule } from './logs/logs.module';
 import { MaintenanceModule } from './maintenance/maintenance.module';
+import { PagesModule } from './pages/pages.module';
 import { StorageModule } from './storage/storage.module';
 import { UsersModule } from './users/users.module';
 
@@ -30,6 +31,7 @@ export class AppModule {
         LogsModule,
         MaintenanceModule,
         HealthModule,
+        PagesModule,
       ],
     };
   }

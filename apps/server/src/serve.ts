@@ -6,6 +6,7 @@ import { AppModule } from './app.module';
 import { loadServerSettings, SettingsError, type ServerSettings } from './config/server-settings';
 import { StartError } from './config/start-error';
 import { CommandPolls } from './fleet/command-polls';
+import { LiveEvents } from './fleet/live-events';
 import { configureHttp } from './http/configure-http';
 import type { Connections } from './http/connections';
 import { DomainError } from './http/domain-error';
@@ -78,8 +79,9 @@ function stopOnSignals(app: NestExpressApplication, connections: Connections): v
     // Whoever asks twice does not want to wait; nothing is lost, a kill is survived at any moment.
     if (isStopping) process.exit(FAILED);
     isStopping = true;
-    // Agents that wait for commands would hold up the end for as long as they wait.
+    // Agents that wait for commands, and pages that wait for events, would hold up the end for as long as they wait.
     app.get(CommandPolls).release();
+    app.get(LiveEvents).release();
     void connections
       .drain(DRAIN_LIMIT_MS)
       .then(() => app.close())

@@ -1,11 +1,12 @@
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '#common';
 import { DomainError } from '../http/domain-error';
 import { setCaller } from '../http/held-memory';
 import { ACCESS, AGENT_PROTOCOL, type Access } from './access';
 import { AuthService } from './auth.service';
+import { PageGate } from './page-gate';
 import { setAgent, setPerson } from './request-identity';
 import type { Right } from './role-matrix';
 
@@ -15,6 +16,7 @@ export class AccessGuard implements CanActivate {
   constructor(
     private readonly reflector: Reflector,
     private readonly auth: AuthService,
+    private readonly pages: PageGate,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -23,6 +25,10 @@ export class AccessGuard implements CanActivate {
     const access = this.reflector.get<Access | undefined, symbol>(ACCESS, handler);
     if (access?.kind === 'public') {
       if (this.reflector.get<true | undefined, symbol>(AGENT_PROTOCOL, handler) === true) assertProtocol(request);
+      return true;
+    }
+    if (access?.kind === 'page' || access?.kind === 'public-page') {
+      await this.pages.admit(access, request, context.switchToHttp().getResponse<Response>());
       return true;
     }
     const token = bearerToken(request);

@@ -12,6 +12,12 @@ import { AuthService } from './auth.service';
 import { FreshSignIn } from './fresh-sign-in';
 import { OwnAccountApiController } from './own-account.api.controller';
 import { OwnAccountService } from './own-account.service';
+import { LoginPagesController } from './login.pages.controller';
+import { PageGate } from './page-gate';
+import { PageSignIn } from './page-sign-in';
+import { ProfilePagesController } from './profile.pages.controller';
+import { PageSessions } from './page-sessions.service';
+import { PageSessionsRepository } from './page-sessions.repository';
 import { SignInThrottle } from './sign-in-throttle';
 import { SignInThrottleRepository } from './sign-in-throttle.repository';
 import { SigningKey } from './signing-key';
@@ -20,13 +26,17 @@ import { Tokens } from './tokens';
 
 @Module({
   imports: [JwtModule.register({}), AuditModule, UsersModule, ClientsModule],
-  controllers: [AuthApiController, OwnAccountApiController],
+  controllers: [AuthApiController, LoginPagesController, OwnAccountApiController, ProfilePagesController],
   providers: [
     AuthService,
     FreshSignIn,
     OwnAccountService,
     ApiTokensService,
     ApiTokensRepository,
+    PageGate,
+    PageSignIn,
+    PageSessions,
+    PageSessionsRepository,
     SignInThrottle,
     SignInThrottleRepository,
     SigningKey,

@@ -9,7 +9,7 @@ import type { PersonIdentity } from '../users/person-identity';
 import { UsersService, type User } from '../users/users.service';
 import type { AgentIdentity } from './agent-identity';
 import { ApiTokensService } from './api-tokens.service';
-import { mayByRole, mayByScopes, ROLE_MATRIX, type Right } from './role-matrix';
+import { assertRole, mayByScopes, ROLE_MATRIX, type Right } from './role-matrix';
 import { SignInThrottle } from './sign-in-throttle';
 import { credentialStamp, Tokens } from './tokens';
 
@@ -32,8 +32,13 @@ export class AuthService {
     private readonly settings: ServerSettings,
   ) {}
 
-  /** Throws `unauthenticated` without telling what was wrong, and `slow-down`. */
-  async login({ username, password }: LoginRequest, address: string | null): Promise<LoginAnswer> {
+  /** A token for who proves his password; see {@link authenticate}. */
+  async login(login: LoginRequest, address: string | null): Promise<LoginAnswer> {
+    return this.tokenFor(await this.authenticate(login, address));
+  }
+
+  /** The user of this name and password. Throws `unauthenticated` without telling what was wrong, and `slow-down`. */
+  async authenticate({ username, password }: LoginRequest, address: string | null): Promise<User> {
     const attempt = { username, address };
     await this.throttle.wait(attempt);
     const user = await this.users.findByPassword(username, password);
@@ -45,7 +50,7 @@ export class AuthService {
       throw new DomainError('unauthenticated', 'Wrong username or password.');
     }
     await this.throttle.succeeded(attempt);
-    return this.tokenFor(user);
+    return user;
   }
 
   /** A token as a sign-in gives it; for who has just proven his password. */
@@ -69,10 +74,7 @@ export class AuthService {
   /** Reads the user's present state, so that a disabled account or a changed password ends tokens at once. */
   async person(token: string, { right, address }: Admission): Promise<PersonIdentity> {
     const { user, scopes, signedInMs } = await this.bearer(token);
-    if (!mayByRole(user.role, right)) {
-      const { roles } = ROLE_MATRIX[right];
-      throw new DomainError('forbidden', `This needs the role ${roles.join(' or ')}; yours is ${user.role}.`);
-    }
+    assertRole(user.role, right);
     if (scopes !== null && !mayByScopes(scopes, right)) {
       const { scope } = ROLE_MATRIX[right];
       const need = scope === null ? 'a sign-in by password' : `a token with the scope "${scope}"`;

@@ -5,9 +5,10 @@ import { CHUNKER_ID } from '#engine';
 import { AppModule } from '../app.module';
 import { enrol, newUser, signIn, TestCaller, type TestMachine } from '../fleet/testing';
 import { TestServers, type TestServer } from '../http/testing';
+import { Browser } from '../pages/testing';
 import { mayByRole, ROLE_MATRIX, type Right } from './role-matrix';
 
-type Who = 'anybody' | 'agents' | { people: Right } | { both: Right };
+type Who = 'anybody' | 'agents' | { people: Right } | { both: Right } | { page: Right };
 
 /** Every route of the server, and who may call it. A route that is new stands here, or this fails. */
 const ROUTES: Readonly<Record<string, Who>> = {
@@ -99,6 +100,18 @@ const ROUTES: Readonly<Record<string, Who>> = {
   'POST /api/tasks/:taskId/forget': { people: 'forget' },
   'POST /api/tasks/:taskId/run': { people: 'control-runs' },
   'POST /api/tasks/:taskId/cancel': { people: 'control-runs' },
+
+  'GET /assets/:version/:name': 'anybody',
+  'GET /login': 'anybody',
+  'POST /login': 'anybody',
+  'POST /logout': { page: 'own-account' },
+  'GET /profile': { page: 'own-account' },
+  'POST /profile/time-zone': { page: 'own-account' },
+  'POST /profile/password': { page: 'own-account' },
+  'POST /profile/sign-out-everywhere': { page: 'own-account' },
+  'GET /': { page: 'see-status' },
+  'GET /events': { page: 'see-status' },
+  'GET /clients': { page: 'see-status' },
 };
 
 const START = {
@@ -154,6 +167,7 @@ describe('the role matrix', () => {
   let server: TestServer;
   let names: string[];
   let callers: Record<Role | 'nobody' | 'agent' | 'other user' | 'other agent', TestCaller>;
+  let browsers: Partial<Record<string, Browser>>;
   let machine: TestMachine;
   let ids: Record<string, string>;
   let run: StartRunAnswer;
@@ -176,6 +190,12 @@ describe('the role matrix', () => {
       agent: machine,
       'other agent': await enrol(server, other, 'pc'),
     };
+    browsers = {
+      viewer: await Browser.signedIn(server, 'viewer'),
+      user: await Browser.signedIn(server, 'owner'),
+      admin: await Browser.signedIn(server, 'root', 'root password'),
+      'other user': await Browser.signedIn(server, 'other'),
+    };
     const task = (await owner.post(API.tasks(machine.id), { name: 't', paths: ['/data'] })).body;
     const first = (await machine.start(task.id)).body as StartRunAnswer;
     await machine.finish(first);
@@ -197,11 +217,24 @@ describe('the role matrix', () => {
   });
   afterAll(() => servers.stopAll());
 
+  /** Of a page: what a browser gets that is signed in as that caller, the sign-in counted as 401. */
+  const pageStatus = async (
+    caller: TestCaller,
+    { method, path }: { method: string; path: string },
+  ): Promise<number> => {
+    const name = Object.entries(callers).find(([, known]) => known === caller)?.[0] ?? '';
+    const browser = browsers[name] ?? new Browser(server);
+    const answer = method === 'GET' ? await browser.get(path) : await browser.post(path, {});
+    return answer.status === 303 && answer.location?.startsWith('/login') === true ? 401 : answer.status;
+  };
   const status = async (caller: TestCaller, route: string): Promise<number> => {
     const [method = '', path = ''] = route.split(' ');
     const of = (name: string): string =>
       path.includes('/snapshots/') && name === 'runId' ? ids.snapshotId! : ids[name]!;
     const filled = path.replaceAll(/:(\w+)/g, (_, name: string) => of(name));
+    if (typeof ROUTES[route] === 'object' && 'page' in ROUTES[route]) {
+      return pageStatus(caller, { method, path: filled });
+    }
     const address = filled.endsWith('/commands') ? `${filled}?waitSeconds=0` : filled;
     const body = BODIES[route] ?? (method === 'GET' ? undefined : {});
     return (await caller.call(method, address, body, { [RUN_TOKEN_HEADER]: run.token })).status;
@@ -209,7 +242,7 @@ describe('the role matrix', () => {
   const routesFor = (kind: (who: Who) => boolean): string[] =>
     Object.entries(ROUTES).flatMap(([route, who]) => (kind(who) ? [route] : []));
   const rightOf = (who: Who): Right | null =>
-    typeof who === 'string' ? null : 'people' in who ? who.people : who.both;
+    typeof who === 'string' ? null : 'people' in who ? who.people : 'both' in who ? who.both : who.page;
   const expectAll = async (
     caller: TestCaller,
     routes: readonly string[],
@@ -255,7 +288,7 @@ describe('the role matrix', () => {
     for (const agent of ['agent', 'other agent'] as const) {
       await expectAll(
         callers[agent],
-        routesFor((who) => typeof who === 'object' && 'people' in who),
+        routesFor((who) => typeof who === 'object' && !('both' in who)),
         (answer) => answer === 401,
       );
     }

@@ -1,4 +1,5 @@
 import type { Role, TokenScope } from '#common';
+import { DomainError } from '../http/domain-error';
 
 interface RightRule {
   /** Roles that have it. A `user` has it over what is his own, an `admin` and a `viewer` over everything. */
@@ -41,6 +42,12 @@ export type Right = keyof typeof ROLE_MATRIX;
 export function mayByRole(role: Role, right: Right): boolean {
   const roles: readonly Role[] = ROLE_MATRIX[right].roles;
   return roles.includes(role);
+}
+
+/** Throws `forbidden`. */
+export function assertRole(role: Role, right: Right): void {
+  if (mayByRole(role, right)) return;
+  throw new DomainError('forbidden', `This needs the role ${ROLE_MATRIX[right].roles.join(' or ')}; yours is ${role}.`);
 }
 
 export function mayByScopes(scopes: readonly TokenScope[], right: Right): boolean {

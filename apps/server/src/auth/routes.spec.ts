@@ -11,7 +11,13 @@ const PUBLIC = [
   `POST ${API.login}`, // credentials are in the body
   `POST ${API.agentToken}`, // likewise
   `POST ${API.enrolClient}`, // a code is in the body
+  'GET /assets/:version/:name', // what the sign-in page loads
+  'GET /login', // where credentials are asked for
+  'POST /login', // they are in the body, with the token of the form
 ];
+
+/** Addresses of pages: whoever is not signed in is shown the sign-in. */
+const isPage = ({ path }: Route): boolean => !/^\/(api|health|assets)\b/.test(path);
 
 interface Route {
   readonly method: string;
@@ -43,16 +49,18 @@ describe('the routes of the server', () => {
   afterAll(() => servers.stopAll());
 
   const call = (route: Route, headers: Record<string, string>): Promise<Response> =>
-    fetch(server.url + example(route.path), { method: route.method, headers });
+    fetch(server.url + example(route.path), { method: route.method, headers, redirect: 'manual' });
+  const isSignIn = (response: Response): boolean =>
+    response.status === 303 && response.headers.get('location')?.startsWith('/login') === true;
 
-  it('answer 401 to whoever brings no credentials, all but the public ones', async () => {
+  it('answer 401, or the sign-in, to whoever brings no credentials, all but the public ones', async () => {
     const open: string[] = [];
     for (const route of routes) {
       const response = await call(route, AGENT_HEADERS);
       if (response.status === 401) {
         await expect(problemFrom(response)).resolves.toMatchObject({ code: 'unauthenticated' });
         expect(response.headers.get('www-authenticate')).toBe('Bearer');
-      } else open.push(`${route.method} ${route.path}`);
+      } else if (!isPage(route) || !isSignIn(response)) open.push(`${route.method} ${route.path}`);
     }
     expect(open.sort()).toEqual([...PUBLIC].sort());
   });
@@ -62,7 +70,8 @@ describe('the routes of the server', () => {
       for (const route of routes) {
         if (PUBLIC.includes(`${route.method} ${route.path}`)) continue;
         const response = await call(route, { ...AGENT_HEADERS, authorization });
-        expect({ route, status: response.status }).toEqual({ route, status: 401 });
+        const expected = isPage(route) ? 303 : 401;
+        expect({ route, status: response.status }).toEqual({ route, status: expected });
       }
     }
   });
@@ -78,7 +87,8 @@ describe('the routes of the server', () => {
       );
       const [answer] = (await once(socket, 'data', { signal: AbortSignal.timeout(5_000) })) as [Buffer];
       socket.destroy();
-      expect({ route, answer: answer.toString('latin1').slice(0, 12) }).toEqual({ route, answer: 'HTTP/1.1 401' });
+      const expected = isPage(route) ? 'HTTP/1.1 303' : 'HTTP/1.1 401';
+      expect({ route, answer: answer.toString('latin1').slice(0, 12) }).toEqual({ route, answer: expected });
     }
   });
 });

@@ -23,6 +23,7 @@ export class RunReports {
       const progress = JSON.stringify(Object.assign({ toldMs: now }, request));
       const told = await this.reports.progress(tx, run, { progress, leaseUntil: now + this.settings.runLeaseMs });
       if (told === undefined) throw runOver(run.runNumber);
+      await tx.notify('progress', String(run.clientNo));
       return { isCancelRequested: told.cancelRequestedAt !== null };
     });
   }

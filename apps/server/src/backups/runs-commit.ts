@@ -114,6 +114,7 @@ export class RunCommit {
         const isMoved = await tasks.moveHead(tx, run.taskNo, { from: run.parentRun, to: run.number });
         if (!isMoved) throw new Error(`run ${run.runId} is not the successor of its task's head`);
         hold = await this.retention.holdForRun(tx, run);
+        await tx.notify('progress', String(await runs.clientOf(tx, run.taskNo)));
       }
       const { state, stampMs } = await runs.get(tx, run);
       if ((state !== 'succeeded' && state !== 'partial') || stampMs === null) throw runOver(run.number);

@@ -90,6 +90,7 @@ export class RunStart {
       } else {
         await this.repositories.runs.claim(tx, run);
       }
+      await tx.notify('progress', String(agent.clientNo));
       return { ...answer, runId, number };
     });
   }

@@ -109,6 +109,7 @@ export class RunUndo implements OnModuleDestroy {
     }
     await this.database.write('runs.undone', async (tx) => {
       await this.repositories.runs.finishUndoing(tx, run, await tx.now());
+      await tx.notify('progress', String(await this.repositories.runs.clientOf(tx, run.taskNo)));
     });
   }
 

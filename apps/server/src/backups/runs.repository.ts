@@ -76,6 +76,13 @@ const SELECT_RUN = `
 /** Rows of `runs`. Every change names the state that it expects: what does not fit changes nothing and returns false. */
 @Injectable()
 export class RunsRepository {
+  /** Number of the client that the task belongs to. */
+  async clientOf(sql: Sql, taskNo: number): Promise<number> {
+    const row = await sql.get<{ no: number }>('select client_no as no from tasks where no = ?', [taskNo]);
+    if (row === undefined) throw new Error(`task ${taskNo} has gone`);
+    return row.no;
+  }
+
   findById(sql: Sql, clientNo: number, runId: string): Promise<RunRow | undefined> {
     return sql.get<RunRow>(`${SELECT_RUN} where r.id = ? and t.client_no = ?`, [runId, clientNo]);
   }

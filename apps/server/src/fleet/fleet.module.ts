@@ -5,14 +5,24 @@ import { ClientsModule } from '../clients/clients.module';
 import { AgentApiController } from './agent.api.controller';
 import { AgentCommands } from './agent-commands.service';
 import { ClientConfigService, ConfigRules } from './client-config.service';
+import { ClientsPagesController } from './clients.pages.controller';
 import { CommandPolls } from './command-polls';
+import { DashboardPagesController } from './dashboard.pages.controller';
+import { EventsPagesController } from './events.pages.controller';
 import { FleetApiController } from './fleet.api.controller';
 import { FleetService } from './fleet.service';
+import { LiveEvents } from './live-events';
 
 /** All clients together, and what agents ask for all day: above clients and backups. */
 @Module({
   imports: [ClientsModule, BackupsModule],
-  controllers: [AgentApiController, FleetApiController],
-  providers: [AgentCommands, ClientConfigService, CommandPolls, ConfigRules, FleetService, FreshSignIn],
+  controllers: [
+    AgentApiController,
+    ClientsPagesController,
+    DashboardPagesController,
+    EventsPagesController,
+    FleetApiController,
+  ],
+  providers: [AgentCommands, ClientConfigService, CommandPolls, ConfigRules, FleetService, FreshSignIn, LiveEvents],
 })
 export class FleetModule {}

@@ -4,6 +4,8 @@ import { API } from '#common';
 import { ServerSettings } from '../config/server-settings';
 import { Connections } from './connections';
 import { JsonBodies } from './json-bodies';
+import { PageAnswers } from '../pages/page-answers';
+import { PageForms } from '../pages/page-forms';
 import { ProblemFilter } from './problem.filter';
 import { requestIds } from './request-id';
 import { boundUnreadBodies } from './unread-bodies';
@@ -22,7 +24,7 @@ export function configureHttp(app: NestExpressApplication): Connections {
   connections.watch();
   app.use(requestIds, securityHeaders, boundUnreadBodies);
   app.use(API.login, urlencoded({ limit: FORM_LIMIT, extended: false, inflate: false }));
-  app.useGlobalInterceptors(new JsonBodies());
+  app.useGlobalInterceptors(new JsonBodies(), new PageForms(), new PageAnswers());
   app.useGlobalPipes(validationPipe());
   app.useGlobalFilters(new ProblemFilter());
   return connections;

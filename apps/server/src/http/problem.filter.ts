@@ -1,10 +1,11 @@
 import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Problem } from '#common';
+import { sendProblemPage, wantsPage } from '../pages/problem-page';
 import { problemOf, retryAfterSeconds } from './problem';
 import { requestIdOf } from './request-id';
 
-/** The one place where errors become answers: `application/problem+json` (RFC 9457). */
+/** The one place where errors become answers: `application/problem+json` (RFC 9457), and pages for browsers. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
@@ -23,6 +24,10 @@ export class ProblemFilter implements ExceptionFilter {
     }
     const seconds = retryAfterSeconds(problem);
     if (seconds !== null) response.setHeader('retry-after', seconds);
+    if (wantsPage(request)) {
+      sendProblemPage(problem, { request, response, requestId: requestIdOf(response) });
+      return;
+    }
     if (problem.status === 401) response.setHeader('www-authenticate', 'Bearer');
     response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
   }

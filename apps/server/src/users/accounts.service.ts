@@ -106,6 +106,14 @@ export class AccountsService {
     });
   }
 
+  /** The zone in which pages show him times; null: the server's. Nobody else's business, and in no audit. */
+  async setTimeZone(person: PersonIdentity, timeZone: string | null): Promise<void> {
+    if (timeZone !== null && !Intl.supportedValuesOf('timeZone').concat('UTC').includes(timeZone)) {
+      throw new DomainError('invalid', 'There is no such time zone; choose one such as Europe/Berlin.');
+    }
+    await this.database.write('users.change', (tx) => this.users.setTimeZone(tx, person.userNo, timeZone));
+  }
+
   private async write(id: string, work: (tx: Sql, user: UserRow) => Promise<void>): Promise<UserDetail> {
     return this.database.write('users.change', async (tx) => {
       const user = await this.users.lockById(tx, id);

@@ -92,6 +92,10 @@ export class UsersRepository {
     ]);
   }
 
+  async setTimeZone(tx: Sql, no: number, timeZone: string | null): Promise<void> {
+    await tx.run('update users set time_zone = ? where no = ?', [timeZone, no]);
+  }
+
   async activate(tx: Sql, no: number): Promise<void> {
     await tx.run("update users set state = 'active' where no = ?", [no]);
   }

@@ -42,6 +42,8 @@ export class UserRow extends PolicyColumns {
   /** Hidden since, ms; {@link purge_after} says until when the user can be brought back. */
   deleted_at!: number | null;
   purge_after!: number | null;
+  /** IANA zone in which pages show times; null: the server's. */
+  time_zone!: string | null;
 }
 
 export const usersTable: TableSpec<UserRow> = {
@@ -60,6 +62,7 @@ export const usersTable: TableSpec<UserRow> = {
     session_epoch: withDefault(int, 0),
     deleted_at: nullable(bigint),
     purge_after: nullable(bigint),
+    time_zone: nullable(text),
   },
   indices: [
     { name: 'users_id', columns: ['id'], isUnique: true },
@@ -139,5 +142,45 @@ export const clientsTable: TableSpec<ClientRow> = {
   indices: [
     { name: 'clients_id', columns: ['id'], isUnique: true },
     { name: 'clients_owner_name', columns: ['owner_no', 'name'], isUnique: true },
+  ],
+};
+
+/** A browser that somebody is signed in with. */
+export class PageSessionRow {
+  no!: number;
+  /** SHA-256 of what the cookie holds. */
+  token_hash!: Buffer;
+  user_no!: number;
+  /** The user's role when the token was given: another one now means another token. */
+  role!: 'admin' | 'user' | 'viewer';
+  /** The user's when he signed in: a higher one there ends the session. */
+  session_epoch!: number;
+  /** When the password was given, ms. */
+  signed_in_at!: number;
+  /** When a page was asked for, by the minute. */
+  seen_at!: number;
+  expires_at!: number;
+  address!: string | null;
+  browser!: string | null;
+}
+
+export const pageSessionsTable: TableSpec<PageSessionRow> = {
+  target: PageSessionRow,
+  name: 'page_sessions',
+  columns: {
+    no: smallKey,
+    token_hash: bytes,
+    user_no: int,
+    role: text,
+    session_epoch: int,
+    signed_in_at: bigint,
+    seen_at: bigint,
+    expires_at: bigint,
+    address: nullable(text),
+    browser: nullable(text),
+  },
+  indices: [
+    { name: 'page_sessions_token', columns: ['token_hash'], isUnique: true },
+    { name: 'page_sessions_user', columns: ['user_no'] },
   ],
 };

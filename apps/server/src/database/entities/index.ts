@@ -11,7 +11,7 @@ import {
   runOutputsTable,
   signInAttemptsTable,
 } from './fleet.entities';
-import { clientsTable, domainsTable, settingsTable, usersTable } from './identity.entities';
+import { clientsTable, domainsTable, pageSessionsTable, settingsTable, usersTable } from './identity.entities';
 import { doomedVersionsTable, pinsTable, removalsTable } from './retention.entities';
 import { runProblemsTable, runsTable, tasksTable } from './run.entities';
 import { maintenanceRunsTable } from './maintenance.entities';
@@ -43,5 +43,6 @@ export function entitiesFor(dialect: Dialect): EntitySchema[] {
     entityOf(clientLogsTable, dialect),
     entityOf(runOutputsTable, dialect),
     entityOf(leasesTable, dialect),
+    entityOf(pageSessionsTable, dialect),
   ];
 }

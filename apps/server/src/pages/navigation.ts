@@ -1,0 +1,33 @@
+import { mayByRole, type Right } from '../auth/role-matrix';
+import type { PersonIdentity } from '../users/person-identity';
+
+interface Place {
+  readonly label: string;
+  readonly href: string;
+  /** Path data of a drawing of 16 by 16. */
+  readonly icon: string;
+  readonly right: Right;
+}
+
+/** In the order of the menu. A feature's page stands here when it is built. */
+const PLACES: readonly Place[] = [
+  { label: 'Dashboard', href: '/', icon: 'M2 2.5h5v5H2zM9 2.5h5v3H9zM9 8h5v5.5H9zM2 10h5v3.5H2z', right: 'see-status' },
+  { label: 'Clients', href: '/clients', icon: 'M2 3h12v8H2zM5.5 14h5M8 11v3', right: 'see-status' },
+];
+
+export interface MenuEntry {
+  readonly label: string;
+  readonly href: string;
+  readonly icon: string;
+  readonly isCurrent: boolean;
+}
+
+/** Pure: the places that a person may go to. */
+export function menuOf(person: PersonIdentity, path: string): MenuEntry[] {
+  return PLACES.filter(({ right }) => mayByRole(person.role, right)).map(({ label, href, icon }) => ({
+    label,
+    href,
+    icon,
+    isCurrent: href === '/' ? path === '/' : path === href || path.startsWith(`${href}/`),
+  }));
+}
