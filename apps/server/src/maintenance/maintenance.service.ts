@@ -14,12 +14,18 @@ const RENEW_MS = 20_000;
 const SHOWN_RUNS = 100;
 const JOBS: readonly MaintenanceJob[] = ['retention', 'reclaim'];
 
+interface Start {
+  readonly trigger: 'schedule' | 'person';
+  readonly isDryRun: boolean;
+}
+
 /** Runs each job on one server at a time, when it is due or a person asks, and keeps what became of it. */
 @Injectable()
 export class MaintenanceService implements OnModuleDestroy {
   private readonly logger = new Logger(MaintenanceService.name);
   private readonly stopping = new AbortController();
   private readonly running = new Map<MaintenanceJob, Promise<void>>();
+  private readonly starting = new Set<MaintenanceJob>();
   /** Schedules count from the start of the server until a job has run by itself. */
   private startedAt: number | null = null;
 
@@ -32,22 +38,15 @@ export class MaintenanceService implements OnModuleDestroy {
   ) {}
 
   /** Begins the job behind the call; `job-running` while it runs, here or on another server. Returns the run's number. */
-  async start(job: MaintenanceJob, how: { trigger: 'schedule' | 'person'; isDryRun: boolean }): Promise<number> {
-    const no = await this.database.write('maintenance.begin', async (tx) => {
-      if (this.running.has(job) || !(await this.leases.takeIn(tx, leaseOf(job), LEASE_MS))) return null;
-      // Looked at again under the lease: another server may have run all of it since this one looked.
-      if (how.trigger === 'schedule' && !(await this.isDue(tx, job))) {
-        await this.leases.releaseIn(tx, leaseOf(job));
-        return null;
-      }
-      return this.repository.begin(tx, { job, now: await tx.now(), ...how });
-    });
-    if (no === null) throw new DomainError('job-running', `The job ${job} is running already.`);
-    this.running.set(
-      job,
-      this.run(job, no, how.isDryRun).finally(() => this.running.delete(job)),
-    );
-    return no;
+  async start(job: MaintenanceJob, how: Start): Promise<number> {
+    // The lease keeps other servers out, not a second call here: whoever holds it may take it again.
+    if (this.running.has(job) || this.starting.has(job)) throw isRunning(job);
+    this.starting.add(job);
+    try {
+      return await this.begin(job, how);
+    } finally {
+      this.starting.delete(job);
+    }
   }
 
   /** Starts what is due. */
@@ -72,6 +71,24 @@ export class MaintenanceService implements OnModuleDestroy {
   async onModuleDestroy(): Promise<void> {
     this.stopping.abort(new Error('the server stops'));
     await Promise.all(this.running.values());
+  }
+
+  private async begin(job: MaintenanceJob, how: Start): Promise<number> {
+    const no = await this.database.write('maintenance.begin', async (tx) => {
+      if (!(await this.leases.takeIn(tx, leaseOf(job), LEASE_MS))) return null;
+      // Looked at again under the lease: another server may have run all of it since this one looked.
+      if (how.trigger === 'schedule' && !(await this.isDue(tx, job))) {
+        await this.leases.releaseIn(tx, leaseOf(job));
+        return null;
+      }
+      return this.repository.begin(tx, { job, now: await tx.now(), ...how });
+    });
+    if (no === null) throw isRunning(job);
+    this.running.set(
+      job,
+      this.run(job, no, how.isDryRun).finally(() => this.running.delete(job)),
+    );
+    return no;
   }
 
   private scheduleOf(job: MaintenanceJob): string | null {
@@ -128,4 +145,8 @@ export class MaintenanceService implements OnModuleDestroy {
 
 function leaseOf(job: MaintenanceJob): string {
   return `maintenance.${job}`;
+}
+
+function isRunning(job: MaintenanceJob): DomainError {
+  return new DomainError('job-running', `The job ${job} is running already.`);
 }

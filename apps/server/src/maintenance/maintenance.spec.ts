@@ -48,6 +48,19 @@ eachDatabase('maintenance', (open) => {
     expect(runs.at(-1)?.no).toBe(no);
   });
 
+  it('begins a job once when it is asked for several times at once', async () => {
+    const ends = gate();
+    const server = serverOn(async () => {
+      await ends.passed;
+      return {};
+    });
+    const asked = await Promise.allSettled([1, 2, 3].map(() => server.start('reclaim', BY_HAND)));
+    expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    ends.open();
+    await server.onModuleDestroy();
+    expect((await server.describe()).runs.map(({ outcome }) => outcome)).toEqual(['succeeded']);
+  });
+
   it('takes a job over from a server that died, when its lease has run out', async () => {
     const ends = gate();
     const dead = serverOn(async () => {
