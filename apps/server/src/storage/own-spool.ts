@@ -28,10 +28,15 @@ async function beat(directory: string, own: string): Promise<void> {
 
 /** Sets the directory's time, to the file system's own now, by a change in it. Makes it again when somebody took it away. */
 async function giveSignOfLife(own: string): Promise<void> {
-  await mkdir(own, { recursive: true, mode: 0o700 });
+  // Not what lies above it: where that is gone, the disk may be.
+  await mkdir(own, { mode: 0o700 }).catch(ignoreExisting);
   const sign = join(own, `alive-${randomUUID()}`);
   await writeFile(sign, '');
   await rm(sign);
+}
+
+function ignoreExisting(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error;
 }
 
 /** Takes away the spools beside `own` that are much older than it; times of one file system are compared, no clocks. */

@@ -135,12 +135,19 @@ describeWithS3('S3', () => {
 
     it('takes a bare 404 for no proof of absence', async () => {
       await storage.put(packKey(4), { bytes: Buffer.from('x') });
-      proxy.fail('HEAD', { type: 'answer', status: 404, code: 'NotFound' });
+      proxy.fail('HEAD', { type: 'answer', status: 404, code: 'NotFound' }, 2);
       await expect(through.stat(packKey(4))).rejects.toMatchObject({ code: 'storage-unavailable' });
       proxy.fail('GET', { type: 'answer', status: 404, code: 'NotFound' });
       await expect(through.get(packKey(4), { offset: 0, length: 1 })).rejects.toMatchObject({
         code: 'storage-unavailable',
       });
+    });
+
+    it('finds an object that another server puts while it looks', async () => {
+      await storage.put(packKey(8), { bytes: Buffer.from('eight') });
+      // As it was before the put; the second look comes after it.
+      proxy.fail('HEAD', { type: 'answer', status: 404, code: 'NotFound' });
+      await expect(through.stat(packKey(8))).resolves.toEqual({ length: 5 });
     });
 
     it('does not ask again what S3 refuses', async () => {

@@ -84,14 +84,13 @@ export class S3Storage implements Storage {
   }
 
   async stat(key: string): Promise<{ length: number } | null> {
-    const place = this.placeOf(key);
-    try {
-      const { ContentLength } = await this.attempt(() => this.client.send(new HeadObjectCommand(place)));
-      return { length: ContentLength ?? 0 };
-    } catch (error) {
-      if (statusOf(error) !== 404) throw s3Error('look at', key, error);
-      return this.proveAbsence(key);
-    }
+    const found = await this.head(key);
+    if (found !== null) return found;
+    if (await this.isAbsent(key)) return null;
+    // Another server may have put it between the two looks.
+    const came = await this.head(key);
+    if (came === null) throw contradiction(key);
+    return came;
   }
 
   async *list(prefix: string): AsyncGenerator<StoredObject> {
@@ -143,28 +142,36 @@ export class S3Storage implements Storage {
       if (piece.bytes.length !== range.length) throw new DomainError('corrupt', `${key}: S3 sent another range`);
       return piece;
     } catch (error) {
-      if (isNoSuchKey(error)) await this.proveAbsence(key);
-      if (isNoSuchKey(error)) throw objectMissing(key);
+      if (isNoSuchKey(error)) throw (await this.isAbsent(key)) ? objectMissing(key) : contradiction(key);
       if (statusOf(error) === 416) assertRange(key, (await this.stat(key))?.length ?? 0, range);
       throw s3Error('read', key, error);
     }
   }
 
-  /**
-   * Null when the object is not there for certain: S3 said "no such key" for it, in a bucket that answers. (The answer to a
-   * HEAD has no body and says 404 for a missing bucket as well.)
-   */
-  private async proveAbsence(key: string): Promise<null> {
+  /** Null for 404, which is no proof: the answer to a HEAD has no body, and a missing bucket says 404 as well. */
+  private async head(key: string): Promise<{ length: number } | null> {
+    const place = this.placeOf(key);
+    try {
+      const { ContentLength } = await this.attempt(() => this.client.send(new HeadObjectCommand(place)));
+      return { length: ContentLength ?? 0 };
+    } catch (error) {
+      if (statusOf(error) !== 404) throw s3Error('look at', key, error);
+      return null;
+    }
+  }
+
+  /** True when the object is not there for certain: S3 said "no such key" for it, in a bucket that answers. */
+  private async isAbsent(key: string): Promise<boolean> {
     try {
       const answer = await this.attempt(() =>
         this.client.send(new GetObjectCommand({ ...this.placeOf(key), Range: 'bytes=0-0' })),
       );
       (answer.Body as Readable).destroy();
+      return false;
     } catch (error) {
-      if (isNoSuchKey(error)) return null;
+      if (isNoSuchKey(error)) return true;
       throw s3Error('look at', key, error);
     }
-    throw new DomainError('storage-unavailable', `S3 contradicts itself about whether ${key} is there`);
   }
 
   private attempt<T>(act: () => Promise<T>): Promise<T> {
@@ -197,4 +204,8 @@ async function collect(body: Readable, announced: number): Promise<Buffer> {
 function totalOf(contentRange: string | undefined): number | undefined {
   const total = contentRange?.split('/').at(1);
   return total !== undefined && /^\d+$/.test(total) ? Number(total) : undefined;
+}
+
+function contradiction(key: string): DomainError {
+  return new DomainError('storage-unavailable', `S3 contradicts itself about whether ${key} is there`);
 }
