@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DeleteBucketCommand, DeleteObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { FaultProxy } from './support/fault-proxy';
 import { differences } from './support/judge';
 import { postgresSettings } from './support/postgres';
 import { AgentProcess, finish, ServerProcess, temporaryFolder } from './support/processes';
-import { describeWithS3, type S3Server, s3Server } from './support/s3-server';
+import { describeWithS3, removeBucket, type S3Server, s3Server } from './support/s3-server';
 
 const MIB = 1024 * 1024;
 
@@ -112,16 +111,4 @@ function spooled(folder: string): string[] {
 
 function tick(): Promise<void> {
   return new Promise((done) => setTimeout(done, 10));
-}
-
-async function removeBucket({ endpoint, accessKeyId, secretAccessKey }: S3Server, Bucket: string): Promise<void> {
-  const credentials = { accessKeyId, secretAccessKey };
-  const client = new S3Client({ endpoint, region: 'us-east-1', credentials, forcePathStyle: true });
-  for (;;) {
-    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket }));
-    if (Contents.length === 0) break;
-    for (const { Key } of Contents) await client.send(new DeleteObjectCommand({ Bucket, Key }));
-  }
-  await client.send(new DeleteBucketCommand({ Bucket }));
-  client.destroy();
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
+import { DeleteBucketCommand, DeleteObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 
 export interface S3Server {
   readonly endpoint: string;
@@ -50,6 +51,22 @@ export async function s3Server(): Promise<S3Server> {
   }
   const address = readFileSync(ready, 'utf8');
   return { endpoint: address, accessKeyId: 'testkey', secretAccessKey: 'testsecret' };
+}
+
+/** With all that is in it. */
+export async function removeBucket(
+  { endpoint, accessKeyId, secretAccessKey }: S3Server,
+  Bucket: string,
+): Promise<void> {
+  const credentials = { accessKeyId, secretAccessKey };
+  const client = new S3Client({ endpoint, region: 'us-east-1', credentials, forcePathStyle: true });
+  for (;;) {
+    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket }));
+    if (Contents.length === 0) break;
+    for (const { Key } of Contents) await client.send(new DeleteObjectCommand({ Bucket, Key }));
+  }
+  await client.send(new DeleteBucketCommand({ Bucket }));
+  client.destroy();
 }
 
 async function start(directory: string, ready: string): Promise<void> {
