@@ -28,10 +28,12 @@ const BY_RETENTION: readonly string[] = [
 const BY_RECLAIM: readonly string[] = [
   'maintenance.begin',
   'maintenance.end',
+  'storage.put.high-water',
   'reclaim.condemn',
   'reclaim.sweep',
   'packs.deleted',
 ];
+const BY_STOPPING: readonly string[] = ['guards.stop', 'guards.acknowledge'];
 const BY_FORGETTING: readonly string[] = ['retention.begin'];
 
 const serverPairs = [
@@ -141,6 +143,15 @@ describe('a process that is killed at a write', () => {
     await expectSame(third.id, third.copy);
   }
 
+  /** Storage with a run that nobody knows stops deletions, until an admin acknowledges it. */
+  async function stopping(): Promise<void> {
+    await journey!.enroll();
+    const first = await journey!.backup('first');
+    journey!.plantUnknownRun();
+    expect(await journey!.stopAndAcknowledge()).toEqual(['storage-ahead']);
+    await expectSame(first.id, first.copy);
+  }
+
   async function forgetting(): Promise<void> {
     await journey!.enroll();
     await journey!.backup('first');
@@ -159,6 +170,7 @@ describe('a process that is killed at a write', () => {
       else if (BY_DAMAGE.includes(name)) await damage();
       else if (BY_RETENTION.includes(name)) await retention();
       else if (BY_RECLAIM.includes(name)) await reclaim();
+      else if (BY_STOPPING.includes(name)) await stopping();
       else if (BY_FORGETTING.includes(name)) await forgetting();
       else await plainJourney();
       expect(journey.deaths).toEqual(pair);

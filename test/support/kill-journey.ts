@@ -1,5 +1,5 @@
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import {
   PROTOCOL_VERSION,
   RUN_TOKEN_HEADER,
   API,
+  type MaintenanceAnswer,
   type StartRunAnswer,
   type TaskAnswer,
 } from '#common';
@@ -221,6 +222,33 @@ export class KillJourney {
     this.isReclaiming = true;
     await this.server.kill('SIGTERM');
     await this.insistAsAdmin((admin) => admin.reclaim());
+  }
+
+  /** A manifest that no database knows. */
+  plantUnknownRun(): void {
+    const folder = join(this.server.dataPath, 'tasks', randomUUID());
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, `run-1-${randomUUID()}`), 'unknown');
+  }
+
+  /** Tries to delete, is refused, acknowledges why, and deletes then. Returns what had stopped it. */
+  async stopAndAcknowledge(): Promise<string[]> {
+    this.isReclaiming = true;
+    let kinds: string[] = [];
+    await this.insistAsAdmin(async (admin) => {
+      const isStopped = await admin.reclaim().then(
+        () => false,
+        (error: unknown) => String(error).includes('does not know'),
+      );
+      if (!isStopped) throw new Error('nothing stopped reclaim');
+      kinds = (await admin.call<MaintenanceAnswer>('GET', API.maintenance)).stops.map(({ kind }) => kind);
+    });
+    await this.insistAsAdmin(async (admin) => {
+      const { stops } = await admin.call<MaintenanceAnswer>('GET', API.maintenance);
+      for (const { kind, state } of stops) await admin.call('POST', API.acknowledgeStop(kind), { state });
+    });
+    await this.insistAsAdmin((admin) => admin.reclaim());
+    return kinds;
   }
 
   forget(pattern: string): Promise<void> {

@@ -83,4 +83,6 @@ export const API = {
   maintenance: '/api/maintenance',
   /** {@link StartMaintenanceRequest}: begins a job behind the call. */
   startMaintenance: (job: string) => `/api/maintenance/${job}`,
+  /** {@link AcknowledgeStopRequest} */
+  acknowledgeStop: (kind: string) => `/api/maintenance/stops/${kind}/acknowledge`,
 } as const;

@@ -159,6 +159,10 @@ export {
 } from './retention.dto';
 export {
   MAINTENANCE_JOBS,
+  AcknowledgeStopRequest,
+  DELETION_STOPS,
+  type DeletionStop,
+  type DeletionStopKind,
   type MaintenanceAnswer,
   type MaintenanceJob,
   type MaintenanceRun,

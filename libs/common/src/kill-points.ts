@@ -35,6 +35,9 @@ export const WRITE_POINTS = [
   'packs.live',
   'packs.dead',
   'packs.deleted',
+  'guards.beat',
+  'guards.stop',
+  'guards.acknowledge',
   'maintenance.begin',
   'maintenance.end',
   'reclaim.condemn',
@@ -49,7 +52,7 @@ export const WRITE_POINTS = [
 export type WritePoint = (typeof WRITE_POINTS)[number];
 
 /** Classes of storage objects: each write is a pair, `storage.put.<class>:before` and `:after`. */
-export const STORAGE_CLASSES = ['repository', 'pack', 'manifest', 'void', 'removal'] as const;
+export const STORAGE_CLASSES = ['repository', 'pack', 'manifest', 'void', 'removal', 'high-water'] as const;
 export type StorageClass = (typeof STORAGE_CLASSES)[number];
 
 /** Names of the agent's state writes: each is a pair, `:before` and `:after` the rename. */

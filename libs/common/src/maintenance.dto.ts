@@ -1,4 +1,4 @@
-import { IsBoolean, IsOptional } from 'class-validator';
+import { IsBoolean, IsOptional, IsString, MaxLength } from 'class-validator';
 
 export const MAINTENANCE_JOBS = ['retention', 'reclaim'] as const;
 export type MaintenanceJob = (typeof MAINTENANCE_JOBS)[number];
@@ -22,7 +22,29 @@ export interface MaintenanceRun {
   report: object | null;
 }
 
+/** Why nothing is deleted: no version by retention or forget, no chunk and no pack by reclaim. */
+export const DELETION_STOPS = ['clock-leapt', 'clock-behind', 'storage-ahead', 'storage-unverified'] as const;
+export type DeletionStopKind = (typeof DELETION_STOPS)[number];
+
+export interface DeletionStop {
+  kind: DeletionStopKind;
+  /** Names this very state; an acknowledgement says it again. */
+  state: string;
+  /** For people: what was found, and what to do. */
+  text: string;
+  sinceMs: number;
+  canBeAcknowledged: boolean;
+}
+
+/** Of `POST /api/maintenance/stops/:kind/acknowledge` */
+export class AcknowledgeStopRequest {
+  /** {@link DeletionStop.state} as it was shown. */
+  @IsString() @MaxLength(200) state!: string;
+}
+
 export interface MaintenanceAnswer {
+  /** Oldest first; empty: deletions go on. */
+  stops: DeletionStop[];
   /** `schedule` is cron, in the server's zone; null: only by hand. */
   jobs: { job: MaintenanceJob; schedule: string | null; nextMs: number | null }[];
   /** Newest first. */

@@ -97,6 +97,7 @@ const ROUTES: Readonly<Record<string, Who>> = {
   'DELETE /api/pins/:pinId': { people: 'change-retention' },
   'GET /api/maintenance': { people: 'maintain' },
   'POST /api/maintenance/:job': { people: 'maintain' },
+  'POST /api/maintenance/stops/:kind/acknowledge': { people: 'maintain' },
   'POST /api/tasks/:taskId/forget': { people: 'forget' },
   'POST /api/tasks/:taskId/run': { people: 'control-runs' },
   'POST /api/tasks/:taskId/cancel': { people: 'control-runs' },
@@ -159,6 +160,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /api/clients/:clientId/config': { preCommands: ['x'] },
   'POST /api/clients/:clientId/tasks': { name: 'x', paths: ['/data'] },
   'PATCH /api/clients/:clientId': { name: 'x' },
+  'POST /api/maintenance/stops/:kind/acknowledge': { state: 'x' },
   'PATCH /api/tasks/:taskId': { excludes: ['x'] },
 };
 

@@ -14,6 +14,7 @@ import { TaskDefinitionRules, TaskDefinitionsService } from './task-definitions.
 import { AuditModule } from '../audit/audit.module';
 import { FreshSignIn } from '../auth/fresh-sign-in';
 import { ClientsModule } from '../clients/clients.module';
+import { GuardsModule } from '../guards/guards.module';
 import { RetentionModule } from '../retention/retention.module';
 import { CatalogPathsRepository } from './catalog-paths.repository';
 import { CatalogReadRepository } from './catalog-read.repository';
@@ -27,8 +28,6 @@ import { IngestRows } from './ingest-rows';
 import { IngestRepositories, IngestService } from './ingest.service';
 import { ManifestWriter } from './manifest-writer';
 import { PacksRepository } from './packs.repository';
-import { DeletionGuard } from './deletion-guard';
-import { RecordedHistory } from './recorded-history.repository';
 import { ReclaimMark } from './reclaim-mark';
 import { ReclaimRepository } from './reclaim.repository';
 import { ReclaimRepositories, ReclaimService } from './reclaim.service';
@@ -69,7 +68,6 @@ const REPOSITORIES = [
   ChunksRepository,
   PacksRepository,
   ReclaimRepository,
-  RecordedHistory,
   ReclaimRepositories,
   BatchRepositories,
   CommitRepositories,
@@ -89,7 +87,7 @@ const CHUNKS = [IngestService, IngestRepositories, IngestRows, RunLease, ChunkRe
 /** What people and agents say of tasks and runs. */
 const DEFINITIONS = [TaskDefinitionsService, TaskDefinitionRules, FreshSignIn, RunQueueService, RunReports];
 
-const RECLAIM = [ReclaimService, ReclaimMark, DeletionGuard];
+const RECLAIM = [ReclaimService, ReclaimMark];
 
 /** Readings of the catalog. */
 const READING = [
@@ -119,7 +117,7 @@ const CONTROLLERS = [
 
 /** Runs, snapshots and chunks: what a backup writes and a restore reads. */
 @Module({
-  imports: [AuditModule, ClientsModule, RetentionModule],
+  imports: [AuditModule, ClientsModule, GuardsModule, RetentionModule],
   controllers: CONTROLLERS,
   providers: [...REPOSITORIES, ...RUNS, ...CHUNKS, ...DEFINITIONS, ...RECLAIM, ...READING],
   exports: [
@@ -131,7 +129,6 @@ const CONTROLLERS = [
     TaskDefinitionsService,
     RunQueueService,
     ReclaimService,
-    DeletionGuard,
   ],
 })
 export class BackupsModule {}

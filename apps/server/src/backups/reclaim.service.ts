@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
+import { DeletionGuard } from '../guards/deletion-guard';
 import { type Storage, STORAGE } from '../storage/storage';
 import type { ChunkBits } from './chunk-bits';
-import { DeletionGuard } from './deletion-guard';
 import { PacksRepository } from './packs.repository';
 import { ReclaimMark } from './reclaim-mark';
 import { type ChunkState, ReclaimRepository } from './reclaim.repository';
@@ -140,7 +140,10 @@ export class ReclaimService {
       const nos = slice.map(({ no }) => no);
       const swept = isDryRun
         ? nos
-        : await this.database.write('reclaim.sweep', (tx) => this.repositories.reclaim.sweep(tx, nos, condemnedBefore));
+        : await this.database.write('reclaim.sweep', async (tx) => {
+            await this.guard.assertIn(tx);
+            return this.repositories.reclaim.sweep(tx, nos, condemnedBefore);
+          });
       const gone = new Set(swept);
       report.swept += swept.length;
       report.sweptBytes += slice.reduce((sum, { no, length }) => sum + (gone.has(no) ? length : 0), 0);
@@ -165,7 +168,10 @@ export class ReclaimService {
     for (;;) {
       signal.throwIfAborted();
       const before = (await this.database.now()) - READERS_MS;
-      const dead = await this.database.read((sql) => reclaim.deadPacks(sql, before, PACKS_PER_STEP));
+      const dead = await this.database.read(async (sql) => {
+        await this.guard.assertIn(sql);
+        return reclaim.deadPacks(sql, before, PACKS_PER_STEP);
+      });
       for (const { no, key, length } of dead) {
         await this.storage.delete(key);
         await this.database.write('packs.deleted', (tx) => reclaim.markDeleted(tx, no));

@@ -1,12 +1,11 @@
 import type { PlainChunk } from '#engine';
 import { keyString } from '#engine';
 import { ServerSettings } from '../config/server-settings';
-import { eachDatabase, gate, type TestDatabase } from '../database/testing';
+import { eachDatabase, gate, type TestDatabase, TestUptime } from '../database/testing';
+import { guardOn } from '../guards/guards.testing';
 import { RepositoryIdentity } from '../storage/repository-identity';
-import { DeletionGuard } from './deletion-guard';
 import { blockOf, dataChunk, IngestBench, listsOver, sized } from './ingest.testing';
 import type { RunGrant } from './run-grant';
-import { RecordedHistory } from './recorded-history.repository';
 import { ReclaimMark } from './reclaim-mark';
 import { ReclaimRepository } from './reclaim.repository';
 import { ReclaimRepositories, type ReclaimReport, ReclaimService } from './reclaim.service';
@@ -38,12 +37,7 @@ eachDatabase('reclaim', (open, dialect) => {
     const repository = new ReclaimRepository();
     const { database } = db;
     const repositories = new ReclaimRepositories(repository, where.packs, new ReclaimMark(database, repository));
-    const guard = new DeletionGuard(
-      database,
-      where.memory,
-      new RepositoryIdentity(database, where.memory),
-      new RecordedHistory(),
-    );
+    const guard = guardOn(database, where.memory, new TestUptime(db.clock));
     return new ReclaimService(database, where.memory, new ServerSettings(), repositories, guard);
   }
 

@@ -4,11 +4,14 @@ import { Clock, SystemClock } from './clock';
 import { KILL_POINTS } from './kill-points.token';
 import { ServerSettings } from './server-settings';
 import { StdoutTerminal, Terminal } from './terminal';
+import { SystemUptime, Uptime } from './uptime';
 
 export interface ConfigParts {
   readonly settings: ServerSettings;
   /** Tests set the time. */
   readonly clock?: Clock;
+  /** Tests let it pass. */
+  readonly uptime?: Uptime;
   /** Tests read what was printed. */
   readonly terminal?: Terminal;
 }
@@ -17,16 +20,17 @@ export interface ConfigParts {
 @Global()
 @Module({})
 export class ConfigModule {
-  static with({ settings, clock, terminal }: ConfigParts): DynamicModule {
+  static with({ settings, clock, uptime, terminal }: ConfigParts): DynamicModule {
     return {
       module: ConfigModule,
       providers: [
         { provide: ServerSettings, useValue: settings },
         { provide: Clock, useValue: clock ?? new SystemClock(settings.clockAheadMs) },
+        { provide: Uptime, useValue: uptime ?? new SystemUptime(settings.clockAheadMs) },
         { provide: Terminal, useValue: terminal ?? new StdoutTerminal() },
         { provide: KILL_POINTS, useValue: killPointsFrom(settings.killAt) },
       ],
-      exports: [ServerSettings, Clock, Terminal, KILL_POINTS],
+      exports: [ServerSettings, Clock, Uptime, Terminal, KILL_POINTS],
     };
   }
 }

@@ -60,8 +60,8 @@ export class ServerSettings {
   timeZone = 'UTC';
   /** Cron, in {@link timeZone}; null: only by hand. */
   retentionSchedule: string | null = '0 3 * * *';
-  /** Off until a leap of the clock stops deletions: see docs/operations/retention.md. */
-  reclaimSchedule: string | null = null;
+  /** An hour after retention: what that took is condemned the same night. */
+  reclaimSchedule: string | null = '0 4 * * *';
   /** Tests only: the server's clock is so far ahead (not PostgreSQL's). */
   clockAheadMs = 0;
   /** Tests only: kill point at which this process dies. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import type { KillPoint, KillPoints } from '#common';
 import { Clock } from '../config/clock';
+import { Uptime } from '../config/uptime';
 import { Database } from './database';
 import type { Dialect } from './sql';
 
@@ -20,6 +21,20 @@ export class TestClock extends Clock {
 
   advance(byMs: number): void {
     this.nowMs += byMs;
+  }
+}
+
+/** Passes as a clock does that nobody puts wrong. */
+export class TestUptime extends Uptime {
+  constructor(
+    private readonly clock: TestClock,
+    readonly bootId = 'boot',
+  ) {
+    super();
+  }
+
+  elapsedMs(): number {
+    return this.clock.now() - Date.UTC(2026, 0, 1);
   }
 }
 

@@ -8,7 +8,7 @@ import { PROTOCOL_HEADER, PROTOCOL_VERSION, type Problem } from '#common';
 import { ConfigModule, type ConfigParts } from '../config/config.module';
 import { ServerSettings } from '../config/server-settings';
 import { Terminal } from '../config/terminal';
-import { TestClock } from '../database/testing';
+import { TestClock, TestUptime } from '../database/testing';
 import { configureHttp } from './configure-http';
 
 /** Keeps what would be printed. */
@@ -61,7 +61,7 @@ export class TestServers {
     });
     const clock = new TestClock();
     const terminal = new TestTerminal(options.isInteractive ?? false);
-    const parts = { settings, clock, terminal };
+    const parts = { settings, clock, uptime: new TestUptime(clock), terminal };
     const imports =
       typeof options.imports === 'function' ? options.imports(parts) : [ConfigModule.with(parts), ...options.imports];
     @Module({ imports })

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { MaintenanceJob } from '#common';
-import { DeletionGuard } from '../backups/deletion-guard';
 import { ReclaimService } from '../backups/reclaim.service';
+import { DeletionGuard } from '../guards/deletion-guard';
 import { RetentionSimulation } from '../retention/retention-simulation';
 import { RetentionService } from '../retention/retention.service';
 

@@ -1,12 +1,26 @@
 import { Body, Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
-import { API, MAINTENANCE_JOBS, type MaintenanceAnswer, type MaintenanceJob, StartMaintenanceRequest } from '#common';
+import {
+  AcknowledgeStopRequest,
+  API,
+  DELETION_STOPS,
+  MAINTENANCE_JOBS,
+  type MaintenanceAnswer,
+  type MaintenanceJob,
+  StartMaintenanceRequest,
+} from '#common';
 import { ForPeople } from '../auth/access';
+import { CurrentPerson } from '../auth/request-identity';
+import { DeletionGuard } from '../guards/deletion-guard';
 import { DomainError } from '../http/domain-error';
+import type { PersonIdentity } from '../users/person-identity';
 import { MaintenanceService } from './maintenance.service';
 
 @Controller()
 export class MaintenanceApiController {
-  constructor(private readonly maintenance: MaintenanceService) {}
+  constructor(
+    private readonly maintenance: MaintenanceService,
+    private readonly guard: DeletionGuard,
+  ) {}
 
   @ForPeople('maintain')
   @Get(API.maintenance)
@@ -20,6 +34,20 @@ export class MaintenanceApiController {
   async start(@Param('job') name: string, @Body() request: StartMaintenanceRequest): Promise<{ no: number }> {
     const isDryRun = request.dryRun ?? false;
     return { no: await this.maintenance.start(jobOf(name), { trigger: 'person', isDryRun }) };
+  }
+
+  @ForPeople('maintain')
+  @Post(API.acknowledgeStop(':kind'))
+  @HttpCode(204)
+  async acknowledge(
+    @CurrentPerson() person: PersonIdentity,
+    @Param('kind') name: string,
+    @Body() request: AcknowledgeStopRequest,
+  ): Promise<void> {
+    const kind = DELETION_STOPS.find((known) => known === name);
+    if (kind === undefined)
+      throw new DomainError('not-found', `Nothing is stopped by ${JSON.stringify(name.slice(0, 100))}`);
+    await this.guard.acknowledge(person, kind, request.state);
   }
 }
 

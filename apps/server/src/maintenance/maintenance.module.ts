@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { BackupsModule } from '../backups/backups.module';
+import { GuardsModule } from '../guards/guards.module';
 import { LeasesModule } from '../leases/leases.module';
 import { RetentionModule } from '../retention/retention.module';
 import { MaintenanceJobs } from './maintenance-jobs';
@@ -10,7 +11,7 @@ import { MaintenanceService } from './maintenance.service';
 
 /** Jobs that look after what is stored, each on one server at a time. */
 @Module({
-  imports: [BackupsModule, LeasesModule, RetentionModule],
+  imports: [BackupsModule, GuardsModule, LeasesModule, RetentionModule],
   controllers: [MaintenanceApiController],
   providers: [MaintenanceService, MaintenanceJobs, MaintenanceRepository, MaintenanceScheduler],
 })

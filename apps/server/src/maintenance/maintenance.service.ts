@@ -4,6 +4,7 @@ import { nextDueMs, type Schedule } from '#engine';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
+import { DeletionGuard } from '../guards/deletion-guard';
 import { DomainError } from '../http/domain-error';
 import { Leases } from '../leases/leases.service';
 import { MaintenanceJobs } from './maintenance-jobs';
@@ -35,6 +36,7 @@ export class MaintenanceService implements OnModuleDestroy {
     private readonly repository: MaintenanceRepository,
     private readonly jobs: MaintenanceJobs,
     private readonly leases: Leases,
+    private readonly guard: DeletionGuard,
   ) {}
 
   /** Begins the job behind the call; `job-running` while it runs, here or on another server. Returns the run's number. */
@@ -65,7 +67,8 @@ export class MaintenanceService implements OnModuleDestroy {
       const nextMs = await this.database.read((sql) => this.nextOf(sql, job));
       jobs.push({ job, schedule: this.scheduleOf(job), nextMs });
     }
-    return { jobs, runs: await this.database.read((sql) => this.repository.history(sql, SHOWN_RUNS)) };
+    const stops = await this.guard.state();
+    return { stops, jobs, runs: await this.database.read((sql) => this.repository.history(sql, SHOWN_RUNS)) };
   }
 
   async onModuleDestroy(): Promise<void> {

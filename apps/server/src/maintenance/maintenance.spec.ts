@@ -2,6 +2,8 @@ import { ServerSettings } from '../config/server-settings';
 import type { Database } from '../database/database';
 import { eachDatabase, gate, type TestDatabase } from '../database/testing';
 import { codeOf } from '../backups/runs.testing';
+import { guardOn } from '../guards/guards.testing';
+import { MemoryStorage } from '../storage/memory.storage';
 import { LeasesRepository } from '../leases/leases.repository';
 import { Leases } from '../leases/leases.service';
 import type { MaintenanceJobs } from './maintenance-jobs';
@@ -20,8 +22,10 @@ eachDatabase('maintenance', (open) => {
   /** A server whose jobs do `work`. */
   function serverOn(work: () => Promise<object>, database = db.database): MaintenanceService {
     const jobs = { run: work } as unknown as MaintenanceJobs;
+    const guard = guardOn(database, new MemoryStorage(''));
     const leases = new Leases(database, new LeasesRepository());
-    return new MaintenanceService(database, new ServerSettings(), new MaintenanceRepository(), jobs, leases);
+    const settings = Object.assign(new ServerSettings(), { reclaimSchedule: null });
+    return new MaintenanceService(database, settings, new MaintenanceRepository(), jobs, leases, guard);
   }
 
   it('runs a job on one server at a time, and keeps what became of it', async () => {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { ForgetAnswer, ForgetRequest } from '#common';
 import { InvalidError, pathGlob } from '#engine';
 import { Database } from '../database/database';
+import { DeletionGuard } from '../guards/deletion-guard';
 import { DomainError } from '../http/domain-error';
 import type { PersonIdentity } from '../users/person-identity';
 import { ForgetRepository } from './forget.repository';
@@ -36,6 +37,7 @@ export class ForgetService {
     private readonly repositories: ForgetRepositories,
     private readonly rules: RetentionRules,
     private readonly retention: RetentionService,
+    private readonly guard: DeletionGuard,
   ) {}
 
   async forget(person: PersonIdentity, taskId: string, request: ForgetRequest): Promise<ForgetAnswer> {
@@ -54,6 +56,7 @@ export class ForgetService {
       await this.eachSlice(place.no, matches, async (pathNos) => this.count(place.no, pathNos, answer));
       return answer;
     }
+    await this.guard.assertSafe();
     const done = await this.retention.whileHeld(place.no, async (hold) => {
       await this.eachSlice(place.no, matches, async (pathNos) => {
         await this.count(place.no, pathNos, answer);

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { encodeRemovalHeader, encodeRemovedVersion, RecordStreamEncoder, removalKey } from '#engine';
 import { Database } from '../database/database';
+import { DeletionGuard, deletionStopped } from '../guards/deletion-guard';
 import { type Storage, STORAGE } from '../storage/storage';
 import { type Removal, RemovalsRepository } from './removals.repository';
 
@@ -11,13 +12,20 @@ export class RemovalCompletion {
     private readonly database: Database,
     @Inject(STORAGE) private readonly storage: Storage,
     private readonly removals: RemovalsRepository,
+    private readonly guard: DeletionGuard,
   ) {}
 
-  /** All of the task that are open. A removal has some thousand versions at most, so its record is made in memory. */
+  /**
+   * All of the task that are open. Throws `deletion-stopped` at one that storage does not know yet, when it is not safe to delete;
+   * what storage calls gone goes. A removal has some thousand versions at most, so its record is made in memory.
+   */
   async completeAll(taskNo: number): Promise<void> {
     for (const removal of await this.database.read((sql) => this.removals.listOpen(sql, taskNo))) {
+      const key = removalKey(removal.taskId, removal.no, removal.id);
+      const stop = await this.database.read((sql) => this.guard.findIn(sql));
+      if (stop !== undefined && (await this.storage.stat(key)) === null) throw deletionStopped(stop);
       // Record before rows (durability.md, invariant 8): an older catalog that is brought back knows what is gone.
-      await this.storage.put(removalKey(removal.taskId, removal.no, removal.id), { bytes: await this.encode(removal) });
+      await this.storage.put(key, { bytes: await this.encode(removal) });
       await this.database.write('retention.remove', (tx) => this.removals.remove(tx, removal));
     }
   }

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { GuardsModule } from '../guards/guards.module';
 import { ForgetRepository } from './forget.repository';
 import { ForgetRepositories, ForgetService } from './forget.service';
 import { FreedBytes } from './freed-bytes';
@@ -32,6 +33,7 @@ const REPOSITORIES = [
 
 /** How long versions are kept, and their removal. */
 @Module({
+  imports: [GuardsModule],
   controllers: [RetentionApiController],
   providers: [
     ...REPOSITORIES,

@@ -3,6 +3,7 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { keepsEverything, type RetentionBounds } from '#engine';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
+import { DeletionGuard } from '../guards/deletion-guard';
 import { RemovalCompletion } from './removal-record';
 import { RemovalsRepository } from './removals.repository';
 import type { PathSlice } from './retention-candidates';
@@ -44,6 +45,7 @@ export class RetentionService implements OnModuleInit {
     private readonly repositories: RetentionRepositories,
     private readonly rules: RetentionRules,
     private readonly completion: RemovalCompletion,
+    private readonly guard: DeletionGuard,
   ) {}
 
   /** On SQLite there is no other server: what holds a task is a process that died. */
@@ -61,6 +63,8 @@ export class RetentionService implements OnModuleInit {
     if (run.parentRun === null) return null;
     const { levels } = await this.repositories.policies.ofTask(tx, run.taskNo);
     if (keepsEverything(this.rules.effective(levels))) return null;
+    // What is not applied now, the daily application comes to, once deleting is safe again.
+    if ((await this.guard.findIn(tx)) !== undefined) return null;
     return this.hold(tx, run.taskNo);
   }
 
@@ -105,7 +109,7 @@ export class RetentionService implements OnModuleInit {
 
   /**
    * Decides in one transaction that holds the task: what `doom` marks as doomed under the removal's number goes. Returns
-   * whether anything does; {@link RemovalCompletion} takes it from there.
+   * whether anything does; {@link RemovalCompletion} takes it from there. Throws `deletion-stopped` when it is not safe to delete.
    */
   plan(
     hold: RetentionHold,
@@ -115,6 +119,7 @@ export class RetentionService implements OnModuleInit {
     const id = randomUUID();
     return this.database
       .write('retention.plan', async (tx) => {
+        await this.guard.assertIn(tx);
         const until = (await tx.now()) + HOLD_MS;
         if (!(await this.repositories.versions.renew(tx, hold.taskNo, { held: hold.until, until })))
           throw holdLost(hold);

@@ -94,6 +94,57 @@ eachDatabase('retention', (open, dialect) => {
       expect(thinned.map(({ number }) => number)).toEqual([1, 2, 3, 4]);
     });
 
+    it('removes nothing while deletions are stopped, and all of it afterwards', async () => {
+      const agent = await server.agent();
+      await setPolicy(server, 1, { versions: 5 });
+      const stop = (assignment: string): Promise<unknown> =>
+        test.database.write('guards.stop', (tx) => tx.run(assignment));
+      await stop(`insert into deletion_stops (kind, state, text, since_at) values ('clock-leapt', 'x', 'x', 0)`);
+      await nineVersions(agent);
+      const stored = (await rows()).length;
+      expect(await server.all('select * from removals')).toEqual([]);
+      expect(await codeOf(server.retention.service.applyToTask(1))).toBe('deletion-stopped');
+      expect((await rows()).length).toBe(stored);
+      await stop('delete from deletion_stops');
+      expect(await server.retention.service.applyToTask(1)).toBe(true);
+      expect((await rows()).filter(({ pathNo }) => pathNo === 3 || pathNo === 2).length).toBe(6);
+    });
+
+    it('brings a removal to its end that storage knows already, also while deletions are stopped, and no other', async () => {
+      const agent = await server.agent();
+      await setPolicy(server, 1, { versions: 1 });
+      await server.addChunks(1, contents);
+      await agent.backUp(directory('/'), fileOf('/f', contents[0]!));
+      let isRecorded = false;
+      const fail = (key: string, isPut: boolean): void => {
+        if (key.includes('/removed-') && isPut === isRecorded) throw new Error('killed');
+      };
+      storage.beforePut = (key) => {
+        fail(key, false);
+      };
+      await agent.backUp(fileOf('/f', contents[1]!));
+      const ofFile = async (): Promise<number> => (await rows()).filter(({ pathNo }) => pathNo === 2).length;
+      expect(await ofFile()).toBe(2);
+      await test.database.write('guards.stop', (tx) =>
+        tx.run(`insert into deletion_stops (kind, state, text, since_at) values ('clock-leapt', 'x', 'x', 0)`),
+      );
+      expect(await codeOf(server.retention.service.applyToTask(1))).toBe('deletion-stopped');
+      expect(await storage.keys(`tasks/${agent.taskId}/removed-`)).toEqual([]);
+      await test.database.write('guards.stop', (tx) => tx.run('delete from deletion_stops'));
+      isRecorded = true;
+      storage.afterPut = (key) => {
+        fail(key, true);
+      };
+      await expect(server.retention.service.applyToTask(1)).rejects.toThrow('killed');
+      expect(await ofFile()).toBe(2);
+      await test.database.write('guards.stop', (tx) =>
+        tx.run(`insert into deletion_stops (kind, state, text, since_at) values ('clock-leapt', 'x', 'x', 0)`),
+      );
+      storage.afterPut = () => undefined;
+      await server.retention.completion.completeAll(1);
+      expect(await ofFile()).toBe(1);
+    });
+
     it('records what goes in storage before the rows go', async () => {
       const agent = await server.agent();
       await setPolicy(server, 1, { versions: 1 });

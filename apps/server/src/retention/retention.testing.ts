@@ -1,5 +1,6 @@
 import type { ServerSettings } from '../config/server-settings';
 import type { Database } from '../database/database';
+import { guardOn } from '../guards/guards.testing';
 import type { Storage } from '../storage/storage';
 import { PinsRepository } from './pins.repository';
 import { ProtectWindow } from './protect-window';
@@ -11,19 +12,25 @@ import { RetentionRepository } from './retention.repository';
 import { RetentionRepositories, RetentionService } from './retention.service';
 
 /** The retention feature as a server wires it. */
-export function retentionOn(database: Database, storage: Storage, settings: ServerSettings) {
+export function retentionOn(
+  database: Database,
+  storage: Storage,
+  settings: ServerSettings,
+  guard = guardOn(database, storage),
+) {
   const repository = new RetentionRepository();
   const policies = new RetentionPoliciesRepository();
   const removals = new RemovalsRepository();
   const pins = new PinsRepository();
   const window = new ProtectWindow(database, settings);
   const rules = new RetentionRules(settings, policies, repository, pins, window);
-  const completion = new RemovalCompletion(database, storage, removals);
+  const completion = new RemovalCompletion(database, storage, removals, guard);
   const service = new RetentionService(
     database,
     new RetentionRepositories(repository, removals, policies),
     rules,
     completion,
+    guard,
   );
-  return { repository, policies, removals, pins, rules, window, completion, service };
+  return { repository, policies, removals, pins, rules, window, completion, service, guard };
 }

@@ -4,9 +4,10 @@ import { DomainError } from '../http/domain-error';
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 
 export const REPOSITORY_KEY = 'repository.json';
+export const HIGH_WATER_PREFIX = 'high-water/';
 
 /** What keys begin with, sorted; whatever else lies beside it (database, spool, secrets) is not ours to show. */
-export const TOP_NAMES = ['packs/', REPOSITORY_KEY, 'tasks/'] as const;
+export const TOP_NAMES = [HIGH_WATER_PREFIX, 'packs/', REPOSITORY_KEY, 'tasks/'] as const;
 
 /**
  * Every form that a key can have. A key that fits none is refused, so no key can climb out of the storage
@@ -14,6 +15,7 @@ export const TOP_NAMES = ['packs/', REPOSITORY_KEY, 'tasks/'] as const;
  */
 const FORMS: readonly { readonly name: StorageClass; readonly form: RegExp }[] = [
   { name: 'repository', form: /^repository\.json$/ },
+  { name: 'high-water', form: /^high-water\/[0-9a-f]{16}$/ },
   { name: 'pack', form: new RegExp(`^packs/[0-9a-f]{2}/${UUID}$`) },
   { name: 'manifest', form: new RegExp(`^tasks/${UUID}/run-[0-9]{1,16}-${UUID}$`) },
   { name: 'removal', form: new RegExp(`^tasks/${UUID}/removed-[0-9]{1,16}-${UUID}$`) },

@@ -14,6 +14,7 @@ import {
 import { clientsTable, domainsTable, pageSessionsTable, settingsTable, usersTable } from './identity.entities';
 import { doomedVersionsTable, pinsTable, removalsTable } from './retention.entities';
 import { runProblemsTable, runsTable, tasksTable } from './run.entities';
+import { deletionStopsTable, guardAcknowledgementsTable, heartbeatsTable } from './guard.entities';
 import { maintenanceRunsTable } from './maintenance.entities';
 import { entityOf } from './table';
 
@@ -36,6 +37,9 @@ export function entitiesFor(dialect: Dialect): EntitySchema[] {
     entityOf(removalsTable, dialect),
     entityOf(doomedVersionsTable, dialect),
     entityOf(maintenanceRunsTable, dialect),
+    entityOf(heartbeatsTable, dialect),
+    entityOf(deletionStopsTable, dialect),
+    entityOf(guardAcknowledgementsTable, dialect),
     entityOf(apiTokensTable, dialect),
     entityOf(enrolmentCodesTable, dialect),
     entityOf(signInAttemptsTable, dialect),

@@ -3,6 +3,7 @@ import { Retention1795000010001 } from './1795000010001-retention';
 import { Fleet1795000020001 } from './1795000020001-fleet';
 import { Reclaim1795000030001 } from './1795000030001-reclaim';
 import { Maintenance1795000030002 } from './1795000030002-maintenance';
+import { Guards1795000031001 } from './1795000031001-guards';
 import { PageSessions1795000040001 } from './1795000040001-page-sessions';
 
 /** In order. A released migration never changes. */
@@ -12,5 +13,6 @@ export const MIGRATIONS = [
   Fleet1795000020001,
   Reclaim1795000030001,
   Maintenance1795000030002,
+  Guards1795000031001,
   PageSessions1795000040001,
 ];

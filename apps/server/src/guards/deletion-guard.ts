@@ -1,0 +1,171 @@
+import { Injectable, Logger } from '@nestjs/common';
+import type { DeletionStop, DeletionStopKind } from '#common';
+import { actorOf } from '../audit/actor';
+import { AuditService } from '../audit/audit.service';
+import { Database } from '../database/database';
+import type { Sql } from '../database/sql';
+import { DomainError } from '../http/domain-error';
+import type { PersonIdentity } from '../users/person-identity';
+import { ClockWatch } from './clock-watch';
+import { canBeAcknowledged, DeletionStopsRepository, type FoundStop } from './deletion-stops.repository';
+import { HeartbeatsRepository } from './heartbeats.repository';
+import { HighWater } from './high-water';
+import { type StorageLead, StorageWatch, unverified } from './storage-watch';
+
+/** What the guard looks at. */
+@Injectable()
+export class GuardWatches {
+  constructor(
+    readonly clock: ClockWatch,
+    readonly storage: StorageWatch,
+    readonly highWater: HighWater,
+  ) {}
+}
+
+/** What it keeps. */
+@Injectable()
+export class GuardRepositories {
+  constructor(
+    readonly stops: DeletionStopsRepository,
+    readonly beats: HeartbeatsRepository,
+  ) {}
+}
+
+/**
+ * Looked at before anything is deleted: a wrong storage, an older database or a wrong clock deletes the wrong things (durability.md,
+ * invariants 11 and 12). What is found stands in the database, for all servers, until it is put right or an admin acknowledges it;
+ * a leap of the clock until he does.
+ */
+@Injectable()
+export class DeletionGuard {
+  private readonly logger = new Logger(DeletionGuard.name);
+
+  constructor(
+    private readonly database: Database,
+    private readonly watches: GuardWatches,
+    private readonly repositories: GuardRepositories,
+    private readonly audit: AuditService,
+  ) {}
+
+  /** Why nothing is deleted now; empty: deleting is safe, as far as the last look could tell. Cheap. */
+  state(): Promise<DeletionStop[]> {
+    return this.database.read((sql) => this.repositories.stops.list(sql));
+  }
+
+  /** A heartbeat: sees what the clock did since the last one. */
+  async beat(): Promise<void> {
+    const newestStampMs = await this.settle('guards.beat', async (tx) => {
+      const beat = await this.watches.clock.beat(tx);
+      const isBehind = beat.faults.some(({ kind }) => kind === 'clock-behind');
+      // A leap stays until it is acknowledged: what time was in between, nobody can say.
+      return { found: beat.faults, isGone: isBehind ? [] : ['clock-behind'], result: beat.newestStampMs };
+    });
+    if (newestStampMs > 0) await this.watches.highWater.raise(newestStampMs);
+  }
+
+  /**
+   * The whole look, at the clock and through the names in storage. Throws `deletion-stopped`, or what the storage says when it is
+   * another repository's or cannot be looked at. To be called before every pass that deletes.
+   */
+  async assertSafe(): Promise<void> {
+    await this.beat();
+    await this.lookAtStorage();
+    const [stop] = await this.state();
+    if (stop !== undefined) throw deletionStopped(stop);
+  }
+
+  /** In the transaction that decides or deletes: stands for what the last whole look found, and looks at the clock anew. */
+  async assertIn(sql: Sql): Promise<void> {
+    const stop = await this.findIn(sql);
+    if (stop !== undefined) throw deletionStopped(stop);
+  }
+
+  /** The stop that {@link assertIn} would throw. */
+  async findIn(sql: Sql): Promise<FoundStop | undefined> {
+    const [stop] = await this.repositories.stops.list(sql);
+    return stop ?? (await this.watches.clock.look(sql))[0];
+  }
+
+  /**
+   * Deleting goes on although this stands, when it is still the state that the admin was shown; the next such stop is another.
+   * Throws `not-found`, or `conflict` when it changed meanwhile, or is none that can be acknowledged.
+   */
+  async acknowledge(person: PersonIdentity, kind: DeletionStopKind, state: string): Promise<void> {
+    if (!canBeAcknowledged(kind))
+      throw new DomainError('conflict', 'The right storage must be brought back: this cannot be acknowledged.');
+    const lead = kind === 'storage-ahead' ? await this.watches.storage.lead() : null;
+    await this.database.write('guards.acknowledge', async (tx) => {
+      const stop = await this.repositories.stops.lock(tx, kind);
+      if (stop === undefined) throw new DomainError('not-found', `Nothing is stopped by ${kind}.`);
+      const isSame = stop.state === state && (lead === null || StorageWatch.stopOf(lead)?.state === state);
+      if (!isSame)
+        throw new DomainError('conflict', `What stops deletions (${kind}) has changed meanwhile: look again.`);
+      await this.accept(tx, kind, { state, lead });
+      await this.repositories.stops.clear(tx, kind);
+      await this.audit.record(tx, actorOf(person), {
+        action: 'maintenance.acknowledge',
+        details: { kind, state, text: stop.text },
+      });
+    });
+    this.logger.warn(`${person.username} acknowledged ${kind} (${state}).`);
+  }
+
+  private async accept(
+    tx: Sql,
+    kind: DeletionStopKind,
+    { state, lead }: { state: string; lead: StorageLead | null },
+  ): Promise<void> {
+    const { stops, beats } = this.repositories;
+    if (kind === 'clock-leapt') await this.watches.clock.believe(tx);
+    if (kind === 'clock-behind') await stops.acknowledge(tx, kind, [state]);
+    if (lead === null) return;
+    await stops.acknowledge(
+      tx,
+      kind,
+      lead.unknown.map(({ id }) => id),
+    );
+    if (lead.stampMs !== null) await beats.raiseNewestStamp(tx, lead.stampMs);
+  }
+
+  private async lookAtStorage(): Promise<void> {
+    let lead: FoundStop | null;
+    try {
+      lead = StorageWatch.stopOf(await this.watches.storage.lead());
+    } catch (error) {
+      const found = [unverified(error)];
+      await this.settle('guards.stop', () => Promise.resolve({ found, isGone: [], result: null }));
+      throw error;
+    }
+    const stands = (await this.state()).map(({ kind }) => kind);
+    const isGone = ['storage-unverified', ...(lead === null ? ['storage-ahead'] : [])] as DeletionStopKind[];
+    // Nothing to write, as nearly always.
+    if (lead === null && !isGone.some((kind) => stands.includes(kind))) return;
+    const found = lead === null ? [] : [lead];
+    await this.settle('guards.stop', () => Promise.resolve({ found, isGone, result: null }));
+  }
+
+  /** Writes down what a look found and what is over, and tells the log of what is new. */
+  private async settle<T>(
+    point: 'guards.beat' | 'guards.stop',
+    look: (tx: Sql) => Promise<{ found: readonly FoundStop[]; isGone: readonly DeletionStopKind[]; result: T }>,
+  ): Promise<T> {
+    const { stops } = this.repositories;
+    const { raised, cleared, result } = await this.database.write(point, async (tx) => {
+      const outcome = await look(tx);
+      const isNew: FoundStop[] = [];
+      const isOver: DeletionStopKind[] = [];
+      for (const stop of outcome.found) if (await stops.raise(tx, stop)) isNew.push(stop);
+      for (const kind of outcome.isGone) if (await stops.clear(tx, kind)) isOver.push(kind);
+      return { raised: isNew, cleared: isOver, result: outcome.result };
+    });
+    for (const stop of raised) this.logger.error(deletionStopped(stop).message);
+    for (const kind of cleared) this.logger.log(`Deletions are no longer stopped by ${kind}.`);
+    return result;
+  }
+}
+
+/** What nothing is deleted for, in words. */
+export function deletionStopped({ kind, text }: FoundStop): DomainError {
+  const way = canBeAcknowledged(kind) ? `, or an admin acknowledges it (${kind} in GET /api/maintenance)` : '';
+  return new DomainError('deletion-stopped', `${text} Nothing is deleted until this is put right${way}.`);
+}
