@@ -7,8 +7,10 @@ import { ConfigModule, type ConfigParts } from './config/config.module';
 import { DatabaseModule } from './database/database.module';
 import { FleetModule } from './fleet/fleet.module';
 import { HealthModule } from './health/health.module';
+import { JournalModule } from './journal/journal.module';
 import { LogsModule } from './logs/logs.module';
 import { MaintenanceModule } from './maintenance/maintenance.module';
+import { MetricsModule } from './metrics/metrics.module';
 import { PagesModule } from './pages/pages.module';
 import { StorageModule } from './storage/storage.module';
 import { UsersModule } from './users/users.module';
@@ -29,8 +31,10 @@ export class AppModule {
         BackupsModule,
         FleetModule,
         LogsModule,
+        JournalModule.with(parts.log),
         MaintenanceModule,
         HealthModule,
+        MetricsModule,
         PagesModule,
       ],
     };

@@ -1,7 +1,8 @@
 import 'reflect-metadata';
-import { ConsoleLogger, type NestApplicationOptions } from '@nestjs/common';
+import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { openServerLog } from './journal/open-server-log';
 import { AppModule } from './app.module';
 import { loadServerSettings, SettingsError, type ServerSettings } from './config/server-settings';
 import { StartError } from './config/start-error';
@@ -16,13 +17,6 @@ import { resetPassword } from './reset-password';
 const FAILED = 1;
 const BAD_SETTINGS = 2;
 const DRAIN_LIMIT_MS = 20_000;
-
-// eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest's options are an interface over a class that nobody instantiates
-const OPTIONS: NestApplicationOptions = {
-  bodyParser: false,
-  abortOnError: false,
-  logger: new ConsoleLogger({ logLevels: ['warn', 'error', 'fatal'], colors: process.stderr.isTTY }),
-};
 
 /**
  * Runs the server until it is told to stop, or the command that `words` name. Exit codes: 0 stopped or done, 1 could not
@@ -62,7 +56,10 @@ interface Started {
 }
 
 async function start(settings: ServerSettings): Promise<Started> {
-  const app = await NestFactory.create<NestExpressApplication>(AppModule.with({ settings }), OPTIONS);
+  const log = openServerLog(settings);
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest's options are an interface over a class that nobody instantiates
+  const options: NestApplicationOptions = { bodyParser: false, abortOnError: false, logger: log };
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.with({ settings, log }), options);
   const connections = configureHttp(app);
   try {
     await app.listen(settings.port);

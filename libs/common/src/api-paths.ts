@@ -1,6 +1,10 @@
 /** Paths of the REST API. `:id` parameters are UUIDs. */
 export const API = {
   live: '/health/live',
+  ready: '/health/ready',
+  metrics: '/metrics',
+  /** {@link LogLevelAnswer}; PUT {@link LogLevelRequest} */
+  logLevel: '/api/log_level',
   login: '/api/login',
   users: '/api/register_user',
   user: (id: string) => `/api/users/${id}`,

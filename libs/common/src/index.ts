@@ -14,6 +14,7 @@ export {
   type UsersAnswer,
 } from './account.dto';
 export { API } from './api-paths';
+export { type HealthCheck, type ReadyAnswer } from './health';
 export {
   AgentTokenRequest,
   LoginRequest,
@@ -49,6 +50,7 @@ export {
   PROTOCOL_VERSION,
   RANKS_TYPE,
   RECORDS_TYPE,
+  REQUEST_ID_HEADER,
   RUN_TOKEN_HEADER,
 } from './protocol';
 export {
@@ -176,4 +178,5 @@ export {
   type AgentSetting,
   type ServerSetting,
 } from './setting-names';
+export { LogLevelRequest, SERVER_LOG_LEVELS, type LogLevelAnswer, type ServerLogLevel } from './server-log.dto';
 export { unknownSettings } from './unknown-settings';

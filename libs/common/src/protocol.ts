@@ -7,6 +7,9 @@ export const PROTOCOL_HEADER = 'x-holdfast-protocol';
 /** Request header that carries a run's fencing token (hex) on every call that writes under that run. */
 export const RUN_TOKEN_HEADER = 'x-holdfast-run-token';
 
+/** Header of every answer, and of an agent's request: a UUID that finds the request in both logs. */
+export const REQUEST_ID_HEADER = 'x-request-id';
+
 /** Content types of binary bodies; everything else is JSON. */
 export const KEYS_TYPE = 'application/x-holdfast-keys';
 export const BLOCKS_TYPE = 'application/x-holdfast-blocks';

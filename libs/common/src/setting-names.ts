@@ -35,6 +35,9 @@ export const SERVER_SETTINGS = [
   'RESUME_DAYS',
   'RETENTION_SCHEDULE',
   'RECLAIM_SCHEDULE',
+  'LOG_LEVEL',
+  'METRICS_TOKEN',
+  'METRICS_ADDRESSES',
   'TZ',
 ] as const;
 
@@ -51,6 +54,7 @@ export const SERVER_SECRETS: readonly ServerSetting[] = [
   'PASSWORD',
   'SECRET_KEY',
   'SECRET_KEY_PREVIOUS',
+  'METRICS_TOKEN',
 ];
 
 /** Every environment variable that the agent reads, its commands or the service, but those of tests. */

@@ -2,9 +2,10 @@ import * as http from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import * as https from 'node:https';
 import { pipeline, Readable } from 'node:stream';
+import { randomUUID } from 'node:crypto';
 import * as tls from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '#common';
+import { PROTOCOL_HEADER, PROTOCOL_VERSION, REQUEST_ID_HEADER } from '#common';
 import { parseProblem, ServerProblem, ServerUnreachableError } from './server-problem';
 import { errorCode } from '../system/error-code';
 import { type RetryClock, TryAgainLater } from './retry';
@@ -113,7 +114,8 @@ export class HttpClient {
 
   /** Resolves when the answer's head is there. */
   private exchange(call: HttpCall): Promise<IncomingMessage> {
-    const headers = { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION), ...call.headers };
+    const id = randomUUID();
+    const headers = { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION), [REQUEST_ID_HEADER]: id, ...call.headers };
     return new Promise((resolve, reject) => {
       const request = this.door.request(new URL(this.serverUrl + call.path), {
         agent: this.agent,
@@ -129,7 +131,7 @@ export class HttpClient {
         });
         resolve(answer);
       });
-      limitWaits(request, call.answerWithinMs ?? ANSWER_TIMEOUT_MS);
+      limitWaits(request, { id, answerWithinMs: call.answerWithinMs ?? ANSWER_TIMEOUT_MS });
       if (typeof call.body !== 'function') {
         request.end(call.body);
         return;
@@ -164,11 +166,14 @@ export class HttpClient {
       return asError(error);
     }
     const problem = parseProblem(text, statusCode);
+    const id = answer.headers[REQUEST_ID_HEADER];
+    const requestId = typeof id === 'string' ? id : null;
     if (BUSY_STATUSES.includes(statusCode) || statusCode === 202) {
       const reason = problem?.detail ?? `it answers ${statusCode}`;
-      return new TryAgainLater(reason, retryAfterMs(answer.headers['retry-after']));
+      const request = requestId === null ? '' : ` (request ${requestId})`;
+      return new TryAgainLater(`${reason}${request}`, retryAfterMs(answer.headers['retry-after']));
     }
-    if (problem !== null) return new ServerProblem(problem, `${call.method} ${call.path}`);
+    if (problem !== null) return new ServerProblem(problem, `${call.method} ${call.path}`, requestId);
     return new ServerUnreachableError(call.path, `something answers ${statusCode} that is no Holdfast server`);
   }
 
@@ -187,9 +192,9 @@ export class HttpClient {
 }
 
 /** A connection must stand soon; after that, silence of any length up to the limit may be work. */
-function limitWaits(request: ClientRequest, answerWithinMs: number): void {
+function limitWaits(request: ClientRequest, { id, answerWithinMs }: { id: string; answerWithinMs: number }): void {
   const giveUp = (): void => {
-    request.destroy(Object.assign(new Error('it does not answer'), { code: 'ETIMEDOUT' }));
+    request.destroy(Object.assign(new Error(`it does not answer (request ${id})`), { code: 'ETIMEDOUT' }));
   };
   request.setTimeout(answerWithinMs, giveUp);
   request.once('socket', (socket) => {

@@ -7,8 +7,13 @@ export class ServerProblem extends Error {
   readonly status: number;
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(problem: Pick<Problem, 'code' | 'status' | 'detail' | 'details'>, call: string) {
-    super(`${call}: ${problem.detail} (${problem.code})`);
+  /** `requestId` finds the request in the server's log. */
+  constructor(
+    problem: Pick<Problem, 'code' | 'status' | 'detail' | 'details'>,
+    call: string,
+    requestId: string | null = null,
+  ) {
+    super(`${call}: ${problem.detail} (${problem.code}${requestId === null ? '' : `, request ${requestId}`})`);
     this.name = 'ServerProblem';
     this.code = problem.code;
     this.status = problem.status;

@@ -13,6 +13,9 @@ type Who = 'anybody' | 'agents' | { people: Right } | { both: Right } | { page: 
 /** Every route of the server, and who may call it. A route that is new stands here, or this fails. */
 const ROUTES: Readonly<Record<string, Who>> = {
   'GET /health/live': 'anybody',
+  'GET /health/ready': 'anybody',
+  // For who sends METRICS_TOKEN or calls from METRICS_ADDRESSES (metrics.spec.ts).
+  'GET /metrics': 'anybody',
   'POST /api/login': 'anybody',
   'POST /api/agent/token': 'anybody',
   'POST /api/clients/enrol': 'anybody',
@@ -95,6 +98,8 @@ const ROUTES: Readonly<Record<string, Who>> = {
   'GET /api/tasks/:taskId/pins': { people: 'see-details' },
   'POST /api/snapshots/:runId/pins': { people: 'change-retention' },
   'DELETE /api/pins/:pinId': { people: 'change-retention' },
+  'GET /api/log_level': { people: 'maintain' },
+  'PUT /api/log_level': { people: 'maintain' },
   'GET /api/maintenance': { people: 'maintain' },
   'POST /api/maintenance/:job': { people: 'maintain' },
   'POST /api/maintenance/stops/:kind/acknowledge': { people: 'maintain' },
@@ -159,6 +164,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /api/runs/:runId/progress': PROGRESS,
   'POST /api/clients/:clientId/config': { preCommands: ['x'] },
   'POST /api/clients/:clientId/tasks': { name: 'x', paths: ['/data'] },
+  'PUT /api/log_level': { level: 'debug' },
   'PATCH /api/clients/:clientId': { name: 'x' },
   'POST /api/maintenance/stops/:kind/acknowledge': { state: 'x' },
   'PATCH /api/tasks/:taskId': { excludes: ['x'] },

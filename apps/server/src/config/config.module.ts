@@ -1,5 +1,6 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { killPointsFrom } from '#common';
+import type { ServerLog } from '../journal/server-log';
 import { Clock, SystemClock } from './clock';
 import { KILL_POINTS } from './kill-points.token';
 import { ServerSettings } from './server-settings';
@@ -12,6 +13,8 @@ export interface ConfigParts {
   readonly clock?: Clock;
   /** Tests let it pass. */
   readonly uptime?: Uptime;
+  /** Tests do without. */
+  readonly log?: ServerLog;
   /** Tests read what was printed. */
   readonly terminal?: Terminal;
 }

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { killPointsFrom, unknownSettings } from '#common';
+import { killPointsFrom, SERVER_LOG_LEVELS, type ServerLogLevel, unknownSettings } from '#common';
 import { readS3Settings, type S3Settings } from './s3-settings';
 import { SettingSource, type SettingName } from './setting-source';
 import { InvalidError, parseSchedule } from '#engine';
@@ -62,6 +62,12 @@ export class ServerSettings {
   retentionSchedule: string | null = '0 3 * * *';
   /** An hour after retention: what that took is condemned the same night. */
   reclaimSchedule: string | null = '0 4 * * *';
+  /** How much the server's own log says, until it is told otherwise. */
+  logLevel: ServerLogLevel = 'info';
+  /** `GET /metrics` for who sends it as a bearer token. */
+  metricsToken: string | null = null;
+  /** Addresses and networks that `GET /metrics` is for. */
+  metricsAddresses: readonly string[] = [];
   /** Tests only: the server's clock is so far ahead (not PostgreSQL's). */
   clockAheadMs = 0;
   /** Tests only: kill point at which this process dies. */
@@ -152,6 +158,23 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
   readInteger('HOLDFAST_CLOCK_AHEAD_SECONDS', [0, 10_000_000], (seconds) => {
     settings.clockAheadMs = seconds * 1_000;
+  });
+  read('LOG_LEVEL', (text) => {
+    const level = SERVER_LOG_LEVELS.find((known) => known === text);
+    if (level === undefined) return `must be one of ${SERVER_LOG_LEVELS.join(', ')}`;
+    settings.logLevel = level;
+    return null;
+  });
+  read('METRICS_TOKEN', (text) => {
+    if (!/^[\x21-\x7e]{16,1024}$/.test(text)) return 'must have 16 to 1024 characters, and no blanks';
+    settings.metricsToken = text;
+    return null;
+  });
+  read('METRICS_ADDRESSES', (text) => {
+    const networks = text.split(',').map((part) => part.trim());
+    if (!networks.every(isNetwork)) return 'must be addresses and networks (127.0.0.1,10.1.0.0/16)';
+    settings.metricsAddresses = networks;
+    return null;
   });
   read('TZ', (text) => {
     if (!isTimeZone(text)) return 'must be a time zone such as Europe/Berlin';

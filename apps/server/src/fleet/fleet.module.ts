@@ -24,5 +24,6 @@ import { LiveEvents } from './live-events';
     FleetApiController,
   ],
   providers: [AgentCommands, ClientConfigService, CommandPolls, ConfigRules, FleetService, FreshSignIn, LiveEvents],
+  exports: [FleetService],
 })
 export class FleetModule {}

@@ -1,5 +1,15 @@
 import { Module } from '@nestjs/common';
+import { BackupsModule } from '../backups/backups.module';
+import { DeletionState } from './deletion-state';
+import { Disks } from './disks';
 import { HealthApiController } from './health.api.controller';
+import { HealthRepository } from './health.repository';
+import { ReadinessService } from './readiness.service';
 
-@Module({ controllers: [HealthApiController] })
+@Module({
+  imports: [BackupsModule],
+  controllers: [HealthApiController],
+  providers: [DeletionState, Disks, HealthRepository, ReadinessService],
+  exports: [ReadinessService],
+})
 export class HealthModule {}

@@ -35,10 +35,13 @@ export class ProblemFilter implements ExceptionFilter {
   private log(error: unknown, problem: Problem, exchange: { request: Request; response: Response }): void {
     const { request, response } = exchange;
     // The path without its query, which names files.
-    const what = `${request.method} ${request.path} failed (${problem.code}, request ${requestIdOf(response)})`;
-    const stack = error instanceof Error ? describe(error) : String(error);
-    if (problem.code === 'internal' || problem.code === 'corrupt') this.logger.error(`${what}: ${stack}`);
-    else this.logger.warn(`${what}: ${error instanceof Error ? messages(error) : stack}`);
+    const { code } = problem;
+    const what = `${request.method} ${request.path} failed`;
+    const fields = { requestId: requestIdOf(response), code };
+    const words = error instanceof Error ? messages(error) : String(error);
+    const entry = { msg: `${what}: ${words}`, ...fields };
+    if (code !== 'internal' && code !== 'corrupt') this.logger.warn(entry);
+    else this.logger.error({ ...entry, stack: error instanceof Error ? describe(error) : undefined });
   }
 }
 

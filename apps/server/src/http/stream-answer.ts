@@ -20,7 +20,7 @@ export async function streamAnswer(response: Response, type: string, source: Asy
   } catch (error) {
     response.destroy();
     if (hasLeft(error)) return;
-    logger.error(`an answer was cut off (request ${requestIdOf(response)}): ${stackOf(error)}`);
+    logger.error({ msg: 'an answer was cut off', requestId: requestIdOf(response), stack: stackOf(error) });
   }
 }
 

@@ -7,6 +7,8 @@ import { KillPointStorage } from './kill-point.storage';
 import { LocalDiskStorage } from './local-disk.storage';
 import { openOwnSpool } from './own-spool';
 import { RepositoryIdentity } from './repository-identity';
+import { Metrics } from '../metrics/metrics';
+import { MeteredStorage } from './metered.storage';
 import { openS3 } from './s3/open-s3';
 import { type Storage, STORAGE } from './storage';
 
@@ -15,13 +17,19 @@ import { type Storage, STORAGE } from './storage';
   providers: [
     {
       provide: STORAGE,
-      inject: [ServerSettings, Clock, KILL_POINTS],
-      useFactory: async (settings: ServerSettings, clock: Clock, killPoints: KillPoints): Promise<Storage> =>
-        new KillPointStorage(await openBackend(settings, clock), killPoints),
+      inject: [ServerSettings, Clock, KILL_POINTS, Metrics],
+      useFactory: async (
+        settings: ServerSettings,
+        clock: Clock,
+        killPoints: KillPoints,
+        metrics: Metrics,
+      ): Promise<Storage> =>
+        new KillPointStorage(new MeteredStorage(await openBackend(settings, clock), metrics), killPoints),
     },
     RepositoryIdentity,
+    Metrics,
   ],
-  exports: [STORAGE, RepositoryIdentity],
+  exports: [STORAGE, RepositoryIdentity, Metrics],
 })
 export class StorageModule {}
 

@@ -1,0 +1,61 @@
+import { rmSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { API, type ReadyAnswer } from '#common';
+import { AppModule } from '../app.module';
+import { Database } from '../database/database';
+import { problemFrom, type TestServer, TestServers } from '../http/testing';
+import { ReadinessService } from './readiness.service';
+
+describe('GET /health/ready', () => {
+  const servers = new TestServers();
+  let server: TestServer;
+  beforeEach(async () => {
+    server = await servers.start({ imports: (parts) => [AppModule.with(parts)] });
+  });
+  afterEach(() => servers.stopAll());
+
+  /** What it finds now, not what it found two seconds ago. */
+  const look = (): Promise<Response> => {
+    Reflect.set(server.app.get(ReadinessService, { strict: false }), 'kept', null);
+    return fetch(server.url + API.ready);
+  };
+
+  it('is 200 when all is well', async () => {
+    const answer = await look();
+    expect(answer.status).toBe(200);
+    const { checks } = (await answer.json()) as ReadyAnswer;
+    expect(Object.keys(checks).sort()).toEqual(['database', 'deletion', 'disk', 'migrations', 'storage']);
+    // The disk of the machine that runs this may be nearly full.
+    const { bavail, bsize } = statfsSync(server.settings.storagePath);
+    if (bavail * bsize > 2 ** 31) for (const check of Object.values(checks)) expect(check.status).toBe('ok');
+  });
+
+  it('is 503 and names the check when the storage is gone, and tells strangers nothing of it', async () => {
+    rmSync(join(server.settings.storagePath, 'repository.json'));
+    const problem = await problemFrom(await look());
+    expect(problem).toMatchObject({
+      status: 503,
+      code: 'unavailable',
+      details: { checks: { storage: { status: 'failed', detail: 'storage-unavailable' }, database: { status: 'ok' } } },
+    });
+    expect(JSON.stringify(problem)).not.toContain(server.settings.storagePath);
+  });
+
+  it('is 503 when the database cannot be asked', async () => {
+    await server.app.get(Database, { strict: false }).close();
+    await expect(problemFrom(await look())).resolves.toMatchObject({
+      status: 503,
+      details: { checks: { database: { status: 'failed' }, migrations: { status: 'failed' } } },
+    });
+  });
+
+  it('is 503 when a newer version has migrated the database', async () => {
+    const database = server.app.get(Database, { strict: false });
+    await database.write('settings.set', (tx) =>
+      tx.run('insert into migrations (timestamp, name) values (?, ?)', [9_000_000_000_000, 'Later9000000000000']),
+    );
+    await expect(problemFrom(await look())).resolves.toMatchObject({
+      details: { checks: { migrations: { status: 'failed', detail: expect.stringContaining('upgrade') as string } } },
+    });
+  });
+});

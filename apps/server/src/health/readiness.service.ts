@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import type { HealthCheck, ReadyAnswer } from '#common';
+import { Database } from '../database/database';
+import { MIGRATIONS } from '../database/migrations';
+import { DomainError } from '../http/domain-error';
+import { RepositoryIdentity } from '../storage/repository-identity';
+import { DeletionState } from './deletion-state';
+import { type DiskSpace, Disks } from './disks';
+import { HealthRepository } from './health.repository';
+
+/** Anybody may ask: so long an answer stands for all who do. */
+const KEPT_MS = 2_000;
+const CHECK_LIMIT_MS = 5_000;
+/** Less than a pack: no upload can be taken in any more. */
+const FULL_BYTES = 64 * 1024 * 1024;
+const NEARLY_FULL_BYTES = 2 * 1024 * 1024 * 1024;
+
+type Checks = ReadyAnswer['checks'];
+
+/** Whether this server can do its work. */
+@Injectable()
+export class ReadinessService {
+  private kept: { readonly atMs: number; readonly answer: Promise<Checks> } | null = null;
+
+  constructor(
+    private readonly database: Database,
+    private readonly identity: RepositoryIdentity,
+    private readonly repository: HealthRepository,
+    private readonly disks: Disks,
+    private readonly deletion: DeletionState,
+  ) {}
+
+  async check(): Promise<Checks> {
+    const now = performance.now();
+    if (this.kept === null || now - this.kept.atMs >= KEPT_MS) this.kept = { atMs: now, answer: this.look() };
+    return this.kept.answer;
+  }
+
+  /** Throws `unavailable` with the checks in its details when one of them fails. */
+  async get(): Promise<ReadyAnswer> {
+    const checks = await this.check();
+    const failed = Object.entries(checks).flatMap(([name, { status }]) => (status === 'failed' ? [name] : []));
+    if (failed.length > 0) {
+      throw new DomainError('unavailable', `The server is not ready: ${failed.join(', ')}.`, { details: { checks } });
+    }
+    const isWarning = Object.values(checks).some(({ status }) => status === 'warning');
+    return { status: isWarning ? 'warning' : 'ok', checks };
+  }
+
+  /** Free bytes by folder; empty when that cannot be told. */
+  space(): Promise<DiskSpace[]> {
+    return this.disks.space().catch(() => []);
+  }
+
+  private async look(): Promise<Checks> {
+    const [database, migrations, storage, disk, deletion] = await Promise.all([
+      checked(() => this.database.read((sql) => this.repository.probe(sql)).then(() => OK)),
+      checked(() => this.lookAtMigrations()),
+      checked(() => this.identity.verify().then(() => OK)),
+      checked(() => this.lookAtDisks()),
+      checked(() => this.deletion.look()),
+    ]);
+    // Backups and restores go on while nothing is deleted, and while that cannot be told.
+    return { database, migrations, storage, disk, deletion: { ...deletion, status: atMostWarning(deletion) } };
+  }
+
+  private async lookAtMigrations(): Promise<HealthCheck> {
+    const done = await this.database.read((sql) => this.repository.migrations(sql));
+    const known = MIGRATIONS.map(({ name }) => name);
+    if (known.some((name) => !done.includes(name))) return { status: 'failed', detail: 'migrations are missing' };
+    if (done.some((name) => !known.includes(name))) {
+      return { status: 'failed', detail: 'a newer version has migrated the database: upgrade this server' };
+    }
+    return OK;
+  }
+
+  private async lookAtDisks(): Promise<HealthCheck> {
+    const space = await this.disks.space();
+    const below = (limit: number): string[] =>
+      space.flatMap(({ folder, freeBytes }) => (freeBytes < limit ? [folder] : []));
+    const [full, nearly] = [below(FULL_BYTES), below(NEARLY_FULL_BYTES)];
+    if (full.length > 0) return { status: 'failed', detail: `no space is left for: ${full.join(', ')}` };
+    if (nearly.length > 0) return { status: 'warning', detail: `space runs out for: ${nearly.join(', ')}` };
+    return OK;
+  }
+}
+
+const OK: HealthCheck = { status: 'ok' };
+
+function atMostWarning({ status }: HealthCheck): HealthCheck['status'] {
+  return status === 'failed' ? 'warning' : status;
+}
+
+/** Failures become words that tell strangers nothing; the log has the rest. */
+async function checked(look: () => Promise<HealthCheck>): Promise<HealthCheck> {
+  const limit = new AbortController();
+  const tooLong = sleep(CHECK_LIMIT_MS, { status: 'failed', detail: 'it does not answer' } as const, {
+    signal: limit.signal,
+    ref: false,
+  });
+  tooLong.catch(() => undefined);
+  try {
+    return await Promise.race([look(), tooLong]);
+  } catch (error) {
+    return { status: 'failed', detail: error instanceof DomainError ? error.code : 'it cannot be used' };
+  } finally {
+    limit.abort();
+  }
+}
