@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync,
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { minifySync, transformFileSync } from '@swc/core';
+import { writeApiTypes } from './api-types.mjs';
 import { bundle } from './bundle.mjs';
 import { lazyImports } from './lazy-imports.mjs';
 
@@ -16,6 +17,7 @@ const TESTS_ONLY = /(\.spec|\.contract|[./]testing)\.ts$|\.d\.ts$|\/golden\/|\/t
 const AGENT = 'apps/client/src/cli/cli';
 const ALIASES = { '#engine': 'libs/engine/src/index', '#common': 'libs/common/src/index' };
 
+await writeApiTypes(ROOT);
 const { module } = JSON.parse(readFileSync(join(ROOT, '.swcrc'), 'utf8'));
 const modules = new Map();
 mkdirSync(NEXT);

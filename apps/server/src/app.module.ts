@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
+import { ApiDocsModule } from './api-docs/api-docs.module';
 import { AuthModule } from './auth/auth.module';
 import { BackupsModule } from './backups/backups.module';
 import { ClientsModule } from './clients/clients.module';
@@ -36,6 +37,7 @@ export class AppModule {
         HealthModule,
         MetricsModule,
         PagesModule,
+        ApiDocsModule,
       ],
     };
   }

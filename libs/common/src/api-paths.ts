@@ -3,6 +3,8 @@ export const API = {
   live: '/health/live',
   ready: '/health/ready',
   metrics: '/metrics',
+  docs: '/api/docs',
+  openApi: '/api/openapi.json',
   /** {@link LogLevelAnswer}; PUT {@link LogLevelRequest} */
   logLevel: '/api/log_level',
   login: '/api/login',

@@ -14,6 +14,8 @@ type Who = 'anybody' | 'agents' | { people: Right } | { both: Right } | { page: 
 const ROUTES: Readonly<Record<string, Who>> = {
   'GET /health/live': 'anybody',
   'GET /health/ready': 'anybody',
+  'GET /api/docs': 'anybody',
+  'GET /api/openapi.json': 'anybody',
   // For who sends METRICS_TOKEN or calls from METRICS_ADDRESSES (metrics.spec.ts).
   'GET /metrics': 'anybody',
   'POST /api/login': 'anybody',

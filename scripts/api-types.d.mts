@@ -1,0 +1,1 @@
+export function writeApiTypes(root: string): Promise<void>;
