@@ -17,6 +17,8 @@ const BY_FLEET: readonly string[] = [
   'runs.queue',
   'runs.report',
   'logs.change',
+  'config.export',
+  'storage.put.config',
 ];
 const BY_RETENTION: readonly string[] = [
   'retention.policy',

@@ -47,6 +47,7 @@ export class FleetWalk {
     const line = { timeMs: 1, level: 'info', message: name };
     const spoolId = '7f3e2a10-0000-4000-8000-000000000001';
     await call(journey, agent, 'POST', API.log('me'), { spoolId, firstSequence: this.walks, lines: [line] });
+    await call(journey, admin, 'DELETE', API.taskDetail(task.id));
     const path = Buffer.from(`${journey.source}/small`).toString('base64url');
     await call(journey, admin, 'GET', API.download(clientId, `${snapshotId}.${path}`));
   }
@@ -55,15 +56,22 @@ export class FleetWalk {
   async unaudited(): Promise<string[]> {
     const { journey, clientId } = this;
     const admin = await signIn(journey);
-    const { tasks } = (await call(journey, admin, 'GET', API.tasks(clientId))) as { tasks: { name: string }[] };
+    const { tasks } = (await call(journey, admin, 'GET', API.tasks(clientId))) as {
+      tasks: { name: string; deletedMs: number | null }[];
+    };
     const address = `${API.audit}?action=tasks.create&limit=1000`;
     const { events } = (await call(journey, admin, 'GET', address)) as { events: AuditedName[] };
     const config = (await call(journey, await journey.agentToken(), 'GET', API.config('me'))) as ConfigAnswer;
+    const present = tasks.filter(({ deletedMs }) => deletedMs === null);
     const made = new Set(tasks.map(({ name }) => name).filter((name) => name.startsWith('walk')));
     const audited = new Set(events.map(({ target }) => target?.name ?? ''));
     const told = new Set(config.tasks.map(({ name }) => name));
-    const everything = new Set([...made, ...audited, ...told]);
-    return [...everything].filter((name) => ![made, audited, told].every((names) => names.has(name)));
+    const everything = new Set([...made, ...audited]);
+    return [
+      ...[...everything].filter((name) => ![made, audited].every((names) => names.has(name))),
+      ...present.map(({ name }) => name).filter((name) => name.startsWith('walk') && !told.has(name)),
+      ...[...told].filter((name) => !present.some((task) => task.name === name)),
+    ];
   }
 }
 

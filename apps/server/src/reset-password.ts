@@ -8,6 +8,7 @@ import { ApiTokensRepository } from './auth/api-tokens.repository';
 import { SignInThrottle } from './auth/sign-in-throttle';
 import { SignInThrottleRepository } from './auth/sign-in-throttle.repository';
 import { SystemClock } from './config/clock';
+import { SettledConfig } from './config-export/settled-config';
 import { loadOrCreateSecret } from './config/secret-file';
 import type { ServerSettings } from './config/server-settings';
 import { StartError } from './config/start-error';
@@ -19,6 +20,13 @@ import { UsersRepository } from './users/users.repository';
 
 const USAGE = 'Usage: holdfast-server reset-password USER [--password-stdin]';
 const MIN_PASSWORD_CHARACTERS = 8;
+
+/** Storage may be in use by a server at this moment: that one exports the change, within the hour or at its start. */
+class LeftToTheServer extends SettledConfig {
+  settle(): Promise<void> {
+    return Promise.resolve();
+  }
+}
 
 /**
  * `reset-password USER`: the way back in, for who has the server's own machine; also beside a running server. The user is
@@ -41,7 +49,7 @@ export async function resetPassword(settings: ServerSettings, words: readonly st
     if (user === undefined) throw new StartError(`There is no user ${JSON.stringify(username)}.`);
     const audit = new AuditService(database, new AuditRepository());
     const throttle = new SignInThrottle(database, new SignInThrottleRepository(), audit);
-    const accounts = new AccountsService(database, users, new Passwords(), audit, settings);
+    const accounts = new AccountsService(database, users, new Passwords(), audit, settings, new LeftToTheServer());
     const password = given ?? randomBytes(18).toString('base64url');
     // File before row: when it cannot be kept, nothing was changed.
     const told = given === null ? await tell(settings, password) : 'The password is the one that you gave.';

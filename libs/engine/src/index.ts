@@ -112,4 +112,6 @@ export {
   removalKey,
   type RemovedVersion,
 } from './removal';
+export { configKey, configNumber, encodeConfigHeader, openConfigExport } from './config-export';
+export { type ConfigKind, type ConfigRecord, type ConfigRow, encodeConfigRecord } from './config-record';
 export { pathGlob } from './path-glob';

@@ -7,12 +7,20 @@ import { crc32 } from 'node:zlib';
  *   frame    u32 payload length (1 .. 1 MiB) | u32 crc32(payload) | payload: records, each u32 length | bytes
  *   end      u32 0 | u32 crc32(trailer) | trailer: u64 number of records | SHA-256 of all payloads
  *
- * In version 2 (manifests only) a frame's payload stands compressed, one zstd frame each; length and crc32 are those of
+ * In version 2 (manifests and config exports only) a frame's payload stands compressed, one zstd frame each; length and crc32 are those of
  * what stands there, the digest in the trailer that of the payloads.
  */
 export type RecordStreamType = keyof typeof STREAM_TYPES;
 
-export const STREAM_TYPES = { index: 1, changes: 2, manifest: 3, entries: 4, versions: 5, removal: 6 } as const;
+export const STREAM_TYPES = {
+  index: 1,
+  changes: 2,
+  manifest: 3,
+  entries: 4,
+  versions: 5,
+  removal: 6,
+  config: 7,
+} as const;
 export const STREAM_MAGIC = Buffer.from('HFRS', 'latin1');
 /** What a stream holds: payloads as they are, or compressed. */
 export const STREAM_VERSIONS = { plain: 1, compressed: 2 } as const;

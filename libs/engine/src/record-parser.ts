@@ -97,7 +97,8 @@ export class RecordStreamParser {
     if (bytes.compare(STREAM_MAGIC, 0, 4, 0, 4) !== 0) this.fail('does not begin like a record stream');
     // Version first: a later version may keep its checksum elsewhere.
     // Compressed only what we store ourselves: on the wire a small body could claim any amount of memory.
-    if (bytes[4] === STREAM_VERSIONS.compressed && this.type === 'manifest') this.form = 'compressed';
+    if (bytes[4] === STREAM_VERSIONS.compressed && (this.type === 'manifest' || this.type === 'config'))
+      this.form = 'compressed';
     else if (bytes[4] !== STREAM_VERSIONS.plain) {
       throw new UnsupportedError(this.here, `record stream version ${String(bytes[4])}`);
     }

@@ -18,6 +18,8 @@ export interface AuditedChange {
 }
 
 const PAGE_EVENTS = 200;
+/** Changes of what config exports tell: whoever writes them down tells of them. */
+const CONFIG_CHANGE = /^(users|clients|tasks|tokens|retention|pins)\./;
 /** Of the details' JSON; longer ones are cut to say so. */
 const MAX_DETAIL_CHARACTERS = 64 * 1024;
 
@@ -41,6 +43,7 @@ export class AuditService {
       target_name: target?.name ?? null,
       details: details === undefined ? null : textOf(details),
     });
+    if (CONFIG_CHANGE.test(action)) await tx.notify('config', action);
   }
 
   /** An event that changes nothing else: a failed sign-in, a download. */

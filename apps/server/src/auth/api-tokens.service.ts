@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { CreateTokenAnswer, CreateTokenRequest, TokenDetail, TokenScope, TokensAnswer } from '#common';
 import { actorOf } from '../audit/actor';
 import { AuditService } from '../audit/audit.service';
+import { SettledConfig } from '../config-export/settled-config';
 import type { ApiTokenRow } from '../database/entities/fleet.entities';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
@@ -27,6 +28,7 @@ export class ApiTokensService {
     private readonly tokens: ApiTokensRepository,
     private readonly audit: AuditService,
     private readonly freshSignIn: FreshSignIn,
+    private readonly config: SettledConfig,
   ) {}
 
   static isApiToken(text: string): boolean {
@@ -75,6 +77,7 @@ export class ApiTokensService {
       const target = { kind: 'token', id, name: token.name } as const;
       await this.audit.record(tx, actorOf(person), { action: 'tokens.revoke', target });
     });
+    await this.config.settle();
   }
 
   async revokeAll(tx: Sql, userNo: number): Promise<number> {

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
 import { AuditModule } from '../audit/audit.module';
+import { ConfigExportModule } from '../config-export/config-export.module';
 import { ClientsModule } from '../clients/clients.module';
 import { UsersModule } from '../users/users.module';
 import { AccessGuard } from './access.guard';
@@ -25,7 +26,7 @@ import { SigningKeyRepository } from './signing-key.repository';
 import { Tokens } from './tokens';
 
 @Module({
-  imports: [JwtModule.register({}), AuditModule, UsersModule, ClientsModule],
+  imports: [JwtModule.register({}), AuditModule, ConfigExportModule, UsersModule, ClientsModule],
   controllers: [AuthApiController, LoginPagesController, OwnAccountApiController, ProfilePagesController],
   providers: [
     AuthService,

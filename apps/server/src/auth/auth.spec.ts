@@ -9,11 +9,12 @@ import { Database } from '../database/database';
 import { DatabaseModule } from '../database/database.module';
 import { eachDatabase } from '../database/testing';
 import { bearer, postJson, problemFrom, TestServers, type TestServer } from '../http/testing';
+import { StorageModule } from '../storage/storage.module';
 import { UsersModule } from '../users/users.module';
 import { AuthModule } from './auth.module';
 import { SigningKey } from './signing-key';
 
-const IMPORTS = [DatabaseModule, UsersModule, ClientsModule, AuthModule];
+const IMPORTS = [DatabaseModule, StorageModule, UsersModule, ClientsModule, AuthModule];
 
 @Controller()
 class ForgottenController {

@@ -17,6 +17,8 @@ const EMPTY: TaskDefinition = {
   isEnabled: true,
 };
 
+/** As JSON: it stands in one record of a config export, is fetched before every run, and lies in every backup of the settings. */
+const MAX_DEFINITION_BYTES = 256 * 1024;
 const MAY_BE_NULL = new Set(['schedule', 'markerFile', 'maxFileBytes', 'compressionLevel']);
 
 /** The definition that a request makes of the one before (null: of none). Throws `invalid` for what no agent could do. */
@@ -30,7 +32,14 @@ export function defineTask(before: TaskDefinition | null, fields: TaskDefinition
   if (after.markerFile?.includes('/') === true)
     throw new DomainError('invalid', 'A marker file is a name, not a path.');
   const schedule = after.schedule === null ? null : scheduleSpec(after.schedule);
-  return { ...after, paths: after.paths.map((path) => pathOf(path).toString('utf8')), schedule };
+  const definition = { ...after, paths: after.paths.map((path) => pathOf(path).toString('utf8')), schedule };
+  if (Buffer.byteLength(JSON.stringify(definition)) > MAX_DEFINITION_BYTES) {
+    throw new DomainError(
+      'too-large',
+      `A task has at most ${MAX_DEFINITION_BYTES} bytes of paths, rules and commands.`,
+    );
+  }
+  return definition;
 }
 
 /** The engine's schedule; null for a task that is not due by itself. Throws `invalid`. */

@@ -16,6 +16,7 @@ import { FreshSignIn } from '../auth/fresh-sign-in';
 import { mayByRole } from '../auth/role-matrix';
 import { toldByAgent } from '../clients/client-ping.service';
 import { ClientSignals } from '../clients/client-signals';
+import { SettledConfig } from '../config-export/settled-config';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
@@ -43,6 +44,7 @@ export class TaskDefinitionRules {
     readonly signals: ClientSignals,
     readonly audit: AuditService,
     readonly settings: ServerSettings,
+    readonly config: SettledConfig,
   ) {}
 }
 
@@ -135,6 +137,7 @@ export class TaskDefinitionsService {
       await this.tasks.hide(tx, task.no, { deletedAt, purgeAfter });
       return { action: 'tasks.delete', details: { purgeAfterMs: purgeAfter } };
     });
+    await this.rules.config.settle();
     return this.get(person, taskId);
   }
 

@@ -28,6 +28,7 @@ export class TasksService {
     const id = randomUUID();
     return this.database.write('tasks.create', async (tx) => {
       await this.tasks.insert(tx, { id, clientNo, name, now: await tx.now() });
+      await tx.notify('config', 'tasks');
       // A second statement: whoever was faster has committed, or the insert would have waited for him.
       const task = await this.tasks.findByName(tx, clientNo, name);
       if (task === undefined) throw new Error(`task ${name} of client ${clientNo} was neither found nor made`);

@@ -3,6 +3,7 @@ import type { ChangeClientRequest, CommandSpec, RegisterClientAnswer } from '#co
 import { type Actor, actorOf, agentActor } from '../audit/actor';
 import { AuditService } from '../audit/audit.service';
 import type { AgentIdentity } from '../auth/agent-identity';
+import { SettledConfig } from '../config-export/settled-config';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import type { ClientRow } from '../database/entities/identity.entities';
@@ -14,6 +15,8 @@ import { ClientSignals } from './client-signals';
 import { ClientsRepository } from './clients.repository';
 
 const DAY_MS = 86_400_000;
+/** As JSON; see MAX_DEFINITION_BYTES of tasks. */
+const MAX_COMMANDS_BYTES = 256 * 1024;
 
 interface Change {
   readonly actor: Actor;
@@ -31,6 +34,7 @@ export class ClientCareService {
     private readonly signals: ClientSignals,
     private readonly audit: AuditService,
     private readonly settings: ServerSettings,
+    private readonly config: SettledConfig,
   ) {}
 
   /** Throws `name-taken`. */
@@ -53,8 +57,11 @@ export class ClientCareService {
 
   /** Client-wide commands of the server. */
   async setPreCommands(person: PersonIdentity, clientNo: number, commands: readonly CommandSpec[]): Promise<void> {
+    const after = commands.length === 0 ? null : JSON.stringify(commands);
+    if (Buffer.byteLength(after ?? '') > MAX_COMMANDS_BYTES) {
+      throw new DomainError('too-large', `The commands of a client have at most ${MAX_COMMANDS_BYTES} bytes together.`);
+    }
     await this.write(clientNo, async (tx, client) => {
-      const after = commands.length === 0 ? null : JSON.stringify(commands);
       await this.clients.setPreCommands(tx, clientNo, after);
       const from = JSON.parse(client.pre_commands ?? '[]') as unknown;
       const details = { preCommands: { from, to: commands } };
@@ -68,6 +75,7 @@ export class ClientCareService {
       await this.clients.setState(tx, clientNo, 'revoked');
       return { actor: actorOf(person), action: 'clients.revoke' };
     });
+    await this.config.settle();
   }
 
   /** Cuts the old secret off. A revoked client is active again with the new one. */
@@ -79,6 +87,7 @@ export class ClientCareService {
       const action = state === 'revoked' ? 'clients.reinstate' : 'clients.rotate-secret';
       return { actor: actorOf(person), action };
     });
+    await this.config.settle();
     return { clientId: client.id, secret };
   }
 
@@ -99,6 +108,7 @@ export class ClientCareService {
       await this.clients.hide(tx, clientNo, { deletedAt, purgeAfter });
       return { actor: actorOf(person), action: 'clients.delete', details: { purgeAfterMs: purgeAfter } };
     });
+    await this.config.settle();
   }
 
   async restore(person: PersonIdentity, clientNo: number): Promise<void> {

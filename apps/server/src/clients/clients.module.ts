@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
+import { ConfigExportModule } from '../config-export/config-export.module';
 import { UsersModule } from '../users/users.module';
 import { ClientCareService } from './client-care.service';
 import { ClientEnrolment } from './client-enrolment';
@@ -12,7 +13,7 @@ import { EnrolmentCodesRepository } from './enrolment-codes.repository';
 import { EnrolmentCodesService, EnrolmentRepositories } from './enrolment-codes.service';
 
 @Module({
-  imports: [AuditModule, UsersModule],
+  imports: [AuditModule, ConfigExportModule, UsersModule],
   controllers: [ClientsApiController],
   providers: [
     ClientCareService,

@@ -1,5 +1,5 @@
 /** What notices are about; each has listeners of its own. Those of a client tell its number first. */
-export type NoticeTopic = 'commands' | 'progress' | 'log-level';
+export type NoticeTopic = 'commands' | 'progress' | 'log-level' | 'config';
 
 export interface NoticeListener {
   /** A write that told this was committed, by this server or by another one. */

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { ForgetAnswer, ForgetRequest } from '#common';
 import { InvalidError, pathGlob } from '#engine';
+import { actorOf } from '../audit/actor';
+import { AuditService } from '../audit/audit.service';
 import { Database } from '../database/database';
 import { DeletionGuard } from '../guards/deletion-guard';
 import { DomainError } from '../http/domain-error';
@@ -38,6 +40,7 @@ export class ForgetService {
     private readonly rules: RetentionRules,
     private readonly retention: RetentionService,
     private readonly guard: DeletionGuard,
+    private readonly audit: AuditService,
   ) {}
 
   async forget(person: PersonIdentity, taskId: string, request: ForgetRequest): Promise<ForgetAnswer> {
@@ -57,6 +60,12 @@ export class ForgetService {
       return answer;
     }
     await this.guard.assertSafe();
+    // Before the first path goes: a crash on the way leaves no forgetting that nobody is behind.
+    await this.audit.recordAlone(actorOf(person), {
+      action: 'retention.forget',
+      target: { kind: 'task', id: taskId, name: null },
+      details: { pattern: request.pattern },
+    });
     const done = await this.retention.whileHeld(place.no, async (hold) => {
       await this.eachSlice(place.no, matches, async (pathNos) => {
         await this.count(place.no, pathNos, answer);

@@ -49,9 +49,11 @@ export class PinsRepository {
     return row?.id ?? pin.id;
   }
 
-  find(sql: Sql, id: string): Promise<{ no: number; ownerNo: number } | undefined> {
+  find(sql: Sql, id: string): Promise<{ no: number; ownerNo: number; snapshotId: string } | undefined> {
     return sql.get(
-      `select p.no, c.owner_no as "ownerNo" from pins p join tasks t on t.no = p.task_no join clients c on c.no = t.client_no
+      `select p.no, c.owner_no as "ownerNo", r.id as "snapshotId" from pins p
+       join tasks t on t.no = p.task_no join clients c on c.no = t.client_no
+       join runs r on r.task_no = p.task_no and r.number = p.run_number
        where p.id = ?`,
       [id],
     );

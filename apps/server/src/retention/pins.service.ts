@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { GoneAnswer, PinAnswer } from '#common';
+import { actorOf } from '../audit/actor';
+import { AuditService } from '../audit/audit.service';
 import type { AgentIdentity } from '../auth/agent-identity';
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
@@ -31,6 +33,7 @@ export class PinsService {
     private readonly database: Database,
     private readonly repositories: PinRepositories,
     private readonly policies: RetentionPoliciesService,
+    private readonly audit: AuditService,
   ) {}
 
   async pin(person: PersonIdentity, runId: string, note: string | null): Promise<PinAnswer> {
@@ -53,6 +56,8 @@ export class PinsService {
       const shown = await pins.list(tx, snapshot.taskNo, await tx.now());
       const pin = shown.find((candidate) => candidate.id === id);
       if (pin === undefined) throw new Error(`pin ${id} was set and is not there`);
+      const target = { kind: 'run', id: runId, name: null } as const;
+      await this.audit.record(tx, actorOf(person), { action: 'pins.set', target, details: { pinId: id, note } });
       return pin;
     });
   }
@@ -71,6 +76,8 @@ export class PinsService {
         throw new DomainError('not-found', `There is no pin ${pinId}`);
       }
       await this.repositories.pins.remove(tx, pin.no);
+      const target = { kind: 'run', id: pin.snapshotId, name: null } as const;
+      await this.audit.record(tx, actorOf(person), { action: 'pins.remove', target, details: { pinId } });
     });
   }
 

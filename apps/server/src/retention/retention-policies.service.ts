@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { RetentionPolicyAnswer, RetentionPolicyRequest } from '#common';
+import { actorOf } from '../audit/actor';
+import { AuditService } from '../audit/audit.service';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
@@ -9,6 +11,8 @@ import { ProtectWindow } from './protect-window';
 import { type PolicyLevel, type PolicyPlace, RetentionPoliciesRepository } from './retention-policies.repository';
 import { RetentionRules } from './retention-rules';
 
+const TARGETS = { users: 'user', clients: 'client', tasks: 'task' } as const;
+
 /** Policies as people see and set them: an admin everywhere, a user on his own clients and tasks. */
 @Injectable()
 export class RetentionPoliciesService {
@@ -17,6 +21,7 @@ export class RetentionPoliciesService {
     private readonly policies: RetentionPoliciesRepository,
     private readonly rules: RetentionRules,
     private readonly window: ProtectWindow,
+    private readonly audit: AuditService,
   ) {}
 
   /** `not-found` for what is somebody else's. */
@@ -37,7 +42,13 @@ export class RetentionPoliciesService {
     return this.database.write('retention.policy', async (tx) => {
       const place = await this.visible(tx, person, level, id);
       await this.policies.replace(tx, level, place.no, policyOf(request));
-      return this.answerOf(tx, await this.visible(tx, person, level, id));
+      const answer = await this.answerOf(tx, await this.visible(tx, person, level, id));
+      await this.audit.record(tx, actorOf(person), {
+        action: 'retention.policy',
+        target: { kind: TARGETS[level], id, name: null },
+        details: { from: this.ownOf(place), to: answer.own },
+      });
+      return answer;
     });
   }
 
@@ -50,11 +61,15 @@ export class RetentionPoliciesService {
     return place;
   }
 
-  private async answerOf(sql: Sql, { levels }: PolicyPlace): Promise<RetentionPolicyAnswer> {
+  private ownOf({ levels }: Pick<PolicyPlace, 'levels'>): RetentionPolicyAnswer['own'] {
     const own = levels.at(-1);
     if (own === undefined) throw new Error('a policy has a level');
+    return fieldsOf(own);
+  }
+
+  private async answerOf(sql: Sql, { levels }: PolicyPlace): Promise<RetentionPolicyAnswer> {
     return {
-      own: fieldsOf(own),
+      own: this.ownOf({ levels }),
       effective: fieldsOf(this.rules.effective(levels)),
       protectDays: await this.window.daysSeen(sql, await sql.now()),
     };

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module';
 import { GuardsModule } from '../guards/guards.module';
 import { ForgetRepository } from './forget.repository';
 import { ForgetRepositories, ForgetService } from './forget.service';
@@ -33,7 +34,7 @@ const REPOSITORIES = [
 
 /** How long versions are kept, and their removal. */
 @Module({
-  imports: [GuardsModule],
+  imports: [AuditModule, GuardsModule],
   controllers: [RetentionApiController],
   providers: [
     ...REPOSITORIES,

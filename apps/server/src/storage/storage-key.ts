@@ -7,13 +7,14 @@ export const REPOSITORY_KEY = 'repository.json';
 export const HIGH_WATER_PREFIX = 'high-water/';
 
 /** What keys begin with, sorted; whatever else lies beside it (database, spool, secrets) is not ours to show. */
-export const TOP_NAMES = [HIGH_WATER_PREFIX, 'packs/', REPOSITORY_KEY, 'tasks/'] as const;
+export const TOP_NAMES = ['config/', HIGH_WATER_PREFIX, 'packs/', REPOSITORY_KEY, 'tasks/'] as const;
 
 /**
  * Every form that a key can have. A key that fits none is refused, so no key can climb out of the storage
  * (`..`, absolute paths, empty segments), name the database or a temporary file, or differ only by letter case.
  */
 const FORMS: readonly { readonly name: StorageClass; readonly form: RegExp }[] = [
+  { name: 'config', form: new RegExp(`^config/[0-9]{16}-${UUID}$`) },
   { name: 'repository', form: /^repository\.json$/ },
   { name: 'high-water', form: /^high-water\/[0-9a-f]{16}$/ },
   { name: 'pack', form: new RegExp(`^packs/[0-9a-f]{2}/${UUID}$`) },

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { ChangeUserRequest, UserDetail, UsersAnswer } from '#common';
 import { type Actor, actorOf } from '../audit/actor';
 import { AuditService } from '../audit/audit.service';
+import { SettledConfig } from '../config-export/settled-config';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import type { UserRow } from '../database/entities/identity.entities';
@@ -23,6 +24,7 @@ export class AccountsService {
     private readonly passwords: Passwords,
     private readonly audit: AuditService,
     private readonly settings: ServerSettings,
+    private readonly config: SettledConfig,
   ) {}
 
   async list(): Promise<UsersAnswer> {
@@ -115,13 +117,16 @@ export class AccountsService {
   }
 
   private async write(id: string, work: (tx: Sql, user: UserRow) => Promise<void>): Promise<UserDetail> {
-    return this.database.write('users.change', async (tx) => {
+    const detail = await this.database.write('users.change', async (tx) => {
       const user = await this.users.lockById(tx, id);
       if (user === undefined) throw noUser();
       await work(tx, user);
       const after = await this.users.findById(tx, id);
       return detailOf(after ?? user);
     });
+    // Whom this locks out stays out, also when an older database is brought back.
+    await this.config.settle();
+    return detail;
   }
 
   private async assertAdminLeft(tx: Sql, user: UserRow): Promise<void> {

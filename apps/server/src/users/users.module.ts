@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
+import { ConfigExportModule } from '../config-export/config-export.module';
 import { AccountsService } from './accounts.service';
 import { DomainsService } from './domains.service';
 import { FirstAdmin } from './first-admin';
@@ -9,7 +10,7 @@ import { UsersRepository } from './users.repository';
 import { UsersService } from './users.service';
 
 @Module({
-  imports: [AuditModule],
+  imports: [AuditModule, ConfigExportModule],
   controllers: [UsersApiController],
   providers: [AccountsService, DomainsService, FirstAdmin, Passwords, UsersRepository, UsersService],
   exports: [AccountsService, DomainsService, UsersService],
