@@ -1,5 +1,5 @@
 import { PROTOCOL_HEADER, PROTOCOL_VERSION, PROBLEMS, RUN_TOKEN_HEADER, STATUS_OF_KIND } from '#common';
-import { ROLE_MATRIX, type Right } from '../auth/role-matrix';
+import { ROLE_MATRIX } from '../auth/role-matrix';
 import type { ApiTypes, RouteTypes, Schema } from './api-types';
 import { BINARY_ROUTES, type BinaryRoute } from './binary-routes';
 import type { Route } from './route-list';

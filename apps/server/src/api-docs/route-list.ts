@@ -2,6 +2,8 @@ import { RequestMethod } from '@nestjs/common';
 import type { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
 import { ACCESS, AGENT_PROTOCOL, type Access } from '../auth/access';
 
+type ApiAccess = Exclude<Access, { kind: 'page' | 'public-page' }>;
+
 /** What is for programs; the pages for people are no part of the API. */
 const OURS = /^\/(api|health|metrics)(\/|$)/;
 
@@ -12,7 +14,7 @@ export interface Route {
   readonly parameters: readonly string[];
   /** `Controller.method` */
   readonly handler: string;
-  readonly access: Access | null;
+  readonly access: ApiAccess | null;
   /** Only agents call it, whatever its access. */
   readonly isForAgents: boolean;
   /** Status of a good answer. */
@@ -27,9 +29,10 @@ export function listRoutes(discovery: DiscoveryService, scanner: MetadataScanner
     return scanner.getAllMethodNames(prototype).flatMap((name) => {
       const handler = prototype[name] as () => unknown;
       const path = reflector.get<string | undefined>('path', handler);
-      const method: string | undefined = RequestMethod[reflector.get<RequestMethod>('method', handler)];
+      const method = RequestMethod[reflector.get<RequestMethod>('method', handler)] as string | undefined;
       if (path === undefined || method === undefined || !OURS.test(path)) return [];
       const access = reflector.get<Access | undefined>(ACCESS, handler) ?? null;
+      if (access?.kind === 'page' || access?.kind === 'public-page') return [];
       const names = [...path.matchAll(/:(\w+)/g)].map(([, parameter = '']) => parameter);
       return [
         {

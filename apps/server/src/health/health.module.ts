@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { BackupsModule } from '../backups/backups.module';
+import { GuardsModule } from '../guards/guards.module';
 import { DeletionState } from './deletion-state';
 import { Disks } from './disks';
 import { HealthApiController } from './health.api.controller';
@@ -7,7 +7,7 @@ import { HealthRepository } from './health.repository';
 import { ReadinessService } from './readiness.service';
 
 @Module({
-  imports: [BackupsModule],
+  imports: [GuardsModule],
   controllers: [HealthApiController],
   providers: [DeletionState, Disks, HealthRepository, ReadinessService],
   exports: [ReadinessService],
