@@ -36,6 +36,7 @@ const BY_RECLAIM: readonly string[] = [
   'packs.deleted',
 ];
 const BY_STOPPING: readonly string[] = ['guards.stop', 'guards.acknowledge'];
+const BY_SCRUB: readonly string[] = ['scrub.progress'];
 const BY_FORGETTING: readonly string[] = ['retention.begin'];
 
 const serverPairs = [
@@ -154,6 +155,13 @@ describe('a process that is killed at a write', () => {
     await expectSame(first.id, first.copy);
   }
 
+  async function scrub(): Promise<void> {
+    await journey!.enroll();
+    const first = await journey!.backup('first');
+    await journey!.scrub();
+    await expectSame(first.id, first.copy);
+  }
+
   async function forgetting(): Promise<void> {
     await journey!.enroll();
     await journey!.backup('first');
@@ -173,6 +181,7 @@ describe('a process that is killed at a write', () => {
       else if (BY_RETENTION.includes(name)) await retention();
       else if (BY_RECLAIM.includes(name)) await reclaim();
       else if (BY_STOPPING.includes(name)) await stopping();
+      else if (BY_SCRUB.includes(name)) await scrub();
       else if (BY_FORGETTING.includes(name)) await forgetting();
       else await plainJourney();
       expect(journey.deaths).toEqual(pair);

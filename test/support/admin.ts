@@ -1,4 +1,10 @@
-import { API, type LoginAnswer, type MaintenanceAnswer, type RetentionPolicyFields } from '#common';
+import {
+  API,
+  type LoginAnswer,
+  type MaintenanceAnswer,
+  type MaintenanceJob,
+  type RetentionPolicyFields,
+} from '#common';
 import { ADMIN } from './processes';
 
 /** A signed-in admin. */
@@ -39,8 +45,13 @@ export class Admin {
   }
 
   /** One pass, to its end. Throws what the job failed of. */
-  async reclaim(): Promise<object> {
-    const { no } = await this.call<{ no: number }>('POST', API.startMaintenance('reclaim'), {});
+  reclaim(): Promise<object> {
+    return this.run('reclaim', {});
+  }
+
+  /** A job, to its end. Throws what it failed of. */
+  async run(job: MaintenanceJob, how: { dryRun?: boolean; full?: boolean }): Promise<object> {
+    const { no } = await this.call<{ no: number }>('POST', API.startMaintenance(job), how);
     for (;;) {
       const { runs } = await this.call<MaintenanceAnswer>('GET', API.maintenance);
       const run = runs.find((one) => one.no === no);

@@ -41,7 +41,7 @@ export class KillJourney {
   private isStopping = false;
   private clockAheadSeconds = 0;
   private isMovingClock = false;
-  private isReclaiming = false;
+  private isMaintaining = false;
   private races = 0;
   private serverPoints: string[];
   private agentPoints: string[];
@@ -99,7 +99,7 @@ export class KillJourney {
     if (point === undefined) throw new Error('the server was killed by somebody else');
     this.deaths.push(point);
     // The lease of a job outlives the server that held it: the next one starts when it has run out.
-    if (this.isReclaiming) this.clockAheadSeconds += 120;
+    if (this.isMaintaining) this.clockAheadSeconds += 120;
   }
 
   private async supervise(): Promise<void> {
@@ -219,7 +219,7 @@ export class KillJourney {
     await this.whenServing();
     this.clockAheadSeconds = hours * 3_600;
     this.isMovingClock = true;
-    this.isReclaiming = true;
+    this.isMaintaining = true;
     await this.server.kill('SIGTERM');
     await this.insistAsAdmin((admin) => admin.reclaim());
   }
@@ -233,7 +233,7 @@ export class KillJourney {
 
   /** Tries to delete, is refused, acknowledges why, and deletes then. Returns what had stopped it. */
   async stopAndAcknowledge(): Promise<string[]> {
-    this.isReclaiming = true;
+    this.isMaintaining = true;
     let kinds: string[] = [];
     await this.insistAsAdmin(async (admin) => {
       const isStopped = await admin.reclaim().then(
@@ -249,6 +249,12 @@ export class KillJourney {
     });
     await this.insistAsAdmin((admin) => admin.reclaim());
     return kinds;
+  }
+
+  /** Every pack is read back. */
+  scrub(): Promise<void> {
+    this.isMaintaining = true;
+    return this.insistAsAdmin((admin) => admin.run('scrub', { full: true }));
   }
 
   forget(pattern: string): Promise<void> {

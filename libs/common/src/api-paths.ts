@@ -85,6 +85,10 @@ export const API = {
   lease: (runId: string) => `/api/snapshots/${runId}/lease`,
   /** {@link GoneAnswer} */
   gone: (runId: string) => `/api/snapshots/${runId}/gone`,
+  /** {@link DamageAnswer} */
+  damage: '/api/damage',
+  /** {@link DamagedFilesQuery} in the address, {@link DamagedFilesAnswer} out. */
+  taskDamage: (taskId: string) => `/api/tasks/${taskId}/damage`,
   /** {@link MaintenanceAnswer} */
   maintenance: '/api/maintenance',
   /** {@link StartMaintenanceRequest}: begins a job behind the call. */

@@ -16,6 +16,14 @@ export {
 export { API } from './api-paths';
 export { type HealthCheck, type ReadyAnswer } from './health';
 export {
+  DamagedFilesQuery,
+  type DamageAnswer,
+  type DamagedFile,
+  type DamagedFilesAnswer,
+  type DamagedTask,
+  type FaultyPack,
+} from './damage.dto';
+export {
   AgentTokenRequest,
   LoginRequest,
   RegisterClientRequest,

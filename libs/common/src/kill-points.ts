@@ -42,6 +42,7 @@ export const WRITE_POINTS = [
   'maintenance.end',
   'reclaim.condemn',
   'reclaim.sweep',
+  'scrub.progress',
   'retention.policy',
   'retention.pin',
   'retention.begin',

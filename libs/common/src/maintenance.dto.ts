@@ -1,12 +1,14 @@
 import { IsBoolean, IsOptional, IsString, MaxLength } from 'class-validator';
 
-export const MAINTENANCE_JOBS = ['retention', 'reclaim'] as const;
+export const MAINTENANCE_JOBS = ['retention', 'reclaim', 'scrub'] as const;
 export type MaintenanceJob = (typeof MAINTENANCE_JOBS)[number];
 
 /** Of `POST /api/maintenance/:job` */
 export class StartMaintenanceRequest {
   /** True: only tells what it would do. */
   @IsOptional() @IsBoolean() dryRun?: boolean;
+  /** Of scrub: every pack, not only what is due. */
+  @IsOptional() @IsBoolean() full?: boolean;
 }
 
 export interface MaintenanceRun {
@@ -18,7 +20,7 @@ export interface MaintenanceRun {
   endedMs: number | null;
   /** Null while it runs. */
   outcome: 'succeeded' | 'failed' | 'interrupted' | null;
-  /** What the job says about itself; `error` when it failed. */
+  /** What the job says about itself, while it runs too, every half minute; `error` when it failed. */
   report: object | null;
 }
 

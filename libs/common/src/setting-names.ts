@@ -38,6 +38,9 @@ export const SERVER_SETTINGS = [
   'LOG_LEVEL',
   'METRICS_TOKEN',
   'METRICS_ADDRESSES',
+  'SCRUB_SCHEDULE',
+  'SCRUB_DAYS',
+  'SCRUB_BYTES_PER_SECOND',
   'TZ',
 ] as const;
 

@@ -102,6 +102,8 @@ const ROUTES: Readonly<Record<string, Who>> = {
   'DELETE /api/pins/:pinId': { people: 'change-retention' },
   'GET /api/log_level': { people: 'maintain' },
   'PUT /api/log_level': { people: 'maintain' },
+  'GET /api/damage': { people: 'see-status' },
+  'GET /api/tasks/:taskId/damage': { people: 'read-files' },
   'GET /api/maintenance': { people: 'maintain' },
   'POST /api/maintenance/:job': { people: 'maintain' },
   'POST /api/maintenance/stops/:kind/acknowledge': { people: 'maintain' },

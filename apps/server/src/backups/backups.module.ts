@@ -21,6 +21,9 @@ import { CatalogPathsRepository } from './catalog-paths.repository';
 import { CatalogReadRepository } from './catalog-read.repository';
 import { CatalogWriteRepository } from './catalog-write.repository';
 import { ChunkDamage } from './chunk-damage';
+import { DamageApiController } from './damage.api.controller';
+import { DamageRepository } from './damage.repository';
+import { DamageService } from './damage.service';
 import { ChunkReaderService } from './chunk-reader.service';
 import { ChunksApiController } from './chunks.api.controller';
 import { ChunksRepository } from './chunks.repository';
@@ -79,11 +82,20 @@ const REPOSITORIES = [
   RunQueueRepositories,
   RunReportsRepository,
   TaskDefinitionsRepository,
+  DamageRepository,
 ];
 
 const RUNS = [RunsService, RunStart, BatchWriter, RunProblems, RunCommit, RunUndo, RunsScheduler, ManifestWriter];
 
-const CHUNKS = [IngestService, IngestRepositories, IngestRows, RunLease, ChunkReaderService, ChunkDamage];
+const CHUNKS = [
+  IngestService,
+  IngestRepositories,
+  IngestRows,
+  RunLease,
+  ChunkReaderService,
+  ChunkDamage,
+  DamageService,
+];
 
 /** What people and agents say of tasks and runs. */
 const DEFINITIONS = [TaskDefinitionsService, TaskDefinitionRules, FreshSignIn, RunQueueService, RunReports];
@@ -114,6 +126,7 @@ const CONTROLLERS = [
   RunReportsApiController,
   TaskDefinitionsApiController,
   ClientBackupsApiController,
+  DamageApiController,
 ];
 
 /** Runs, snapshots and chunks: what a backup writes and a restore reads. */
@@ -130,6 +143,8 @@ const CONTROLLERS = [
     TaskDefinitionsService,
     RunQueueService,
     ReclaimService,
+    ChunkDamage,
+    DamageService,
   ],
 })
 export class BackupsModule {}

@@ -35,7 +35,7 @@ export interface BlockAnswer {
  */
 export async function openBlock(bytes: Buffer, request: BlockRequest, place: string): Promise<BlockAnswer> {
   const header = parseBlockHeader(bytes, place);
-  const { wanted, astray } = compare(header.chunks, request.chunks);
+  const { wanted, astray } = compareRows(header.chunks, request.chunks);
   if (wanted.size === header.chunks.length) {
     if (bytes.length !== header.totalLength)
       throw new CorruptError(place, 'a block has another length than its row says');
@@ -48,7 +48,7 @@ export async function openBlock(bytes: Buffer, request: BlockRequest, place: str
 }
 
 /** Both are in the order of their places: positions of the chunks that a row stands for, and rows that none fits. */
-function compare(
+export function compareRows(
   chunks: readonly BlockChunk[],
   rows: readonly StoredChunk[],
 ): { wanted: ReadonlySet<number>; astray: StoredChunk[] } {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type ChunkKey, CorruptError, parseBlockHeader } from '#engine';
+import { type ChunkKey, CorruptError, parseBlockHeader, UnsupportedError } from '#engine';
 import { Database } from '../database/database';
 import type { StoredChunk } from './chunk-rows';
 import { type BlockPlace, ChunksRepository } from './chunks.repository';
@@ -13,7 +13,7 @@ export interface BrokenBlock extends BlockPlace {
   readonly chunks: readonly StoredChunk[];
 }
 
-/** Marks chunks whose stored bytes are bad: asked for, they are missing, and their next upload heals them. */
+/** Marks chunks whose stored bytes are bad: asked for, they are missing, and their next upload heals them; or finds them well again. */
 @Injectable()
 export class ChunkDamage {
   constructor(
@@ -22,14 +22,29 @@ export class ChunkDamage {
     private readonly packs: PacksRepository,
   ) {}
 
-  async mark(broken: readonly BrokenBlock[]): Promise<void> {
+  /** Returns how many were not marked yet. */
+  async mark(broken: readonly BrokenBlock[]): Promise<number> {
+    let marked = 0;
     for (const block of broken) {
-      await this.database.write('chunks.damaged', async (tx) => {
+      marked += await this.database.write('chunks.damaged', async (tx) => {
         // A rewrite moves rows while it holds their packs: after this, rows that are still there stay there.
         await this.packs.lockLiveForShare(tx, [block.packNo]);
-        await this.chunks.markDamaged(tx, block, [...block.chunks, ...listedChunks(block)]);
+        return this.chunks.markDamaged(tx, block, [...block.chunks, ...listedChunks(block)]);
       });
     }
+    return marked;
+  }
+
+  /** To be called with chunks whose bytes were just found good at this place. Returns how many had been marked. */
+  clear(place: BlockPlace, chunks: readonly StoredChunk[]): Promise<number> {
+    return this.database.write('chunks.damaged', async (tx) => {
+      await this.packs.lockLiveForShare(tx, [place.packNo]);
+      return this.chunks.clearDamaged(
+        tx,
+        place,
+        chunks.map(({ no }) => no),
+      );
+    });
   }
 }
 
@@ -39,7 +54,8 @@ function listedChunks(block: BrokenBlock): ChunkKey[] {
   try {
     return parseBlockHeader(block.bytes, 'a broken block').chunks;
   } catch (error) {
-    if (error instanceof CorruptError) return [];
+    // Damaged in the very byte that names its format: what rows point there is all that is known.
+    if (error instanceof CorruptError || error instanceof UnsupportedError) return [];
     throw error;
   }
 }

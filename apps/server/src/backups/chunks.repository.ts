@@ -282,6 +282,23 @@ export class ChunksRepository {
     return locked.length;
   }
 
+  /**
+   * The opposite, for rows that still point at this place. A list that names a chunk which is gone stays damaged however
+   * good its own bytes are: only its next upload tells what it names. Returns how many were marked.
+   */
+  async clearDamaged(tx: Sql, block: BlockPlace, nos: readonly number[]): Promise<number> {
+    const locked = await lockChunks(
+      tx,
+      nos,
+      `c.damaged = 1 and c.pack_no = ? and c.block_offset = ? and not exists (
+         select 1 from list_refs r left join chunks child on child.no = r.child_no
+         where r.list_no = c.no and child.no is null)`,
+      [block.packNo, block.offset],
+    );
+    await updateLocked(tx, locked, 'damaged = 0');
+    return locked.length;
+  }
+
   private findPresence(tx: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<Presence> {
     return findMissing(tx, domainNo, keys, (sql, domain, wanted) => this.findChunks(sql, domain, wanted));
   }

@@ -68,6 +68,12 @@ export class ServerSettings {
   metricsToken: string | null = null;
   /** Addresses and networks that `GET /metrics` is for. */
   metricsAddresses: readonly string[] = [];
+  /** Cron likewise: when scrub looks and reads. */
+  scrubSchedule: string | null = '0 5 * * *';
+  /** Every pack is read back once within so many days. */
+  scrubDays = 30;
+  /** How fast scrub reads at most; 0: no limit. */
+  scrubBytesPerSecond = 32 * 1024 * 1024;
   /** Tests only: the server's clock is so far ahead (not PostgreSQL's). */
   clockAheadMs = 0;
   /** Tests only: kill point at which this process dies. */
@@ -155,6 +161,15 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
   readSchedule('RECLAIM_SCHEDULE', (cron) => {
     settings.reclaimSchedule = cron;
+  });
+  readSchedule('SCRUB_SCHEDULE', (cron) => {
+    settings.scrubSchedule = cron;
+  });
+  readInteger('SCRUB_DAYS', [1, 3_650], (days) => {
+    settings.scrubDays = days;
+  });
+  readInteger('SCRUB_BYTES_PER_SECOND', [0, 9_999_999_999], (bytes) => {
+    settings.scrubBytesPerSecond = bytes;
   });
   readInteger('HOLDFAST_CLOCK_AHEAD_SECONDS', [0, 10_000_000], (seconds) => {
     settings.clockAheadMs = seconds * 1_000;

@@ -4,6 +4,17 @@ import { ReclaimService } from '../backups/reclaim.service';
 import { DeletionGuard } from '../guards/deletion-guard';
 import { RetentionSimulation } from '../retention/retention-simulation';
 import { RetentionService } from '../retention/retention.service';
+import { ScrubService } from '../scrub/scrub.service';
+
+export interface JobOptions {
+  readonly isDryRun: boolean;
+  readonly isFull: boolean;
+  /** Until the job runs next by itself, ms. */
+  readonly stepMs: number;
+  readonly signal: AbortSignal;
+  /** Told of what was done so far, now and then. */
+  readonly onProgress: (report: object) => void;
+}
 
 /** What the jobs do; each returns what it has to say. */
 @Injectable()
@@ -12,22 +23,25 @@ export class MaintenanceJobs {
     private readonly retention: RetentionService,
     private readonly simulation: RetentionSimulation,
     private readonly reclaim: ReclaimService,
+    private readonly scrub: ScrubService,
     private readonly guard: DeletionGuard,
   ) {}
 
-  async run(job: MaintenanceJob, how: { isDryRun: boolean; signal: AbortSignal }): Promise<object> {
+  async run(job: MaintenanceJob, how: JobOptions): Promise<object> {
     if (job === 'reclaim') return this.reclaim.run(how);
-    return how.isDryRun ? this.simulation.simulateAll() : this.applyRetention(how.signal);
+    if (job === 'scrub') return this.scrub.run(how);
+    return how.isDryRun ? this.simulation.simulateAll() : this.applyRetention(how);
   }
 
   /** A task of which a run is on is left out: its commit, and tomorrow's application, come to it. */
-  private async applyRetention(signal: AbortSignal): Promise<object> {
+  private async applyRetention({ signal, onProgress }: JobOptions): Promise<object> {
     await this.guard.assertSafe();
     const report = { tasks: 0, skippedTasks: 0 };
     for (const taskNo of await this.retention.tasksToApply()) {
       signal.throwIfAborted();
       if (await this.retention.applyToTask(taskNo, signal)) report.tasks += 1;
       else report.skippedTasks += 1;
+      onProgress(report);
     }
     return report;
   }

@@ -32,8 +32,8 @@ export class MaintenanceApiController {
   @Post(API.startMaintenance(':job'))
   @HttpCode(202)
   async start(@Param('job') name: string, @Body() request: StartMaintenanceRequest): Promise<{ no: number }> {
-    const isDryRun = request.dryRun ?? false;
-    return { no: await this.maintenance.start(jobOf(name), { trigger: 'person', isDryRun }) };
+    const how = { trigger: 'person', isDryRun: request.dryRun ?? false, isFull: request.full ?? false } as const;
+    return { no: await this.maintenance.start(jobOf(name), how) };
   }
 
   @ForPeople('maintain')

@@ -3,6 +3,7 @@ import { BackupsModule } from '../backups/backups.module';
 import { GuardsModule } from '../guards/guards.module';
 import { LeasesModule } from '../leases/leases.module';
 import { RetentionModule } from '../retention/retention.module';
+import { ScrubModule } from '../scrub/scrub.module';
 import { MaintenanceJobs } from './maintenance-jobs';
 import { MaintenanceApiController } from './maintenance.api.controller';
 import { MaintenanceRepository } from './maintenance.repository';
@@ -11,7 +12,7 @@ import { MaintenanceService } from './maintenance.service';
 
 /** Jobs that look after what is stored, each on one server at a time. */
 @Module({
-  imports: [BackupsModule, GuardsModule, LeasesModule, RetentionModule],
+  imports: [BackupsModule, GuardsModule, LeasesModule, RetentionModule, ScrubModule],
   controllers: [MaintenanceApiController],
   providers: [MaintenanceService, MaintenanceJobs, MaintenanceRepository, MaintenanceScheduler],
 })

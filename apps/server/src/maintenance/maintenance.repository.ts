@@ -24,6 +24,14 @@ export class MaintenanceRepository {
     return row.no;
   }
 
+  /** How far a run is. */
+  async note(tx: Sql, no: number, report: object): Promise<void> {
+    await tx.run('update maintenance_runs set report = ? where no = ? and ended_at is null', [
+      JSON.stringify(report),
+      no,
+    ]);
+  }
+
   async end(tx: Sql, no: number, end: { outcome: 'succeeded' | 'failed'; report: object; now: number }): Promise<void> {
     await tx.run(
       'update maintenance_runs set outcome = ?, report = ?, ended_at = ? where no = ? and ended_at is null',

@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
-import type { MaintenanceAnswer, MaintenanceJob } from '#common';
+import { MAINTENANCE_JOBS, type MaintenanceAnswer, type MaintenanceJob } from '#common';
 import { nextDueMs, type Schedule } from '#engine';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
@@ -13,11 +13,14 @@ import { MaintenanceRepository } from './maintenance.repository';
 const LEASE_MS = 90_000;
 const RENEW_MS = 20_000;
 const SHOWN_RUNS = 100;
-const JOBS: readonly MaintenanceJob[] = ['retention', 'reclaim'];
+/** How often a job without a schedule is taken to run. */
+const UNSCHEDULED_STEP_MS = 86_400_000;
 
-interface Start {
+export interface MaintenanceStart {
   readonly trigger: 'schedule' | 'person';
   readonly isDryRun: boolean;
+  /** Of scrub: every pack, not only what is due. */
+  readonly isFull?: boolean;
 }
 
 /** Runs each job on one server at a time, when it is due or a person asks, and keeps what became of it. */
@@ -40,7 +43,7 @@ export class MaintenanceService implements OnModuleDestroy {
   ) {}
 
   /** Begins the job behind the call; `job-running` while it runs, here or on another server. Returns the run's number. */
-  async start(job: MaintenanceJob, how: Start): Promise<number> {
+  async start(job: MaintenanceJob, how: MaintenanceStart): Promise<number> {
     // The lease keeps other servers out, not a second call here: whoever holds it may take it again.
     if (this.running.has(job) || this.starting.has(job)) throw isRunning(job);
     this.starting.add(job);
@@ -53,7 +56,7 @@ export class MaintenanceService implements OnModuleDestroy {
 
   /** Starts what is due. */
   async startDue(): Promise<void> {
-    for (const job of JOBS) {
+    for (const job of MAINTENANCE_JOBS) {
       if (this.running.has(job) || !(await this.database.read((sql) => this.isDue(sql, job)))) continue;
       await this.start(job, { trigger: 'schedule', isDryRun: false }).catch((error: unknown) => {
         if (!(error instanceof DomainError && error.code === 'job-running')) throw error;
@@ -63,7 +66,7 @@ export class MaintenanceService implements OnModuleDestroy {
 
   async describe(): Promise<MaintenanceAnswer> {
     const jobs = [];
-    for (const job of JOBS) {
+    for (const job of MAINTENANCE_JOBS) {
       const nextMs = await this.database.read((sql) => this.nextOf(sql, job));
       jobs.push({ job, schedule: this.scheduleOf(job), nextMs });
     }
@@ -76,7 +79,7 @@ export class MaintenanceService implements OnModuleDestroy {
     await Promise.all(this.running.values());
   }
 
-  private async begin(job: MaintenanceJob, how: Start): Promise<number> {
+  private async begin(job: MaintenanceJob, how: MaintenanceStart): Promise<number> {
     const no = await this.database.write('maintenance.begin', async (tx) => {
       if (!(await this.leases.takeIn(tx, leaseOf(job), LEASE_MS))) return null;
       // Looked at again under the lease: another server may have run all of it since this one looked.
@@ -84,18 +87,19 @@ export class MaintenanceService implements OnModuleDestroy {
         await this.leases.releaseIn(tx, leaseOf(job));
         return null;
       }
-      return this.repository.begin(tx, { job, now: await tx.now(), ...how });
+      return this.repository.begin(tx, { job, now: await tx.now(), trigger: how.trigger, isDryRun: how.isDryRun });
     });
     if (no === null) throw isRunning(job);
     this.running.set(
       job,
-      this.run(job, no, how.isDryRun).finally(() => this.running.delete(job)),
+      this.run(job, no, how).finally(() => this.running.delete(job)),
     );
     return no;
   }
 
   private scheduleOf(job: MaintenanceJob): string | null {
-    return job === 'retention' ? this.settings.retentionSchedule : this.settings.reclaimSchedule;
+    const { retentionSchedule, reclaimSchedule, scrubSchedule } = this.settings;
+    return { retention: retentionSchedule, reclaim: reclaimSchedule, scrub: scrubSchedule }[job];
   }
 
   private async isDue(sql: Sql, job: MaintenanceJob): Promise<boolean> {
@@ -112,10 +116,11 @@ export class MaintenanceService implements OnModuleDestroy {
     return nextDueMs(schedule, { lastMs: last, afterMs: last });
   }
 
-  private async run(job: MaintenanceJob, no: number, isDryRun: boolean): Promise<void> {
+  private async run(job: MaintenanceJob, no: number, { isDryRun, isFull }: MaintenanceStart): Promise<void> {
     const lost = new AbortController();
+    const progress: Progress = { report: null };
     const timer = setInterval(() => {
-      this.renew(job).catch((error: unknown) => {
+      this.renew(job, no, progress).catch((error: unknown) => {
         lost.abort(error);
       });
     }, RENEW_MS);
@@ -123,10 +128,14 @@ export class MaintenanceService implements OnModuleDestroy {
     let report: object = {};
     try {
       const signal = AbortSignal.any([this.stopping.signal, lost.signal]);
-      report = await this.jobs.run(job, { isDryRun, signal });
+      const onProgress = (soFar: object): void => {
+        progress.report = soFar;
+      };
+      const stepMs = await this.stepOf(job);
+      report = await this.jobs.run(job, { isDryRun, isFull: isFull ?? false, stepMs, signal, onProgress });
       outcome = 'succeeded';
     } catch (error) {
-      report = { error: error instanceof Error ? error.message : String(error) };
+      report = { ...progress.report, error: error instanceof Error ? error.message : String(error) };
       this.logger.error(`The job ${job} failed: ${String(error)}`);
     } finally {
       clearInterval(timer);
@@ -141,9 +150,26 @@ export class MaintenanceService implements OnModuleDestroy {
       });
   }
 
-  private async renew(job: MaintenanceJob): Promise<void> {
-    if (!(await this.leases.take(leaseOf(job), LEASE_MS))) throw new Error(`another server runs the job ${job}`);
+  /** From now until the schedule's next time, ms. */
+  private async stepOf(job: MaintenanceJob): Promise<number> {
+    const cron = this.scheduleOf(job);
+    if (cron === null) return UNSCHEDULED_STEP_MS;
+    const now = await this.database.now();
+    return nextDueMs({ kind: 'cron', cron, timeZone: this.settings.timeZone }, { lastMs: now, afterMs: now }) - now;
   }
+
+  private async renew(job: MaintenanceJob, no: number, { report }: Progress): Promise<void> {
+    await this.database.write('maintenance.begin', async (tx) => {
+      const isHeld = await this.leases.takeIn(tx, leaseOf(job), LEASE_MS);
+      if (!isHeld) throw new Error(`another server runs the job ${job}`);
+      if (report !== null) await this.repository.note(tx, no, report);
+    });
+  }
+}
+
+/** What a job that runs has told last. */
+interface Progress {
+  report: object | null;
 }
 
 function leaseOf(job: MaintenanceJob): string {

@@ -24,7 +24,7 @@ eachDatabase('maintenance', (open) => {
     const jobs = { run: work } as unknown as MaintenanceJobs;
     const guard = guardOn(database, new MemoryStorage(''));
     const leases = new Leases(database, new LeasesRepository());
-    const settings = Object.assign(new ServerSettings(), { reclaimSchedule: null });
+    const settings = Object.assign(new ServerSettings(), { reclaimSchedule: null, scrubSchedule: null });
     return new MaintenanceService(database, settings, new MaintenanceRepository(), jobs, leases, guard);
   }
 

@@ -75,6 +75,10 @@ export class PackRow {
   length!: number;
   created_at!: number;
   changed_at!: number;
+  /** When scrub read all of it back last, ms; null: never. */
+  scrubbed_at!: number | null;
+  /** What is wrong with it although its chunks can be read, or why it could not be read; null: nothing. */
+  fault!: string | null;
 }
 
 export const packsTable: TableSpec<PackRow> = {
@@ -89,6 +93,8 @@ export const packsTable: TableSpec<PackRow> = {
     length: withDefault(bigint, 0),
     created_at: bigint,
     changed_at: bigint,
+    scrubbed_at: nullable(bigint),
+    fault: nullable(text),
   },
   indices: [{ name: 'packs_storage_key', columns: ['key'], isUnique: true }],
 };

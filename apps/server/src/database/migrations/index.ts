@@ -5,6 +5,7 @@ import { Reclaim1795000030001 } from './1795000030001-reclaim';
 import { Maintenance1795000030002 } from './1795000030002-maintenance';
 import { Guards1795000031001 } from './1795000031001-guards';
 import { PageSessions1795000040001 } from './1795000040001-page-sessions';
+import { Scrub1795000050001 } from './1795000050001-scrub';
 
 /** In order. A released migration never changes. */
 export const MIGRATIONS = [
@@ -15,4 +16,5 @@ export const MIGRATIONS = [
   Maintenance1795000030002,
   Guards1795000031001,
   PageSessions1795000040001,
+  Scrub1795000050001,
 ];
