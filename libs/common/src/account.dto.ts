@@ -31,6 +31,8 @@ export interface UserDetail {
   state: 'active' | 'disabled';
   retention_days: number | null;
   retention_versions: number | null;
+  /** Most bytes that may be stored for the user; null: no limit. */
+  quota_bytes: number | null;
   createdMs: number;
   deletedMs: number | null;
   /** A deleted user can be brought back until then. */
@@ -51,6 +53,8 @@ export class ChangeUserRequest {
   /** 0: no limit. null: none set. */
   @IsOptional() @IsInt() @Min(0) @Max(36_500) retention_days?: number | null;
   @IsOptional() @IsInt() @Min(0) @Max(1_000_000) retention_versions?: number | null;
+  /** null: no limit. */
+  @IsOptional() @IsInt() @Min(0) @Max(Number.MAX_SAFE_INTEGER) quota_bytes?: number | null;
 }
 
 /** `POST /api/users/me/password`: ends all sign-ins but the one that the answer's token is for. */

@@ -8,6 +8,7 @@ export type ProblemKind =
   | 'too-large'
   | 'too-many'
   | 'unavailable'
+  | 'insufficient'
   | 'corrupt'
   | 'internal';
 
@@ -20,6 +21,7 @@ export const STATUS_OF_KIND: Readonly<Record<ProblemKind, number>> = {
   'too-large': 413,
   'too-many': 429,
   unavailable: 503,
+  insufficient: 507,
   corrupt: 500,
   internal: 500,
 };
@@ -61,6 +63,10 @@ export const PROBLEMS = {
   /** Too many sign-ins went wrong; Retry-After says when to come again. */
   'slow-down': 'too-many',
   unavailable: 'unavailable',
+  /** What is stored for the user has reached his quota; details.usedBytes, quotaBytes. Nothing was stored; waiting does not help. */
+  'quota-exceeded': 'insufficient',
+  /** The server's disk has no room: nothing was stored, nothing that is there is harmed. */
+  'storage-full': 'insufficient',
   'storage-unavailable': 'unavailable',
   'object-missing': 'corrupt',
   corrupt: 'corrupt',

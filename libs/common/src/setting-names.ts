@@ -41,6 +41,7 @@ export const SERVER_SETTINGS = [
   'SCRUB_SCHEDULE',
   'SCRUB_DAYS',
   'SCRUB_BYTES_PER_SECOND',
+  'MIN_FREE_BYTES',
   'TZ',
 ] as const;
 

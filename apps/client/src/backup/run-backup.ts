@@ -89,7 +89,7 @@ async function startRun(state: TaskState, selection: Selection, { options, deps,
     answer = await api.startRun(taskId, { ...request, token });
   } catch (error) {
     cancel.throwIfAborted();
-    if (isProblem(error, 'run-active', 'invalid', 'not-found')) state.runFile.clear();
+    if (isProblem(error, 'run-active', 'invalid', 'not-found', 'quota-exceeded', 'storage-full')) state.runFile.clear();
     throw error;
   }
   cancel.throwIfAborted();

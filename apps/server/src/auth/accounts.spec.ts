@@ -41,6 +41,26 @@ eachDatabase('accounts', (open, dialect) => {
   const login = (username: string, password: string, headers: Record<string, string> = {}): Promise<Answer> =>
     new TestCaller(server, 'x').call('POST', API.login, { username, password }, headers);
 
+  it('have a quota, which an admin sets: beyond it no run starts, and the answer tells used and quota', async () => {
+    const eve = await newUser(server, 'eve', 'user');
+    const machine = await enrol(server, eve);
+    const task = await machine.openTask('cli');
+    const change = async (quota: unknown): Promise<Answer> =>
+      root.call('PATCH', API.user(await idOf(eve)), { quota_bytes: quota });
+    expect(await change(0)).toMatchObject({ status: 200, body: { quota_bytes: 0 } });
+    expect((await change(-1)).status).toBe(422);
+    expect((await eve.call('PATCH', API.user(await idOf(eve)), { quota_bytes: null })).status).toBe(403);
+    expect(await machine.start(task.id)).toMatchObject({
+      status: 507,
+      body: { code: 'quota-exceeded', details: { usedBytes: 0, quotaBytes: 0 } },
+    });
+    expect((await eve.get(API.clientRuns(machine.id))).body.runs).toMatchObject([
+      { state: 'failed', error: expect.stringContaining('quota') },
+    ]);
+    expect((await change(null)).body.quota_bytes).toBeNull();
+    expect((await machine.start(task.id)).status).toBe(201);
+  });
+
   it('are changed, disabled, deleted and brought back by an admin, and all of it is written down', async () => {
     server.settings.protectDays = 1;
     const eve = await newUser(server, 'eve', 'user');

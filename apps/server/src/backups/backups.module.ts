@@ -32,6 +32,8 @@ import { IngestRows } from './ingest-rows';
 import { IngestRepositories, IngestService } from './ingest.service';
 import { ManifestWriter } from './manifest-writer';
 import { PacksRepository } from './packs.repository';
+import { QuotaRepository } from './quota.repository';
+import { UploadRoom } from './upload-room';
 import { ReclaimMark } from './reclaim-mark';
 import { ReclaimRepository } from './reclaim.repository';
 import { ReclaimRepositories, ReclaimService } from './reclaim.service';
@@ -83,6 +85,7 @@ const REPOSITORIES = [
   RunReportsRepository,
   TaskDefinitionsRepository,
   DamageRepository,
+  QuotaRepository,
 ];
 
 const RUNS = [RunsService, RunStart, BatchWriter, RunProblems, RunCommit, RunUndo, RunsScheduler, ManifestWriter];
@@ -95,6 +98,7 @@ const CHUNKS = [
   ChunkReaderService,
   ChunkDamage,
   DamageService,
+  UploadRoom,
 ];
 
 /** What people and agents say of tasks and runs. */

@@ -14,6 +14,8 @@ export interface ChunkPlace {
 /** A chunk to be stored; `size` is the bytes of content that it covers. */
 export interface NewChunk extends ChunkKey, ChunkPlace {
   readonly size: number;
+  /** Its share of the block as it was sent; left out: its plain length. */
+  readonly storedLength?: number;
 }
 
 /** A chunk that a domain owns. */

@@ -60,6 +60,7 @@ const NEW_CHUNK_COLUMNS: readonly Column[] = [
   { name: 'height', type: 'int' },
   { name: 'domain_no', type: 'int' },
   { name: 'size', type: 'int' },
+  { name: 'stored_length', type: 'int' },
   ...PLACE_COLUMNS,
 ];
 /** What makes a chunk one of its kind: unique in the table. */
@@ -312,7 +313,10 @@ export class ChunksRepository {
   ): Promise<NewChunk[]> {
     const there: NewChunk[] = [];
     for await (const slice of slices(sorted)) {
-      const rows = slice.map((chunk) => [chunk.id, chunk.height, domainNo, chunk.size, ...placeValues(chunk)]);
+      const rows = slice.map((chunk) => [
+        ...[chunk.id, chunk.height, domainNo, chunk.size, chunk.storedLength ?? chunk.chunkLength],
+        ...placeValues(chunk),
+      ]);
       const nos = await tx.insertNumbered('chunks', NEW_CHUNK_COLUMNS, rows, CHUNK_KEY);
       for (const [position, chunk] of slice.entries()) {
         const no = nos[position] ?? null;

@@ -24,6 +24,8 @@ export interface IngestResult {
   /** Names (`keyString`) of the chunks that are new to the domain. */
   readonly newNames: ReadonlySet<string>;
   readonly newBytes: number;
+  /** What the domain has more now: the shares of new chunks. */
+  readonly addedBytes: number;
   readonly written: readonly WrittenChunk[];
 }
 
@@ -91,6 +93,7 @@ export class IngestRows {
     return {
       newNames: new Set(written.map(({ name }) => name)),
       newBytes: written.reduce((sum, { chunkLength }) => sum + chunkLength, 0),
+      addedBytes: written.reduce((sum, { chunkLength, storedLength = chunkLength }) => sum + storedLength, 0),
       written: written.map(({ name, height, no, size }) => ({ name, height, no, size })),
     };
   }

@@ -3,6 +3,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LIMITS } from '#common';
 import {
+  type BlockHeader,
   CorruptError,
   decodeBlockAsync,
   decodeList,
@@ -125,7 +126,8 @@ export class IngestSpool {
       const chunkLength = chunk.bytes.length;
       const size = chunk.height === 0 ? chunkLength : await this.addList({ ...key, bytes: chunk.bytes }, checks);
       const name = keyString(key);
-      const entry = { id, height: chunk.height, name, chunkOffset, chunkLength, size };
+      const storedLength = shareOf(header, chunkOffset + chunkLength) - shareOf(header, chunkOffset);
+      const entry = { id, height: chunk.height, name, chunkOffset, chunkLength, size, storedLength };
       uploaded.push(entry);
       if (!this.chunks.has(name)) this.chunks.set(name, entry);
       chunkOffset += chunkLength;
@@ -203,6 +205,11 @@ async function* watched(
     await onProgress();
     yield piece;
   }
+}
+
+/** How much of the block its plain bytes up to `end` take. */
+function shareOf({ totalLength, plainLength }: BlockHeader, end: number): number {
+  return Math.floor((totalLength * end) / plainLength);
 }
 
 /** Shared with the check against the catalog. */

@@ -9,6 +9,8 @@ export interface UploadedChunk extends ChunkKey {
   readonly chunkLength: number;
   /** Bytes of content that it covers. */
   readonly size: number;
+  /** Its share of the block's bytes; the shares of a block add up to it. */
+  readonly storedLength: number;
 }
 
 export interface UploadedBlock {

@@ -27,8 +27,12 @@ export class IngestApiController {
   @Post(API.packs(':runId'))
   @HttpCode(200)
   receivePack(@Granted() run: RunGrant, @Req() request: Request): Promise<PackAnswer> {
-    return this.ingest.receivePack(run, rawBody(request, PACK), (bytes) => {
-      holdMemory(request, bytes);
+    const announcedBytes = Number(request.headers['content-length'] ?? 0);
+    return this.ingest.receivePack(run, rawBody(request, PACK), {
+      announcedBytes,
+      onMemory: (bytes) => {
+        holdMemory(request, bytes);
+      },
     });
   }
 }

@@ -12,12 +12,22 @@ import { IngestRows, StalePlan, type StoredPack } from './ingest-rows';
 import { IngestSpool, type UploadChecks } from './ingest-spool';
 import type { Upload } from './ingest-upload';
 import { PacksRepository } from './packs.repository';
+import { countStored } from './quota.repository';
 import type { RunGrant } from './run-grant';
 import { RunLease } from './run-lease';
+import { UploadRoom } from './upload-room';
 
 const MAX_PLANS = 4;
 /** Keys in one transaction of a `missing` query: the next writer waits no longer than that. */
 const MISSING_SLICE = 4_096;
+
+/** What is known of an upload before it comes. */
+interface UploadTerms {
+  /** Bytes of the body, as its sender says; 0: he does not. */
+  readonly announcedBytes: number;
+  /** Told what the upload is about to hold; may refuse. */
+  readonly onMemory: UploadChecks['onMemory'];
+}
 
 @Injectable()
 export class IngestRepositories {
@@ -36,11 +46,13 @@ export class IngestService {
     @Inject(STORAGE) private readonly storage: Storage,
     private readonly repositories: IngestRepositories,
     private readonly lease: RunLease,
+    private readonly room: UploadRoom,
   ) {}
 
   /**
    * Those of the keys that must be sent: absent or damaged in the domain, whoever else may have them, and damaged ones
-   * below lists. What is not named is safe from reclaim. At most LIMITS.missingKeys keys; `run-over` when the run is.
+   * below lists. What is not named is safe from reclaim. At most LIMITS.missingKeys keys; `run-over` when the run is;
+   * `quota-exceeded` or `storage-full` when something is to be sent and there is no room for it.
    */
   async missing(run: RunGrant, keys: readonly ChunkKey[]): Promise<ChunkKey[]> {
     if (keys.length > LIMITS.missingKeys) throw tooManyKeys(LIMITS.missingKeys);
@@ -52,6 +64,8 @@ export class IngestService {
       });
       for (const key of found) missing.set(keyString(key), key);
     }
+    // Told now, and not when they come: what is missing is about to be sent.
+    if (missing.size > 0) await this.room.assertRoomFor(run.clientNo, 1);
     return [...missing.values()];
   }
 
@@ -59,14 +73,15 @@ export class IngestService {
    * Takes in concatenated blocks. When it resolves, every chunk of the body is owned by the run's domain, and durable.
    * When it throws, nothing was acknowledged: `too-large`, `invalid` (a block is not what it says; a list's sizes do not
    * add up), `missing-chunks` (a list names what the domain does not own), `run-over`, `storage-unavailable`.
-   * `onMemory` is told what the upload is about to hold, and may refuse.
+   * Before the body is read: `quota-exceeded`, `storage-full` when the announced bytes have no room.
    */
   async receivePack(
     run: RunGrant,
     body: AsyncIterable<Uint8Array>,
-    onMemory: UploadChecks['onMemory'] = () => undefined,
+    { announcedBytes = 0, onMemory = () => undefined }: Partial<UploadTerms> = {},
   ): Promise<PackAnswer> {
     const onProgress = await this.lease.start(run);
+    await this.room.assertRoomFor(run.clientNo, announcedBytes);
     const spool = await IngestSpool.create(this.storage.spoolDir);
     try {
       const upload = await spool.receive(body, {
@@ -123,6 +138,8 @@ export class IngestService {
       const newChunks = result.newNames.size;
       const storedBytes = storedAlone(work.upload, result.newNames);
       await rows.countUpload(tx, run, { newChunks, newBytes: result.newBytes, storedBytes });
+      await countStored(tx, run.domainNo, result.addedBytes);
+      if (result.addedBytes > 0) await this.room.assertWithin(tx, run.clientNo);
       return { written: result.written, answer: { chunks: work.upload.chunks.size, newChunks, storedBytes } };
     });
     rows.remember(run, written);

@@ -17,6 +17,7 @@ import {
 } from '#engine';
 import { ServerSettings } from '../config/server-settings';
 import type { TestDatabase } from '../database/testing';
+import { type DiskSpace, FreeSpace } from '../storage/free-space';
 import { MemoryStorage } from '../storage/memory.storage';
 import type { Storage } from '../storage/storage';
 import { ChunkDamage } from './chunk-damage';
@@ -25,15 +26,31 @@ import { ChunksRepository } from './chunks.repository';
 import { IngestRows } from './ingest-rows';
 import { IngestRepositories, IngestService } from './ingest.service';
 import { PacksRepository } from './packs.repository';
+import { QuotaRepository } from './quota.repository';
+import { UploadRoom } from './upload-room';
 import type { RunGrant } from './run-grant';
 import { RunLease } from './run-lease';
 import { RunsRepository } from './runs.repository';
+
+/** A disk that has as much left as a test says. */
+export class TestDisk extends FreeSpace {
+  freeBytes = 1e12;
+
+  constructor() {
+    super(new ServerSettings());
+  }
+
+  protected override look(): Promise<DiskSpace> {
+    return Promise.resolve({ freeBytes: this.freeBytes, totalBytes: 1e12 });
+  }
+}
 
 /** Ingest and reading on a test database and storage in memory. */
 export class IngestBench {
   readonly chunks = new ChunksRepository();
   readonly packs = new PacksRepository();
   readonly runs = new RunsRepository();
+  readonly disk = new TestDisk();
   readonly ingest: IngestService;
   readonly reader: ChunkReaderService;
 
@@ -46,7 +63,8 @@ export class IngestBench {
     const rows = new IngestRows(this.chunks, this.packs);
     const lease = new RunLease(database, this.runs, new ServerSettings(), clock);
     const repositories = new IngestRepositories(this.chunks, this.packs, rows);
-    this.ingest = new IngestService(database, storage, repositories, lease);
+    const room = new UploadRoom(database, new QuotaRepository(), this.disk);
+    this.ingest = new IngestService(database, storage, repositories, lease, room);
     const damage = new ChunkDamage(database, this.chunks, this.packs);
     this.reader = new ChunkReaderService(database, storage, this.chunks, this.packs, damage);
   }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { slices, type Sql } from '../database/sql';
 import { lockChunks, updateLocked } from './chunk-locks';
 import { nosInput } from './chunk-rows';
+import { countStored } from './quota.repository';
 
 /** Place in file_versions after which the next page begins. */
 export interface VersionPlace {
@@ -92,18 +93,25 @@ export class ReclaimRepository {
   async sweep(tx: Sql, nos: readonly number[], condemnedBefore: number): Promise<number[]> {
     const locked = await lockChunks(tx, nos, 'c.condemned_at is not null and c.condemned_at <= ?', [condemnedBefore]);
     const swept: number[] = [];
+    const freed = new Map<number, number>();
     for await (const slice of slices(locked)) {
-      const rows = await tx.allWith<{ no: number }>(
+      const rows = await tx.allWith<{ no: number; domainNo: number; storedLength: number }>(
         nosInput(slice),
-        `select c.no from input cross join chunks c where c.no = input.no and c.condemned_at <= ?
+        `select c.no, c.domain_no as "domainNo", c.stored_length as "storedLength"
+         from input cross join chunks c where c.no = input.no and c.condemned_at <= ?
            and not exists (select 1 from list_refs r where r.child_no = c.no)`,
         [condemnedBefore],
       );
       const free = rows.map(({ no }) => no);
+      for (const { domainNo, storedLength } of rows) {
+        freed.set(domainNo, (freed.get(domainNo) ?? 0) + storedLength);
+      }
       await tx.runWith(nosInput(free), 'delete from list_refs where list_no in (select no from input)');
       await tx.runWith(nosInput(free), 'delete from chunks where no in (select no from input)');
       swept.push(...free);
     }
+    // Last, and in order: an upload holds its domain's row until it commits.
+    for (const [domainNo, bytes] of [...freed].sort(([a], [b]) => a - b)) await countStored(tx, domainNo, -bytes);
     return swept;
   }
 

@@ -12,6 +12,7 @@ import { newRunToken, runTokenOf } from './run-grant';
 import { RunUndo } from './runs-undo';
 import { encodeRoots, RunsRepository, type RunRow } from './runs.repository';
 import { TasksRepository, type TaskRow } from './tasks.repository';
+import { UploadRoom } from './upload-room';
 
 /** Most paths that one run is asked to read again; the next run names the rest. */
 const MAX_READ_AGAIN = 10_000;
@@ -34,6 +35,7 @@ export class RunStart {
     private readonly settings: ServerSettings,
     private readonly repositories: RunStartRepositories,
     private readonly undo: RunUndo,
+    private readonly room: UploadRoom,
   ) {}
 
   async start(agent: AgentIdentity, taskId: string, request: StartRunRequest): Promise<StartRunAnswer> {
@@ -51,7 +53,8 @@ export class RunStart {
     // An agent that chose its token may ask again when it lost the answer: the same run is answered.
     const { token, tokenHash } = request.token === undefined ? newRunToken() : runTokenOf(request.token);
     const { runLeaseMs } = this.settings;
-    return this.database.write('runs.start', async (tx) => {
+    const refusal = await this.room.refusalOf(agent.clientNo);
+    const started = await this.database.write('runs.start', async (tx) => {
       const { task, repeated } = await this.takeTask(tx, agent, { taskId, tokenHash });
       const answer = {
         token,
@@ -60,7 +63,8 @@ export class RunStart {
         leaseMs: runLeaseMs,
         readAgainBase64: readAgain.map((path) => path.toString('base64')),
       };
-      if (repeated !== undefined) return { ...answer, runId: repeated.runId, number: repeated.number };
+      if (repeated !== undefined)
+        return { ...answer, runId: repeated.runId, number: repeated.number, isRefused: false };
       const now = await tx.now();
       if (task.retentionUntil > now) {
         throw new DomainError('retention-in-progress', 'Retention works on this task; ask again soon');
@@ -91,8 +95,13 @@ export class RunStart {
         await this.repositories.runs.claim(tx, run);
       }
       await tx.notify('progress', String(agent.clientNo));
-      return { ...answer, runId, number };
+      // It stands in the history, and says why: nobody looks for a run that never was.
+      if (refusal !== null) await this.repositories.runs.refuse(tx, run, { now, error: refusal.message });
+      return { ...answer, runId, number, isRefused: refusal !== null };
     });
+    const { isRefused, ...answer } = started;
+    if (isRefused && refusal !== null) throw refusal;
+    return answer;
   }
 
   /** The task, locked, with no active run but the one that this very token began. */

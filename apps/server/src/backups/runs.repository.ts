@@ -246,6 +246,19 @@ export class RunsRepository {
     return changes === 1;
   }
 
+  /** running -> failed, of a run that has written nothing: it was refused as it began. */
+  async refuse(
+    tx: Sql,
+    run: { readonly taskNo: number; readonly number: number },
+    end: { now: number; error: string },
+  ): Promise<void> {
+    await tx.run(
+      `update runs set state = 'failed', outcome = 'failed', error = ?, ended_at = ?
+       where task_no = ? and number = ? and state = 'running'`,
+      [end.error, end.now, run.taskNo, run.number],
+    );
+  }
+
   /** undoing -> its outcome. */
   async finishUndoing(tx: Sql, run: RunKey, now: number): Promise<boolean> {
     const { changes } = await tx.run(

@@ -43,6 +43,9 @@ import { RunProblems } from './runs-problems';
 import { RunStart, RunStartRepositories } from './runs-start';
 import { RunUndo, UndoRepositories } from './runs-undo';
 import { RunsRepository } from './runs.repository';
+import { TestDisk } from './ingest.testing';
+import { QuotaRepository } from './quota.repository';
+import { UploadRoom } from './upload-room';
 import { RunsScheduler } from './runs.scheduler';
 import { RunsService } from './runs.service';
 import { SnapshotWalk } from './snapshots-walk';
@@ -89,6 +92,7 @@ export class TestServer {
   readonly undos: RunUndo;
   readonly scheduler: RunsScheduler;
   readonly runRows = new RunsRepository();
+  readonly disk = new TestDisk();
   readonly settings = new ServerSettings();
   readonly retention: ReturnType<typeof retentionOn>;
 
@@ -124,7 +128,13 @@ export class TestServer {
     this.runs = new RunsService(
       database,
       runRows,
-      new RunStart(database, settings, new RunStartRepositories(tasks, runRows, reading), this.undos),
+      new RunStart(
+        database,
+        settings,
+        new RunStartRepositories(tasks, runRows, reading),
+        this.undos,
+        new UploadRoom(database, new QuotaRepository(), this.disk),
+      ),
       new BatchWriter(database, settings, new BatchRepositories(runRows, paths, writing, new ChunksRepository())),
       new RunProblems(database, settings, runRows),
       this.commits,

@@ -74,6 +74,8 @@ export class ServerSettings {
   scrubDays = 30;
   /** How fast scrub reads at most; 0: no limit. */
   scrubBytesPerSecond = 32 * 1024 * 1024;
+  /** New packs and new runs leave so much of the disk free: for the database, for removals, for others. */
+  minFreeBytes = 256 * 1024 * 1024;
   /** Tests only: the server's clock is so far ahead (not PostgreSQL's). */
   clockAheadMs = 0;
   /** Tests only: kill point at which this process dies. */
@@ -102,7 +104,7 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   };
   const readInteger = (name: SettingName, [min, max]: [number, number], apply: (number: number) => void): void => {
     read(name, (text) => {
-      const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+      const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
       if (!(number >= min && number <= max)) return `must be a whole number from ${min} to ${max}`;
       apply(number);
       return null;
@@ -170,6 +172,9 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
   readInteger('SCRUB_BYTES_PER_SECOND', [0, 9_999_999_999], (bytes) => {
     settings.scrubBytesPerSecond = bytes;
+  });
+  readInteger('MIN_FREE_BYTES', [0, Number.MAX_SAFE_INTEGER], (bytes) => {
+    settings.minFreeBytes = bytes;
   });
   readInteger('HOLDFAST_CLOCK_AHEAD_SECONDS', [0, 10_000_000], (seconds) => {
     settings.clockAheadMs = seconds * 1_000;

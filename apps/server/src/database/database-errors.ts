@@ -18,8 +18,10 @@ const UNAVAILABLE = new Set([
   'EAI_AGAIN',
   'SQLITE_BUSY',
   'SQLITE_LOCKED',
-  'SQLITE_FULL',
 ]);
+
+/** PostgreSQL's disk_full likewise. */
+const FULL = new Set(['SQLITE_FULL', '53100']);
 
 /** What node-postgres says without a code. */
 const LOST_CONNECTION = /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered)/;
@@ -42,6 +44,11 @@ export function isUnavailable(error: unknown): boolean {
 /** True when PostgreSQL did not answer in time: its connection would answer what was asked before, if ever. */
 export function hasNoAnswer(error: unknown): boolean {
   return chain(error).some((link) => NO_ANSWER.test(link.message));
+}
+
+/** True when the database's disk is full: the transaction had no effect. */
+export function isFull(error: unknown): boolean {
+  return chain(error).some((link) => FULL.has(codeOf(link)));
 }
 
 function chain(error: unknown): Error[] {

@@ -4,7 +4,7 @@ import { NO_KILL_POINTS, type KillPoints, type WritePoint } from '#common';
 import type { Clock } from '../config/clock';
 import { DomainError } from '../http/domain-error';
 import type { Backend } from './backend';
-import { isUnavailable } from './database-errors';
+import { isFull, isUnavailable } from './database-errors';
 import type { NoticeListener, NoticeTopic } from './notices';
 import type { PostgresLimits } from './postgres-limits';
 import { PostgresBackend } from './postgres.backend';
@@ -103,7 +103,12 @@ export class Database implements OnApplicationShutdown {
     try {
       return await this.inside.run(door, work);
     } catch (error) {
-      if (error instanceof DomainError || !isUnavailable(error)) throw error;
+      if (error instanceof DomainError) throw error;
+      if (isFull(error)) {
+        const words = 'The disk of the database is full: nothing was written. Free space on it.';
+        throw new DomainError('storage-full', words, { cause: error });
+      }
+      if (!isUnavailable(error)) throw error;
       throw new DomainError('unavailable', 'The database cannot be reached or is too busy; try again.', {
         cause: error,
       });

@@ -32,6 +32,20 @@ describe('SqliteBackend', () => {
     }
   });
 
+  it('says that the disk is full, writes nothing then, and goes on when there is room again', async () => {
+    const database = await open();
+    const insert = (size: number): Promise<unknown> =>
+      database.write('settings.set', (tx) =>
+        tx.run('insert into settings (name, value) values (?, ?)', [`s${size}`, 'x'.repeat(size)]),
+      );
+    await pragma(database, 'max_page_count = 1');
+    await expect(insert(1_000_000)).rejects.toMatchObject({ code: 'storage-full' });
+    expect(await database.read((sql) => sql.get("select name from settings where name = 's1000000'"))).toBeUndefined();
+    await pragma(database, 'max_page_count = 1000000');
+    await insert(1_000_000);
+    await database.close();
+  });
+
   it('would fall back to less without saying so at every open', async () => {
     await (await open()).close();
     const plain = new BetterSqlite3(join(folder, 'new', 'test.sqlite'));

@@ -120,7 +120,7 @@ describe('LocalDiskStorage', () => {
       const storage = await LocalDiskStorage.open(directory);
       await storage.put('repository.json', { bytes: Buffer.from('{}') });
       await expect(storage.put(packKey(1), { bytes: Buffer.alloc(2_000_000, 1) })).rejects.toMatchObject({
-        code: 'storage-unavailable',
+        code: 'storage-full',
         message: expect.stringContaining('full') as string,
       });
       await writeFile(join(opened.storage.spoolDir, 'body'), Buffer.alloc(2_000_000, 1));

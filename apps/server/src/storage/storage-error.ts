@@ -24,13 +24,9 @@ export function storageError(action: string, key: string, error: unknown): Domai
   const code = errnoOf(error);
   const problem = `The storage could not ${action} ${key}`;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new DomainError(
-      'storage-unavailable',
-      `${problem}: it is full (${code}). Free space under BACKUP_STORAGE_PATH.`,
-      {
-        cause: error,
-      },
-    );
+    return new DomainError('storage-full', `${problem}: it is full (${code}). Free space under BACKUP_STORAGE_PATH.`, {
+      cause: error,
+    });
   }
   if (code === 'EXDEV') {
     return new DomainError(

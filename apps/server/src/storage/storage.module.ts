@@ -3,6 +3,7 @@ import type { KillPoints } from '#common';
 import { Clock } from '../config/clock';
 import { KILL_POINTS } from '../config/kill-points.token';
 import { ServerSettings } from '../config/server-settings';
+import { FreeSpace } from './free-space';
 import { KillPointStorage } from './kill-point.storage';
 import { LocalDiskStorage } from './local-disk.storage';
 import { openOwnSpool } from './own-spool';
@@ -28,8 +29,9 @@ import { type Storage, STORAGE } from './storage';
     },
     RepositoryIdentity,
     Metrics,
+    FreeSpace,
   ],
-  exports: [STORAGE, RepositoryIdentity, Metrics],
+  exports: [STORAGE, RepositoryIdentity, Metrics, FreeSpace],
 })
 export class StorageModule {}
 

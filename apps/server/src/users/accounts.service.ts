@@ -49,6 +49,7 @@ export class AccountsService {
         retention_days: request.retention_days === undefined ? user.retention_days : request.retention_days,
         retention_versions:
           request.retention_versions === undefined ? user.retention_versions : request.retention_versions,
+        quota_bytes: request.quota_bytes === undefined ? user.quota_bytes : request.quota_bytes,
       };
       if (after.role !== 'admin' || after.state !== 'active') await this.assertAdminLeft(tx, user);
       const namesake = await this.users.findByUsername(tx, after.username);
@@ -168,6 +169,7 @@ function detailOf(row: UserRow): UserDetail {
     state: row.state,
     retention_days: row.retention_days,
     retention_versions: row.retention_versions,
+    quota_bytes: row.quota_bytes,
     createdMs: row.created_at,
     deletedMs: row.deleted_at,
     restorableUntilMs: row.purge_after,

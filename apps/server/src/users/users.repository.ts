@@ -13,7 +13,10 @@ export interface NewUser {
   retentionVersions: number | null;
 }
 
-export type UserChange = Pick<UserRow, 'username' | 'role' | 'state' | 'retention_days' | 'retention_versions'>;
+export type UserChange = Pick<
+  UserRow,
+  'username' | 'role' | 'state' | 'retention_days' | 'retention_versions' | 'quota_bytes'
+>;
 
 @Injectable()
 export class UsersRepository {
@@ -72,13 +75,14 @@ export class UsersRepository {
   async change(tx: Sql, no: number, user: UserChange): Promise<void> {
     await tx.run(
       `update users set username = ?, role = ?, state = ?, retention_days = ?, retention_versions = ?,
-         retention_kind = coalesce(retention_kind, ?) where no = ?`,
+         quota_bytes = ?, retention_kind = coalesce(retention_kind, ?) where no = ?`,
       [
         user.username,
         user.role,
         user.state,
         user.retention_days,
         user.retention_versions,
+        user.quota_bytes,
         kindOf(user.retention_days, user.retention_versions),
         no,
       ],

@@ -21,6 +21,8 @@ export class ChunkRow {
   condemned_at!: number | null;
   /** 1: its stored bytes are bad. */
   damaged!: number;
+  /** Its share of the block as its owner sent it, wherever its bytes lie: what it costs him as if he were alone. */
+  stored_length!: number;
 }
 
 export const chunksTable: TableSpec<ChunkRow> = {
@@ -39,6 +41,7 @@ export const chunksTable: TableSpec<ChunkRow> = {
     height: flag,
     damaged: withDefault(flag, 0),
     id: bytes,
+    stored_length: withDefault(int, 0),
   },
   indices: [
     { name: 'chunks_key', columns: ['id', 'height', 'domain_no'], isUnique: true },

@@ -18,12 +18,14 @@ export const settingsTable: TableSpec<SettingRow> = {
 export class DomainRow {
   no!: number;
   created_at!: number;
+  /** Sum of the stored lengths of its chunks. */
+  stored_bytes!: number;
 }
 
 export const domainsTable: TableSpec<DomainRow> = {
   target: DomainRow,
   name: 'domains',
-  columns: { no: smallKey, created_at: bigint },
+  columns: { no: smallKey, created_at: bigint, stored_bytes: withDefault(bigint, 0) },
 };
 
 export class UserRow extends PolicyColumns {
@@ -44,6 +46,8 @@ export class UserRow extends PolicyColumns {
   purge_after!: number | null;
   /** IANA zone in which pages show times; null: the server's. */
   time_zone!: string | null;
+  /** Most bytes that may be stored for the user; null: no limit. */
+  quota_bytes!: number | null;
 }
 
 export const usersTable: TableSpec<UserRow> = {
@@ -63,6 +67,7 @@ export const usersTable: TableSpec<UserRow> = {
     deleted_at: nullable(bigint),
     purge_after: nullable(bigint),
     time_zone: nullable(text),
+    quota_bytes: nullable(bigint),
   },
   indices: [
     { name: 'users_id', columns: ['id'], isUnique: true },

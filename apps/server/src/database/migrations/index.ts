@@ -6,6 +6,7 @@ import { Maintenance1795000030002 } from './1795000030002-maintenance';
 import { Guards1795000031001 } from './1795000031001-guards';
 import { PageSessions1795000040001 } from './1795000040001-page-sessions';
 import { Scrub1795000050001 } from './1795000050001-scrub';
+import { Space1795000050002 } from './1795000050002-space';
 
 /** In order. A released migration never changes. */
 export const MIGRATIONS = [
@@ -17,4 +18,5 @@ export const MIGRATIONS = [
   Guards1795000031001,
   PageSessions1795000040001,
   Scrub1795000050001,
+  Space1795000050002,
 ];

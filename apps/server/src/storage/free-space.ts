@@ -1,0 +1,50 @@
+import { mkdir, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Injectable } from '@nestjs/common';
+import { ServerSettings } from '../config/server-settings';
+import { DomainError } from '../http/domain-error';
+
+export interface DiskSpace {
+  /** For us: what is reserved for root is left out. */
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
+
+/** What the disks have left that packs and SQLite's database grow on. */
+@Injectable()
+export class FreeSpace {
+  constructor(private readonly settings: ServerSettings) {}
+
+  /** Of the disk with the least left; null when neither is on a disk of ours (S3 and PostgreSQL). */
+  async least(): Promise<DiskSpace | null> {
+    const { s3, storagePath, databaseUrl, databasePath } = this.settings;
+    const paths = [...(s3 === null ? [storagePath] : []), ...(databaseUrl === null ? [dirname(databasePath)] : [])];
+    const spaces = await Promise.all(paths.map((path) => this.look(path)));
+    return spaces.reduce<DiskSpace | null>(
+      (least, space) => (least === null || space.freeBytes < least.freeBytes ? space : least),
+      null,
+    );
+  }
+
+  /**
+   * Throws `storage-full` when less than MIN_FREE_BYTES would be left. Asked before new packs and new runs only: what gives
+   * space back, and what reads, goes on in the rest.
+   */
+  async assertRoomFor(bytes: number): Promise<void> {
+    const space = await this.least();
+    const { minFreeBytes } = this.settings;
+    if (space === null || space.freeBytes - bytes >= minFreeBytes) return;
+    throw new DomainError(
+      'storage-full',
+      `The server's disk is full: ${space.freeBytes} bytes are free, and MIN_FREE_BYTES keeps ${minFreeBytes} of them. ` +
+        'Nothing was stored. Free space on the disk, or let retention and reclaim give some back.',
+      { details: { freeBytes: space.freeBytes, minFreeBytes } },
+    );
+  }
+
+  protected async look(path: string): Promise<DiskSpace> {
+    await mkdir(path, { recursive: true });
+    const { bavail, blocks, bsize } = await statfs(path);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+  }
+}
