@@ -1,3 +1,4 @@
+import { binaryArray } from './postgres-arrays';
 import type { Column, ColumnType, Dialect, InputRows, Value } from './sql';
 
 /** Every difference between the dialects that is not about connections stands in this file. */
@@ -55,9 +56,14 @@ export function unnest(columns: readonly Column[]): string {
   return `unnest(${columns.map((column) => `?::${ARRAY_TYPES[column.type]}`).join(', ')})`;
 }
 
-/** Rows to one array per column. */
-export function columnArrays(columns: readonly Column[], rows: readonly (readonly Value[])[]): Value[][] {
-  return columns.map((_, position) => rows.map((row) => row[position] ?? null));
+/** Rows to one array per column, as {@link unnest} takes them. */
+export function columnArrays(columns: readonly Column[], rows: readonly (readonly Value[])[]): Buffer[] {
+  return columns.map(({ type }, position) =>
+    binaryArray(
+      type,
+      rows.map((row) => row[position] ?? null),
+    ),
+  );
 }
 
 /** Head of a statement that sees `input`, on PostgreSQL: parameters are {@link columnArrays}. */

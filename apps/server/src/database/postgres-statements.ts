@@ -102,7 +102,7 @@ export class PostgresSql implements Sql {
     return this.query(inputHeadPostgres(input.columns) + sql, [...columnArrays(input.columns, input.rows), ...params]);
   }
 
-  private query(sql: string, params: readonly (Value | Value[])[]): Promise<QueryResult> {
+  private query(sql: string, params: readonly Value[]): Promise<QueryResult> {
     this.scope.assertOpen();
     return this.client.query({ text: numberedText(sql), values: [...params], types: POSTGRES_TYPES });
   }
