@@ -45,5 +45,6 @@ import { Tokens } from './tokens';
     Tokens,
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
+  exports: [FreshSignIn, PageSignIn],
 })
 export class AuthModule {}

@@ -13,11 +13,14 @@ export class FreshSignIn {
     private readonly clock: Clock,
   ) {}
 
+  isFresh({ signedInMs }: PersonIdentity): boolean {
+    return signedInMs !== null && this.clock.now() - signedInMs <= this.settings.freshSignInMinutes * 60_000;
+  }
+
   /** `what`: the words that begin the refusal. An API token is never a sign-in. */
   assert(person: PersonIdentity, what: string): void {
     const { freshSignInMinutes } = this.settings;
-    const { signedInMs } = person;
-    if (signedInMs !== null && this.clock.now() - signedInMs <= freshSignInMinutes * 60_000) return;
+    if (this.isFresh(person)) return;
     throw new DomainError(
       'fresh-sign-in-required',
       `${what} needs a sign-in by password of the last ${freshSignInMinutes} minutes: sign in again, then repeat it.`,

@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { LoginRequest } from '#common';
+import { Clock } from '../config/clock';
 import { DomainError } from '../http/domain-error';
+import { FieldProblems } from '../pages/form-problem';
+import type { PersonIdentity } from '../users/person-identity';
 import { type User, UsersService } from '../users/users.service';
 import { AuthService } from './auth.service';
 import { PageGate } from './page-gate';
@@ -16,6 +19,7 @@ export class PageSignIn {
     private readonly users: UsersService,
     private readonly sessions: PageSessions,
     private readonly gate: PageGate,
+    private readonly clock: Clock,
   ) {}
 
   /** Throws `unauthenticated` and `slow-down`, as the API does. */
@@ -28,6 +32,22 @@ export class PageSignIn {
     const user = await this.users.find(userId);
     if (user === undefined) throw new DomainError('unauthenticated', 'The account is gone.');
     await this.begin(user, request, response);
+  }
+
+  /** The password once more, for what needs a fresh sign-in: the same person, signed in now. Throws what a form shows. */
+  async confirm(
+    person: PersonIdentity,
+    password: string,
+    request: Request,
+    response: Response,
+  ): Promise<PersonIdentity> {
+    const { username } = person;
+    const user = await this.auth.authenticate({ username, password }, person.address).catch((error: unknown) => {
+      if (!(error instanceof DomainError && error.code === 'unauthenticated')) throw error;
+      throw new FieldProblems({ password: 'This is not your password.' });
+    });
+    await this.begin(user, request, response);
+    return { ...person, signedInMs: this.clock.now() };
   }
 
   /** The browser is nobody's from now on. */

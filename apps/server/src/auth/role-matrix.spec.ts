@@ -122,6 +122,20 @@ const ROUTES: Readonly<Record<string, Who>> = {
   'GET /': { page: 'see-status' },
   'GET /events': { page: 'see-status' },
   'GET /clients': { page: 'see-status' },
+  'GET /clients/:clientId': { page: 'see-status' },
+  'POST /clients/:clientId': { page: 'change-clients' },
+  'POST /clients/:clientId/commands': { page: 'change-commands' },
+  'POST /clients/:clientId/secret': { page: 'enrol-clients' },
+  'POST /clients/:clientId/revoke': { page: 'change-clients' },
+  'POST /clients/:clientId/delete': { page: 'change-clients' },
+  'POST /clients/:clientId/restore': { page: 'change-clients' },
+  'POST /clients/:clientId/tasks/:taskId/run': { page: 'control-runs' },
+  'POST /clients/:clientId/tasks/:taskId/cancel': { page: 'control-runs' },
+  'GET /clients/:clientId/tasks/new': { page: 'change-tasks' },
+  'POST /clients/:clientId/tasks/new': { page: 'change-tasks' },
+  'GET /clients/:clientId/tasks/:taskId': { page: 'change-tasks' },
+  'POST /clients/:clientId/tasks/:taskId': { page: 'change-tasks' },
+  'POST /clients/:clientId/tasks/:taskId/delete': { page: 'change-tasks' },
 };
 
 const START = {

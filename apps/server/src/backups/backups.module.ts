@@ -146,6 +146,8 @@ const CONTROLLERS = [
     SnapshotsService,
     TaskDefinitionsService,
     RunQueueService,
+    RunHistoryService,
+    FilesService,
     ReclaimService,
     ChunkDamage,
     DamageService,

@@ -53,6 +53,11 @@ export class ClientConfigService {
     }));
   }
 
+  /** Whether a change of commands would be taken without another sign-in. */
+  isFresh(person: PersonIdentity): boolean {
+    return this.rules.freshSignIn.isFresh(person);
+  }
+
   async setPreCommands(
     person: PersonIdentity,
     clientId: string,

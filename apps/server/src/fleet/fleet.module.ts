@@ -1,10 +1,16 @@
 import { Module } from '@nestjs/common';
-import { FreshSignIn } from '../auth/fresh-sign-in';
+import { AuthModule } from '../auth/auth.module';
 import { BackupsModule } from '../backups/backups.module';
 import { ClientsModule } from '../clients/clients.module';
+import { LogsModule } from '../logs/logs.module';
 import { AgentApiController } from './agent.api.controller';
 import { AgentCommands } from './agent-commands.service';
 import { ClientConfigService, ConfigRules } from './client-config.service';
+import { ClientHistory, ClientPage } from './client-page';
+import { ClientPagesController } from './client.pages.controller';
+import { TaskPage } from './task-page';
+import { TaskPagesController } from './task.pages.controller';
+import { RunPagesController } from './run.pages.controller';
 import { ClientsPagesController } from './clients.pages.controller';
 import { CommandPolls } from './command-polls';
 import { DashboardPagesController } from './dashboard.pages.controller';
@@ -15,15 +21,28 @@ import { LiveEvents } from './live-events';
 
 /** All clients together, and what agents ask for all day: above clients and backups. */
 @Module({
-  imports: [ClientsModule, BackupsModule],
+  imports: [AuthModule, ClientsModule, BackupsModule, LogsModule],
   controllers: [
     AgentApiController,
+    ClientPagesController,
     ClientsPagesController,
+    RunPagesController,
+    TaskPagesController,
     DashboardPagesController,
     EventsPagesController,
     FleetApiController,
   ],
-  providers: [AgentCommands, ClientConfigService, CommandPolls, ConfigRules, FleetService, FreshSignIn, LiveEvents],
+  providers: [
+    AgentCommands,
+    ClientConfigService,
+    CommandPolls,
+    ConfigRules,
+    ClientHistory,
+    ClientPage,
+    FleetService,
+    LiveEvents,
+    TaskPage,
+  ],
   exports: [FleetService],
 })
 export class FleetModule {}

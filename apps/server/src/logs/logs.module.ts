@@ -10,5 +10,6 @@ import { LogsService } from './logs.service';
   imports: [ClientsModule, LeasesModule],
   controllers: [LogsApiController],
   providers: [LogsRepository, LogsScheduler, LogsService],
+  exports: [LogsService],
 })
 export class LogsModule {}
