@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import type { LoginRequest } from '#common';
+import { LoginRequest } from '#common';
 import { Clock } from '../config/clock';
 import { DomainError } from '../http/domain-error';
 import { FieldProblems } from '../pages/form-problem';
@@ -41,8 +41,8 @@ export class PageSignIn {
     request: Request,
     response: Response,
   ): Promise<PersonIdentity> {
-    const { username } = person;
-    const user = await this.auth.authenticate({ username, password }, person.address).catch((error: unknown) => {
+    const login = Object.assign(new LoginRequest(), { username: person.username, password });
+    const user = await this.auth.authenticate(login, person.address).catch((error: unknown) => {
       if (!(error instanceof DomainError && error.code === 'unauthenticated')) throw error;
       throw new FieldProblems({ password: 'This is not your password.' });
     });

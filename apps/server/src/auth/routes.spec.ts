@@ -8,6 +8,9 @@ import { AGENT_HEADERS, problemFrom, TestServers, type TestServer } from '../htt
 /** Routes that need no credentials, each with its reason. */
 const PUBLIC = [
   `GET ${API.live}`, // for whoever watches the process
+  'GET /health/ready', // likewise, in a few words without names
+  'GET /api/docs', // the same for every server of this version
+  'GET /api/openapi.json', // likewise
   `POST ${API.login}`, // credentials are in the body
   `POST ${API.agentToken}`, // likewise
   `POST ${API.enrolClient}`, // a code is in the body
@@ -17,7 +20,7 @@ const PUBLIC = [
 ];
 
 /** Addresses of pages: whoever is not signed in is shown the sign-in. */
-const isPage = ({ path }: Route): boolean => !/^\/(api|health|assets)\b/.test(path);
+const isPage = ({ path }: Route): boolean => !/^\/(api|health|metrics|assets)\b/.test(path);
 
 interface Route {
   readonly method: string;

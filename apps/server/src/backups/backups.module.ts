@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { ClientBackupsApiController } from './client-backups.api.controller';
 import { DownloadService } from './download.service';
 import { FileContent } from './file-content';
+import { BackupsPagesController } from './backups.pages.controller';
+import { BackupsReading } from './backups-reading';
 import { FilesService } from './files.service';
 import { RunQueueRepository } from './run-queue.repository';
 import { RunQueueRepositories, RunQueueService } from './run-queue.service';
@@ -116,6 +118,7 @@ const READING = [
   RunHistoryService,
   FileContent,
   FilesService,
+  BackupsReading,
   DownloadService,
 ];
 
@@ -129,6 +132,7 @@ const CONTROLLERS = [
   VersionsApiController,
   RunReportsApiController,
   TaskDefinitionsApiController,
+  BackupsPagesController,
   ClientBackupsApiController,
   DamageApiController,
 ];
@@ -147,7 +151,6 @@ const CONTROLLERS = [
     TaskDefinitionsService,
     RunQueueService,
     RunHistoryService,
-    FilesService,
     ReclaimService,
     ChunkDamage,
     DamageService,

@@ -26,6 +26,8 @@ import { assertAllowed, defineTask, definitionChanges, hasCommands } from './tas
 import { type DefinedTask, type DefinitionRow, TaskDefinitionsRepository } from './task-definitions.repository';
 import { definitionOf, taskDetail, taskDetails } from './task-detail';
 
+export type { DefinedTask };
+
 const DAY_MS = 86_400_000;
 const MAX_TASKS_PER_CLIENT = 500;
 

@@ -2,7 +2,8 @@ import type { ClientDetail, CommandSpec, RunSummary, StoredLogLine, TaskDetail }
 import { nextDueMs } from '#engine';
 import type { Moments } from '../pages/moments';
 import { countOf, countText, durationText, sizeText } from '../pages/quantities';
-import { runWords, statusWords } from './client-words';
+import { runWords } from '../backups/run-words';
+import { statusWords } from './client-words';
 import { scheduleWords } from './schedule-words';
 
 /** What whoever looks may do with the client. */
@@ -137,7 +138,7 @@ function nextOf({ nextDueMs: told, schedule: spec, isEnabled, origin }: TaskDeta
 }
 
 /** A line of a list of runs. */
-export function runRow(run: RunSummary, clientId: string, moments: Moments) {
+function runRow(run: RunSummary, clientId: string, moments: Moments) {
   const { progress } = run;
   const { endedMs } = run;
   const isOver = endedMs !== null;

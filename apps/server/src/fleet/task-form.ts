@@ -1,4 +1,4 @@
-import { type CommandSpec, CreateTaskRequest, type ScheduleSpec, type TaskDefinition } from '#common';
+import { ChangeTaskRequest, CommandSpec, CreateTaskRequest, ScheduleSpec, type TaskDefinition } from '#common';
 import type { FormFields } from '../pages/form-fields';
 import { FieldProblems, requestOf } from '../pages/form-problem';
 
@@ -132,6 +132,11 @@ export function taskRequest(form: TaskForm, before: TaskDefinition | null): Crea
   }
 }
 
+/** The same, of a task that is there. */
+export function taskChange(form: TaskForm, before: TaskDefinition | null): ChangeTaskRequest {
+  return Object.assign(new ChangeTaskRequest(), taskRequest(form, before));
+}
+
 /** What the form says of when; the engine says later whether it can be. */
 export function scheduleOfForm(form: TaskForm): ScheduleSpec | null {
   if (form.schedule === 'none') return null;
@@ -140,23 +145,19 @@ export function scheduleOfForm(form: TaskForm): ScheduleSpec | null {
   if (form.schedule === 'every') {
     const minutes = numberOf(form.everyMinutes, 'every_minutes', 'A whole number of minutes.');
     if (minutes === null || minutes === 0) throw new FieldProblems({ every_minutes: 'After how many minutes?' });
-    return { kind: 'every', everySeconds: minutes * 60, randomDelaySeconds };
+    return Object.assign(new ScheduleSpec(), { kind: 'every', everySeconds: minutes * 60, randomDelaySeconds });
   }
   if (form.cron.trim() === '')
     throw new FieldProblems({ cron: 'Five fields, such as 0 2 * * * for every night at 2.' });
   const timeZone = form.timeZone.trim() === '' ? 'UTC' : form.timeZone.trim();
-  return { kind: 'cron', cron: form.cron.trim(), timeZone, randomDelaySeconds };
+  return Object.assign(new ScheduleSpec(), { kind: 'cron', cron: form.cron.trim(), timeZone, randomDelaySeconds });
 }
 
 function commandsOf(text: string, before: readonly CommandSpec[]): CommandSpec[] {
-  return lines(text).map(
-    (command) =>
-      before.find((known) => known.command === command) ?? {
-        command,
-        timeoutSeconds: COMMAND_SECONDS,
-        onFailure: 'abort',
-      },
-  );
+  return lines(text).map((command) => {
+    const known = before.find((spec) => spec.command === command);
+    return known ?? Object.assign(new CommandSpec(), { command, timeoutSeconds: COMMAND_SECONDS, onFailure: 'abort' });
+  });
 }
 
 function lines(text: string): string[] {

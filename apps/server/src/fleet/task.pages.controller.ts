@@ -5,8 +5,7 @@ import { Page } from '../auth/access';
 import { CurrentViewer, type SignedInViewer } from '../auth/current-viewer';
 import { PageSignIn } from '../auth/page-sign-in';
 import { definitionOf } from '../backups/task-detail';
-import type { DefinedTask } from '../backups/task-definitions.repository';
-import { TaskDefinitionsService } from '../backups/task-definitions.service';
+import { type DefinedTask, TaskDefinitionsService } from '../backups/task-definitions.service';
 import { ClientsService } from '../clients/clients.service';
 import { DomainError } from '../http/domain-error';
 import type { FormFields } from '../pages/form-fields';
@@ -14,7 +13,7 @@ import { formProblem } from '../pages/form-problem';
 import { goTo, type PageAnswer } from '../pages/page';
 import { PageIdPipe } from '../pages/page-id.pipe';
 import type { PersonIdentity } from '../users/person-identity';
-import { emptyTaskForm, readTaskForm, taskFormOf, taskRequest } from './task-form';
+import { emptyTaskForm, readTaskForm, taskChange, taskFormOf, taskRequest } from './task-form';
 import { TaskPage } from './task-page';
 
 /** Making and changing the tasks of a client. */
@@ -82,7 +81,7 @@ export class TaskPagesController {
     const form = readTaskForm(fields);
     if (fields.text('do') === 'try') return this.page.show(viewer, { clientId, taskId, form });
     try {
-      const wanted = taskRequest(form, definition);
+      const wanted = taskChange(form, definition);
       const person = await this.confirmed(viewer.person, fields, request, response);
       const { name } = await this.tasks.change(person, { taskId, client, request: wanted });
       return goTo(`/clients/${clientId}`, `The task "${name}" is changed; the agent is told.`);
