@@ -66,6 +66,7 @@ export default tseslint.config(
         require: 'readonly',
         globalThis: 'readonly',
         URL: 'readonly',
+        AbortController: 'readonly',
         console: 'readonly',
         fetch: 'readonly',
         performance: 'readonly',

@@ -10,6 +10,7 @@ const client = (path) => require(`../dist/apps/client/src/${path}.js`);
 export const engine = require('../dist/libs/engine/src/index.js');
 export const { Database } = server('database/database');
 export const { Clock } = server('config/clock');
+export const { CatalogWriteRepository } = server('backups/catalog-write.repository');
 export const { ChunksRepository } = server('backups/chunks.repository');
 export const { encodeRoots } = server('backups/runs.repository');
 export const { HttpServerApi } = client('server-api/http-server-api');

@@ -7,6 +7,8 @@ import { postgresSettings } from './support/postgres';
 import { AgentProcess, finish, ServerProcess, temporaryFolder } from './support/processes';
 import { describeWithS3, removeBucket, type S3Server, s3Server } from './support/s3-server';
 
+jest.setTimeout(180_000);
+
 const MIB = 1024 * 1024;
 
 describeWithS3('a server on PostgreSQL and S3', () => {
