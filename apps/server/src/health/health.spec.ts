@@ -58,4 +58,21 @@ describe('GET /health/ready', () => {
       details: { checks: { migrations: { status: 'failed', detail: expect.stringContaining('upgrade') as string } } },
     });
   });
+
+  it('is 200 with a warning while deletion is stopped', async () => {
+    const database = server.app.get(Database, { strict: false });
+    await database.write('settings.set', (tx) =>
+      tx.run('insert into deletion_stops (kind, state, text, since_at) values (?, ?, ?, ?)', [
+        'clock-leapt',
+        's',
+        'x',
+        1,
+      ]),
+    );
+    const answer = await look();
+    expect([answer.status, await answer.json()]).toMatchObject([
+      200,
+      { status: 'warning', checks: { deletion: { status: 'warning', detail: 'deletion-stopped: clock-leapt' } } },
+    ]);
+  });
 });
