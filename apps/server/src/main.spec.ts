@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import BetterSqlite3 from 'better-sqlite3';
 import { API } from '#common';
 
 /** What `npm run build` made: only the real process shows exit codes and signals. */
@@ -125,6 +126,33 @@ describe('the server process', () => {
       expect({ words, ...(await command(words, input)) }).toMatchObject({ words, code: 1 });
     }
     expect((await signIn(password)).status).toBe(200);
+  });
+
+  it('does jobs from its machine, beside the running server, one at a time, and says how they ended', async () => {
+    const url = await start().untilItServes();
+    const command = async (...words: string[]): Promise<{ code: number | null; output: string }> => {
+      const ran = new ServerProcess(env, words);
+      return { code: await ran.exit(), output: ran.output };
+    };
+    for (const job of ['retention', 'reclaim', 'scrub']) {
+      const { code, output } = await command(job, '--json');
+      expect([job, code]).toEqual([job, 0]);
+      expect(JSON.parse(output)).toMatchObject({ job, outcome: 'succeeded', trigger: 'person', isDryRun: false });
+    }
+    const dry = await command('scrub', '--now', '--dry-run');
+    expect(dry).toMatchObject({ code: 0 });
+    expect(dry.output).toContain('dry run: nothing was changed');
+    expect(await command('--help')).toMatchObject({ code: 0, output: expect.stringContaining('Exit codes') as string });
+    expect(await command('reclaim', '--now')).toMatchObject({ code: 1 });
+    // Held by another server.
+    const database = new BetterSqlite3(env['DATABASE_PATH']);
+    const hold = `insert into leases (name, holder, until_at) values ('maintenance.scrub', 'x', ?)`;
+    database.prepare(hold).run(Date.now() + 600_000);
+    database.close();
+    expect(await command('scrub')).toMatchObject({ code: 4 });
+    expect((await fetch(url + API.live)).status).toBe(200);
+    // The server's spool was left alone, and what the commands had is gone.
+    expect(readdirSync(join(env['BACKUP_STORAGE_PATH']!, 'tmp'))).toEqual([]);
   });
 
   it('starts again after a kill at any time, with the same admin', async () => {

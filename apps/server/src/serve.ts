@@ -4,6 +4,8 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { openServerLog } from './journal/open-server-log';
 import { AppModule } from './app.module';
+import { HELP, parseJobWords } from './cli/job-words';
+import { runJob } from './cli/run-job';
 import { loadServerSettings, SettingsError, type ServerSettings } from './config/server-settings';
 import { StartError } from './config/start-error';
 import { CommandPolls } from './fleet/command-polls';
@@ -20,7 +22,7 @@ const DRAIN_LIMIT_MS = 20_000;
 
 /**
  * Runs the server until it is told to stop, or the command that `words` name. Exit codes: 0 stopped or done, 1 could not
- * start or do it, 2 settings are wrong.
+ * start or do it, 2 settings are wrong; those of jobs stand in {@link HELP}.
  */
 export async function serve(
   env: Readonly<Record<string, string | undefined>>,
@@ -29,15 +31,21 @@ export async function serve(
   // What the server writes (database, secrets, backups) is for its own account only.
   process.umask(0o077);
   try {
-    const settings = loadServerSettings(env);
     const [command, ...rest] = words;
+    if (command === '--help' || command === '-h' || command === 'help' || rest.includes('--help')) {
+      process.stdout.write(HELP);
+      return;
+    }
+    const jobWords = parseJobWords(words);
+    const settings = loadServerSettings(env);
+    if (jobWords !== null) process.exit(await runJob(settings, jobWords));
     if (command === 'reset-password') {
       await resetPassword(settings, rest);
       return;
     }
     if (command !== undefined) {
       throw new StartError(
-        `There is no command ${JSON.stringify(command)}; "reset-password USER" is one, none serves.`,
+        `There is no command ${JSON.stringify(command)}; "holdfast-server --help" names them, none serves.`,
       );
     }
     await assertPortIsFree(settings.port);

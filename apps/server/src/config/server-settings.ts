@@ -78,6 +78,8 @@ export class ServerSettings {
   minFreeBytes = 256 * 1024 * 1024;
   /** Tests only: the server's clock is so far ahead (not PostgreSQL's). */
   clockAheadMs = 0;
+  /** Of a command: a server may be at work on the same storage, whose spool is not to be emptied. */
+  isBesideServer = false;
   /** Tests only: kill point at which this process dies. */
   killAt: string | undefined;
 }

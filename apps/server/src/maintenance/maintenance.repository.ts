@@ -7,6 +7,10 @@ type RunRow = Omit<MaintenanceRun, 'report' | 'isDryRun'> & {
   readonly isDryRun: number;
 };
 
+const SELECT_RUN = `
+  select no, job, trigger, is_dry_run as "isDryRun", started_at as "startedMs", ended_at as "endedMs", outcome, report
+  from maintenance_runs`;
+
 /** The history of the jobs' runs. */
 @Injectable()
 export class MaintenanceRepository {
@@ -49,15 +53,19 @@ export class MaintenanceRepository {
   }
 
   async history(sql: Sql, limit: number): Promise<MaintenanceRun[]> {
-    const rows = await sql.all<RunRow>(
-      `select no, job, trigger, is_dry_run as "isDryRun", started_at as "startedMs", ended_at as "endedMs", outcome, report
-       from maintenance_runs order by no desc limit ?`,
-      [limit],
-    );
-    return rows.map((row) => ({
-      ...row,
-      isDryRun: row.isDryRun === 1,
-      report: row.report === null ? null : (JSON.parse(row.report) as object),
-    }));
+    return (await sql.all<RunRow>(`${SELECT_RUN} order by no desc limit ?`, [limit])).map(runOf);
   }
+
+  async find(sql: Sql, no: number): Promise<MaintenanceRun | undefined> {
+    const row = await sql.get<RunRow>(`${SELECT_RUN} where no = ?`, [no]);
+    return row && runOf(row);
+  }
+}
+
+function runOf(row: RunRow): MaintenanceRun {
+  return {
+    ...row,
+    isDryRun: row.isDryRun === 1,
+    report: row.report === null ? null : (JSON.parse(row.report) as object),
+  };
 }

@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
-import { MAINTENANCE_JOBS, type MaintenanceAnswer, type MaintenanceJob } from '#common';
+import { MAINTENANCE_JOBS, type MaintenanceAnswer, type MaintenanceJob, type MaintenanceRun } from '#common';
 import { nextDueMs, type Schedule } from '#engine';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
@@ -52,6 +52,15 @@ export class MaintenanceService implements OnModuleDestroy {
     } finally {
       this.starting.delete(job);
     }
+  }
+
+  /** As {@link start}, and waits until it has ended. */
+  async runToEnd(job: MaintenanceJob, how: MaintenanceStart): Promise<MaintenanceRun> {
+    const no = await this.start(job, how);
+    await this.running.get(job);
+    const run = await this.database.read((sql) => this.repository.find(sql, no));
+    if (run === undefined) throw new Error(`maintenance run ${no} has gone`);
+    return run;
   }
 
   /** Starts what is due. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, mkdtemp, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { DomainError } from '../http/domain-error';
@@ -19,25 +19,40 @@ import { classOfKey, parseKey, parsePrefix, REPOSITORY_KEY, TOP_NAMES } from './
  * where a disk is not mounted must neither look like "everything is gone" nor take new packs.
  */
 export class LocalDiskStorage implements Storage {
-  readonly spoolDir: string;
   /** Directories that this process made durable, or found so. */
   private readonly durableDirectories = new Set<string>();
 
-  private constructor(private readonly root: string) {
-    this.spoolDir = join(root, 'tmp');
-  }
+  private constructor(
+    private readonly root: string,
+    readonly spoolDir: string,
+  ) {}
 
   /** Makes the directory when it is missing and empties its spool. One server process per directory. */
   static async open(directory: string): Promise<LocalDiskStorage> {
-    const storage = new LocalDiskStorage(resolve(directory));
+    const root = resolve(directory);
+    const storage = new LocalDiskStorage(root, join(root, 'tmp'));
     try {
-      await makeDirectoryDurably(storage.root);
+      await makeDirectoryDurably(root);
       await rm(storage.spoolDir, { recursive: true, force: true });
       await mkdir(storage.spoolDir, { mode: 0o700 });
     } catch (error) {
       throw storageError('prepare', 'BACKUP_STORAGE_PATH', error);
     }
     return storage;
+  }
+
+  /**
+   * For a process beside the server: with a spool of its own, which it removes when it is done. (A server that starts meanwhile
+   * empties that too: then a put fails, and nothing is lost.)
+   */
+  static async openBeside(directory: string): Promise<LocalDiskStorage> {
+    const root = resolve(directory);
+    try {
+      await mkdir(join(root, 'tmp'), { recursive: true, mode: 0o700 });
+      return new LocalDiskStorage(root, await mkdtemp(join(root, 'tmp', 'beside-')));
+    } catch (error) {
+      throw storageError('prepare', 'BACKUP_STORAGE_PATH', error);
+    }
   }
 
   async put(key: string, body: StorageBody): Promise<void> {

@@ -35,7 +35,9 @@ import { type Storage, STORAGE } from './storage';
 })
 export class StorageModule {}
 
-async function openBackend({ s3, spoolPath, storagePath }: ServerSettings, clock: Clock): Promise<Storage> {
-  if (s3 === null) return LocalDiskStorage.open(storagePath);
+async function openBackend(settings: ServerSettings, clock: Clock): Promise<Storage> {
+  const { s3, spoolPath, storagePath, isBesideServer } = settings;
+  if (s3 === null)
+    return isBesideServer ? LocalDiskStorage.openBeside(storagePath) : LocalDiskStorage.open(storagePath);
   return openS3(s3, await openOwnSpool(spoolPath), clock.now());
 }

@@ -1,0 +1,59 @@
+import { MAINTENANCE_JOBS, type MaintenanceJob } from '#common';
+import { StartError } from '../config/start-error';
+
+/** A job as it was asked for on the command line. */
+export interface JobWords {
+  readonly job: MaintenanceJob;
+  readonly isDryRun: boolean;
+  /** Of scrub: every pack, whenever it was read last. */
+  readonly isFull: boolean;
+  readonly isJson: boolean;
+}
+
+export const HELP = `Usage: holdfast-server [COMMAND]
+
+Without a command it serves. Settings are environment variables (docs/operations/settings.md).
+Every command works beside a running server, and uses its settings.
+
+Commands:
+  retention [--dry-run] [--json]      apply retention to every task
+  reclaim [--dry-run] [--json]        one pass: give back space that nothing refers to
+  scrub [--now] [--dry-run] [--json]  look whether all packs are there, and read back what is due;
+                                      --now: read all of them
+  reset-password USER [--password-stdin]
+                                      the way back in
+
+  --dry-run  only tell what would be done
+  --json     the report as one JSON document on standard output
+
+Exit codes:
+  0  done
+  1  it failed, or could not be done
+  2  settings are wrong
+  3  scrub is done, and something is damaged (GET /api/damage names it)
+  4  the job runs already, here or on another server
+`;
+
+const FLAGS: Readonly<Record<MaintenanceJob, readonly string[]>> = {
+  retention: ['--dry-run', '--json'],
+  reclaim: ['--dry-run', '--json'],
+  scrub: ['--now', '--dry-run', '--json'],
+};
+
+/** Null when the command is no job. Throws StartError on words that the job does not know. */
+export function parseJobWords([command, ...words]: readonly string[]): JobWords | null {
+  const job = MAINTENANCE_JOBS.find((name) => name === command);
+  if (job === undefined) return null;
+  const unknown = words.find((word) => !FLAGS[job].includes(word));
+  if (unknown !== undefined) {
+    throw new StartError(
+      `${job} does not know ${JSON.stringify(unknown)}. Usage: holdfast-server ${job} ${FLAGS[job].map((flag) => `[${flag}]`).join(' ')}`,
+    );
+  }
+  return {
+    job,
+    isDryRun: words.includes('--dry-run'),
+    isFull: words.includes('--now'),
+    isJson: words.includes('--json'),
+  };
+}
