@@ -33,6 +33,7 @@ const BY_RECLAIM: readonly string[] = [
   'storage.put.high-water',
   'reclaim.condemn',
   'reclaim.sweep',
+  'reclaim.move',
   'packs.deleted',
 ];
 const BY_STOPPING: readonly string[] = ['guards.stop', 'guards.acknowledge'];
@@ -139,6 +140,7 @@ describe('a process that is killed at a write', () => {
     await journey!.keepVersions(1);
     await journey!.backup('first');
     journey!.changeAlone();
+    journey!.replaceLarge();
     await journey!.backup('second');
     journey!.changeAlone();
     const third = await journey!.backup('third');

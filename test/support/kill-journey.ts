@@ -190,6 +190,11 @@ export class KillJourney {
     writeFileSync(join(this.source, 'many', 'new'), 'new');
   }
 
+  /** Of the pack that held it before, little is left in use: reclaim writes it anew. */
+  replaceLarge(): void {
+    writeFileSync(join(this.source, 'large'), randomBytes(3 * 1024 * 1024));
+  }
+
   /** Other bytes in a file that no other changes beside: its chunk has a pack of its own, which goes when the chunk does. */
   changeAlone(): void {
     writeFileSync(join(this.source, 'alone'), randomBytes(50_000));

@@ -38,7 +38,11 @@ import { QuotaRepository } from './quota.repository';
 import { UploadRoom } from './upload-room';
 import { ReclaimMark } from './reclaim-mark';
 import { ReclaimRepository } from './reclaim.repository';
-import { ReclaimRepositories, ReclaimService } from './reclaim.service';
+import { ReclaimRewrite } from './reclaim-rewrite';
+import { ReclaimParts, ReclaimService } from './reclaim.service';
+import { PackRewriter, RewriterRepositories } from './pack-rewriter';
+import { PackUsages } from './pack-usage';
+import { RewriteRepository } from './rewrite.repository';
 import { RunHistoryApiController } from './run-history.api.controller';
 import { RunHistoryRepository } from './run-history.repository';
 import { RunHistoryService } from './run-history.service';
@@ -76,7 +80,9 @@ const REPOSITORIES = [
   ChunksRepository,
   PacksRepository,
   ReclaimRepository,
-  ReclaimRepositories,
+  ReclaimParts,
+  RewriteRepository,
+  RewriterRepositories,
   BatchRepositories,
   CommitRepositories,
   RunStartRepositories,
@@ -106,7 +112,7 @@ const CHUNKS = [
 /** What people and agents say of tasks and runs. */
 const DEFINITIONS = [TaskDefinitionsService, TaskDefinitionRules, FreshSignIn, RunQueueService, RunReports];
 
-const RECLAIM = [ReclaimService, ReclaimMark];
+const RECLAIM = [ReclaimService, ReclaimMark, ReclaimRewrite, PackUsages, PackRewriter];
 
 /** Readings of the catalog. */
 const READING = [

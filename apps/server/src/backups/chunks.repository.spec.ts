@@ -452,7 +452,7 @@ eachDatabase('ChunksRepository', (open, dialect) => {
           await packs.insertUploading(tx, { key: 'packs/1', ...uploading }),
           await packs.insertUploading(tx, { key: 'packs/2', ...uploading }),
         ];
-        await packs.goLive(tx, nos[0]!, 100);
+        await packs.goLive(tx, nos[0]!, 100, 100);
         return nos;
       });
       const [, , bad] = await insert(

@@ -17,6 +17,8 @@ export class StalePlan extends Error {}
 export interface StoredPack {
   readonly no: number;
   readonly length: number;
+  /** Of all chunks in it. */
+  readonly plainBytes: number;
   readonly offsets: ReadonlyMap<UploadedBlock, number>;
 }
 
@@ -213,7 +215,9 @@ export class IngestRows {
   }
 
   private async endUpload(tx: Sql, pack: StoredPack, isUsed: boolean): Promise<void> {
-    const isEnded = isUsed ? await this.packs.goLive(tx, pack.no, pack.length) : await this.packs.markDead(tx, pack.no);
+    const isEnded = isUsed
+      ? await this.packs.goLive(tx, pack.no, pack.length, pack.plainBytes)
+      : await this.packs.markDead(tx, pack.no);
     if (!isEnded && isUsed) {
       throw new DomainError('unavailable', 'The upload took so long that its pack was given up: send it again.');
     }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { LIMITS, type PackAnswer } from '#common';
 import { type ChunkKey, keyString } from '#engine';
@@ -11,6 +10,7 @@ import { type IngestPlan, planIngest, storedAlone } from './ingest-plan';
 import { IngestRows, StalePlan, type StoredPack } from './ingest-rows';
 import { IngestSpool, type UploadChecks } from './ingest-spool';
 import type { Upload } from './ingest-upload';
+import { newPackKey } from './pack-key';
 import { PacksRepository } from './packs.repository';
 import { countStored } from './quota.repository';
 import type { RunGrant } from './run-grant';
@@ -124,7 +124,8 @@ export class IngestService {
       return this.repositories.packs.insertUploading(tx, { key, taskNo: run.taskNo, runNumber: run.runNumber });
     });
     await this.storage.put(key, { file, length });
-    return { no, length, offsets };
+    const plainBytes = plan.kept.reduce((sum, { header }) => sum + header.plainLength, 0);
+    return { no, length, plainBytes, offsets };
   }
 
   private async writeRows(
@@ -149,12 +150,6 @@ export class IngestService {
   private async giveUp(pack: StoredPack): Promise<void> {
     await this.database.write('packs.dead', (tx) => this.repositories.packs.markDead(tx, pack.no));
   }
-}
-
-/** Random, so that no pack ever has the key of another, and spread over 256 directories. */
-function newPackKey(): string {
-  const id = randomUUID();
-  return `packs/${id.slice(0, 2)}/${id}`;
 }
 
 function tooManyKeys(limit: number): DomainError {

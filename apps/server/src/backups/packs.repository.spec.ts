@@ -16,7 +16,7 @@ eachDatabase('PacksRepository', (open, dialect) => {
   const write = <T>(work: (tx: Sql) => Promise<T>): Promise<T> => database.write('packs.live', work);
   const upload = (key: string): Promise<number> =>
     database.write('packs.uploading', (tx) => packs.insertUploading(tx, { key, taskNo: 3, runNumber: 4 }));
-  const goLive = (no: number): Promise<boolean> => write((tx) => packs.goLive(tx, no, 1_000));
+  const goLive = (no: number): Promise<boolean> => write((tx) => packs.goLive(tx, no, 1_000, 1_000));
   const die = (no: number): Promise<boolean> => database.write('packs.dead', (tx) => packs.markDead(tx, no));
   const stateOf = async (no: number): Promise<string | undefined> =>
     (await database.read((sql) => packs.findPacks(sql, [no]))).get(no)?.state;

@@ -44,12 +44,13 @@ export class PacksRepository {
 
   /**
    * In the transaction of the chunk rows. False, and nothing is changed, when the pack is no longer uploading (it took
-   * longer than a day and was given up): then none of its chunks may be written.
+   * longer than a day and was given up): then none of its chunks may be written. `plainBytes`: of all chunks in it.
    */
-  async goLive(tx: Sql, packNo: number, length: number): Promise<boolean> {
+  async goLive(tx: Sql, packNo: number, length: number, plainBytes: number): Promise<boolean> {
     if (!(await this.lockUploading(tx, packNo))) return false;
-    await tx.run(`update packs set state = 'live', length = ?, changed_at = ? where no = ?`, [
+    await tx.run(`update packs set state = 'live', length = ?, plain_bytes = ?, changed_at = ? where no = ?`, [
       length,
+      plainBytes,
       await tx.now(),
       packNo,
     ]);

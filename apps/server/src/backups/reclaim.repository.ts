@@ -116,7 +116,7 @@ export class ReclaimRepository {
   }
 
   /** Live packs, as far as they went live before `before`. */
-  async livePacks(sql: Sql, before: number): Promise<DeadPack[]> {
+  livePacks(sql: Sql, before: number): Promise<DeadPack[]> {
     return sql.all<DeadPack>(`select no, key, length from packs where state = 'live' and changed_at < ? order by no`, [
       before,
     ]);

@@ -3,10 +3,12 @@ import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { DeletionGuard } from '../guards/deletion-guard';
 import { type Storage, STORAGE } from '../storage/storage';
-import type { ChunkBits } from './chunk-bits';
+import { ChunkBits } from './chunk-bits';
 import { PacksRepository } from './packs.repository';
 import { ReclaimMark } from './reclaim-mark';
-import { type ChunkState, ReclaimRepository } from './reclaim.repository';
+import { emptyReport, type ReclaimPass, type ReclaimPhase, type ReclaimReport } from './reclaim-report';
+import { ReclaimRewrite } from './reclaim-rewrite';
+import { ReclaimRepository } from './reclaim.repository';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -20,28 +22,27 @@ const PAGE_ROWS = 5_000;
 const SWEEP_ROWS = 500;
 const PACKS_PER_STEP = 200;
 
-export interface ReclaimReport {
-  chunks: number;
-  referenced: number;
-  /** Condemned by this pass: gone at the earliest with the first pass that begins a day later. */
-  condemned: number;
-  swept: number;
-  sweptBytes: number;
-  packsDied: number;
-  packsDeleted: number;
-  /** Bytes that went from storage. */
-  freedBytes: number;
+export interface ReclaimOptions {
+  /** Only tells what it would do. */
+  readonly isDryRun: boolean;
+  readonly signal: AbortSignal;
+  /** Told now and then how far the pass is. */
+  readonly onProgress?: (progress: ReclaimReport & { phase: ReclaimPhase }) => void;
 }
 
-/** What a pass reads and writes. */
+/** What a pass is made of. */
 @Injectable()
-export class ReclaimRepositories {
+export class ReclaimParts {
   constructor(
     readonly reclaim: ReclaimRepository,
     readonly packs: PacksRepository,
     readonly mark: ReclaimMark,
+    readonly rewrite: ReclaimRewrite,
   ) {}
 }
+
+/** Chunks that may go, by height: numbers and lengths only, some ten bytes each. */
+type Ripe = Map<number, { nos: number[]; lengths: number[] }>;
 
 /**
  * Gives back the space of chunks that nothing refers to, in two passes (durability.md, "Packs, reclaim, scrub"). Broken off
@@ -53,49 +54,41 @@ export class ReclaimService {
     private readonly database: Database,
     @Inject(STORAGE) private readonly storage: Storage,
     private readonly settings: ServerSettings,
-    private readonly repositories: ReclaimRepositories,
+    private readonly parts: ReclaimParts,
     private readonly guard: DeletionGuard,
   ) {}
 
   /** One pass. Throws `deletion-stopped` when it is not safe to delete. A dry run writes nothing. */
-  async run(options: { isDryRun: boolean; signal: AbortSignal }): Promise<ReclaimReport> {
-    const { isDryRun, signal } = options;
-    const report = {
-      chunks: 0,
-      referenced: 0,
-      condemned: 0,
-      swept: 0,
-      sweptBytes: 0,
-      packsDied: 0,
-      packsDeleted: 0,
-      freedBytes: 0,
-    };
+  async run({ isDryRun, signal, onProgress }: ReclaimOptions): Promise<ReclaimReport> {
+    const { mark, reclaim, rewrite } = this.parts;
     if (!isDryRun) {
       await this.guard.assertSafe();
       await this.endStaleUploads();
     }
-    const { mark, reclaim } = this.repositories;
+    const report = emptyReport();
     const startedAt = await this.database.now();
+    const tell = (phase: ReclaimPhase): void => onProgress?.({ phase, ...report });
+    const pass: ReclaimPass = { isDryRun, signal, startedAt, report, tell };
+    tell('mark');
     const failedSince = startedAt - this.settings.resumeDays * DAY_MS;
     const exempt = await this.database.read((sql) => reclaim.exemptPacks(sql, failedSince));
     const marked = await mark.mark(exempt, signal);
-    const heights = await this.condemn(marked, { startedAt, isDryRun, signal }, report);
-    for (const nos of heights) await this.sweep(nos, startedAt - GRACE_MS, { isDryRun, signal }, report);
+    const ripe = await this.condemn(marked, pass);
+    const gone = await this.sweep(ripe, pass);
     if (!isDryRun) {
-      await this.buryPacks(startedAt, signal, report);
-      await this.deletePacks(signal, report);
+      await this.buryPacks(pass);
+      await this.deletePacks(pass);
     }
+    // Last: it needs space, and on a full disk the steps before made some.
+    await rewrite.run(pass, exempt, isDryRun ? gone : null);
     return report;
   }
 
-  /** Condemns what is unmarked, acquits what is marked. Returns what may be swept now, the highest lists first. */
-  private async condemn(
-    marked: ChunkBits,
-    pass: { startedAt: number; isDryRun: boolean; signal: AbortSignal },
-    report: ReclaimReport,
-  ): Promise<ChunkState[][]> {
-    const { reclaim } = this.repositories;
-    const ripe = new Map<number, ChunkState[]>();
+  /** Condemns what is unmarked, acquits what is marked. Returns what may be swept now. */
+  private async condemn(marked: ChunkBits, pass: ReclaimPass): Promise<Ripe> {
+    const { reclaim } = this.parts;
+    const { report } = pass;
+    const ripe: Ripe = new Map();
     for (let after = 0, isOver = false; !isOver;) {
       pass.signal.throwIfAborted();
       const place = after;
@@ -103,9 +96,12 @@ export class ReclaimService {
       const free = rows.filter(({ no }) => !marked.has(no));
       const fresh = free.filter(({ condemnedAt }) => condemnedAt === null).map(({ no }) => no);
       const innocent = rows.filter(({ no, condemnedAt }) => condemnedAt !== null && marked.has(no)).map(({ no }) => no);
-      for (const chunk of free) {
-        if (chunk.condemnedAt === null || chunk.condemnedAt > pass.startedAt - GRACE_MS) continue;
-        ripe.set(chunk.height, [...(ripe.get(chunk.height) ?? []), chunk]);
+      for (const { no, height, length, condemnedAt } of free) {
+        if (condemnedAt === null || condemnedAt > pass.startedAt - GRACE_MS) continue;
+        const ofHeight = ripe.get(height) ?? { nos: [], lengths: [] };
+        ofHeight.nos.push(no);
+        ofHeight.lengths.push(length);
+        ripe.set(height, ofHeight);
       }
       report.chunks += rows.length;
       report.referenced += rows.length - free.length;
@@ -113,13 +109,14 @@ export class ReclaimService {
       if (!pass.isDryRun) await this.judge(fresh, innocent);
       after = rows.at(-1)?.no ?? after;
       isOver = rows.length < PAGE_ROWS;
+      pass.tell('judge');
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
-    return [...ripe].sort(([a], [b]) => b - a).map(([, chunks]) => chunks);
+    return ripe;
   }
 
   private async judge(fresh: readonly number[], innocent: readonly number[]): Promise<void> {
-    const { reclaim } = this.repositories;
+    const { reclaim } = this.parts;
     for (let at = 0; at < fresh.length; at += SWEEP_ROWS) {
       await this.database.write('reclaim.condemn', (tx) => reclaim.condemn(tx, fresh.slice(at, at + SWEEP_ROWS)));
     }
@@ -128,30 +125,35 @@ export class ReclaimService {
     }
   }
 
-  private async sweep(
-    chunks: readonly ChunkState[],
-    condemnedBefore: number,
-    { isDryRun, signal }: { isDryRun: boolean; signal: AbortSignal },
-    report: ReclaimReport,
-  ): Promise<void> {
-    for (let at = 0; at < chunks.length; at += SWEEP_ROWS) {
-      signal.throwIfAborted();
-      const slice = chunks.slice(at, at + SWEEP_ROWS);
-      const nos = slice.map(({ no }) => no);
-      const swept = isDryRun
-        ? nos
-        : await this.database.write('reclaim.sweep', async (tx) => {
-            await this.guard.assertIn(tx);
-            return this.repositories.reclaim.sweep(tx, nos, condemnedBefore);
-          });
-      const gone = new Set(swept);
-      report.swept += swept.length;
-      report.sweptBytes += slice.reduce((sum, { no, length }) => sum + (gone.has(no) ? length : 0), 0);
+  /** The highest lists first: a chunk goes only when no list names it. Returns what went. */
+  private async sweep(ripe: Ripe, { isDryRun, signal, startedAt, report, tell }: ReclaimPass): Promise<ChunkBits> {
+    const gone = new ChunkBits();
+    for (const [, { nos, lengths }] of [...ripe].sort(([a], [b]) => b - a)) {
+      for (let at = 0; at < nos.length; at += SWEEP_ROWS) {
+        signal.throwIfAborted();
+        const slice = nos.slice(at, at + SWEEP_ROWS);
+        const swept = new Set(isDryRun ? slice : await this.sweepSlice(slice, startedAt - GRACE_MS));
+        for (const [position, no] of slice.entries()) {
+          if (!swept.has(no)) continue;
+          gone.add(no);
+          report.swept += 1;
+          report.sweptBytes += lengths[at + position] ?? 0;
+        }
+        tell('sweep');
+      }
     }
+    return gone;
   }
 
-  private async buryPacks(startedAt: number, signal: AbortSignal, report: ReclaimReport): Promise<void> {
-    const { reclaim } = this.repositories;
+  private sweepSlice(nos: readonly number[], condemnedBefore: number): Promise<number[]> {
+    return this.database.write('reclaim.sweep', async (tx) => {
+      await this.guard.assertIn(tx);
+      return this.parts.reclaim.sweep(tx, nos, condemnedBefore);
+    });
+  }
+
+  private async buryPacks({ startedAt, signal, report }: ReclaimPass): Promise<void> {
+    const { reclaim } = this.parts;
     const packs = await this.database.read((sql) => reclaim.livePacks(sql, startedAt));
     for (let at = 0; at < packs.length; at += PACKS_PER_STEP) {
       signal.throwIfAborted();
@@ -163,8 +165,8 @@ export class ReclaimService {
   }
 
   /** Storage first, then the row says so: a crash between repeats a deletion, and forgets none. */
-  private async deletePacks(signal: AbortSignal, report: ReclaimReport): Promise<void> {
-    const { reclaim } = this.repositories;
+  private async deletePacks({ signal, report, tell }: ReclaimPass): Promise<void> {
+    const { reclaim } = this.parts;
     for (;;) {
       signal.throwIfAborted();
       const before = (await this.database.now()) - READERS_MS;
@@ -177,6 +179,7 @@ export class ReclaimService {
         await this.database.write('packs.deleted', (tx) => reclaim.markDeleted(tx, no));
         report.packsDeleted += 1;
         report.freedBytes += length;
+        tell('delete');
       }
       if (dead.length < PACKS_PER_STEP) return;
     }
@@ -184,7 +187,7 @@ export class ReclaimService {
 
   /** An upload that takes longer than a day is given up: its going live fails then. */
   private async endStaleUploads(): Promise<void> {
-    const { packs } = this.repositories;
+    const { packs } = this.parts;
     for (;;) {
       const before = (await this.database.now()) - STALE_UPLOAD_MS;
       const stale = await this.database.read((sql) => packs.listStaleUploading(sql, before, PACKS_PER_STEP));

@@ -1,14 +1,14 @@
 import type { PlainChunk } from '#engine';
 import { keyString } from '#engine';
-import { ServerSettings } from '../config/server-settings';
 import { eachDatabase, gate, type TestDatabase, TestUptime } from '../database/testing';
 import { guardOn } from '../guards/guards.testing';
 import { RepositoryIdentity } from '../storage/repository-identity';
 import { blockOf, dataChunk, IngestBench, listsOver, sized } from './ingest.testing';
 import type { RunGrant } from './run-grant';
-import { ReclaimMark } from './reclaim-mark';
+import type { ReclaimReport } from './reclaim-report';
 import { ReclaimRepository } from './reclaim.repository';
-import { ReclaimRepositories, type ReclaimReport, ReclaimService } from './reclaim.service';
+import type { ReclaimService } from './reclaim.service';
+import { reclaimOn } from './reclaim.testing';
 import { codeOf } from './runs.testing';
 
 const HOUR = 3_600_000;
@@ -34,11 +34,7 @@ eachDatabase('reclaim', (open, dialect) => {
   });
 
   function serviceOn(where: IngestBench): ReclaimService {
-    const repository = new ReclaimRepository();
-    const { database } = db;
-    const repositories = new ReclaimRepositories(repository, where.packs, new ReclaimMark(database, repository));
-    const guard = guardOn(database, where.memory, new TestUptime(db.clock));
-    return new ReclaimService(database, where.memory, new ServerSettings(), repositories, guard);
+    return reclaimOn(db.database, where.memory, guardOn(db.database, where.memory, new TestUptime(db.clock))).service;
   }
 
   const pass = (isDryRun = false): Promise<ReclaimReport> =>
@@ -177,7 +173,7 @@ eachDatabase('reclaim', (open, dialect) => {
     db.clock.advance(1);
     await pass();
     expect(await bench.packStates()).toEqual([{ state: 'dead' }]);
-    await expect(db.database.write('packs.live', (tx) => bench.packs.goLive(tx, packNo, 1))).resolves.toBe(false);
+    await expect(db.database.write('packs.live', (tx) => bench.packs.goLive(tx, packNo, 1, 1))).resolves.toBe(false);
   });
 
   it('writes nothing when it is tried dry', async () => {

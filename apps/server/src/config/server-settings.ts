@@ -56,6 +56,8 @@ export class ServerSettings {
   deletedDays = 0;
   /** What a failed run uploaded is kept so long for the next one. */
   resumeDays = 7;
+  /** A pack of which at least so much is not in use is written anew by reclaim. */
+  reclaimUnusedPercent = 25;
   /** IANA zone of schedules, and of tasks that name none. */
   timeZone = 'UTC';
   /** Cron, in {@link timeZone}; null: only by hand. */
@@ -152,6 +154,9 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
   readInteger('RESUME_DAYS', [1, 365], (days) => {
     settings.resumeDays = days;
+  });
+  readInteger('RECLAIM_UNUSED_PERCENT', [5, 100], (percent) => {
+    settings.reclaimUnusedPercent = percent;
   });
   const readSchedule = (name: SettingName, apply: (cron: string | null) => void): void => {
     read(name, (text) => {

@@ -76,6 +76,8 @@ export class PackRow {
   run_number!: number;
   /** Bytes of the object; 0 while uploading. */
   length!: number;
+  /** Of all chunks that were put into it; null: before that was written down. */
+  plain_bytes!: number | null;
   created_at!: number;
   changed_at!: number;
   /** When scrub read all of it back last, ms; null: never. */
@@ -94,6 +96,7 @@ export const packsTable: TableSpec<PackRow> = {
     task_no: int,
     run_number: int,
     length: withDefault(bigint, 0),
+    plain_bytes: nullable(bigint),
     created_at: bigint,
     changed_at: bigint,
     scrubbed_at: nullable(bigint),

@@ -4,6 +4,7 @@ import { Fleet1795000020001 } from './1795000020001-fleet';
 import { Reclaim1795000030001 } from './1795000030001-reclaim';
 import { Maintenance1795000030002 } from './1795000030002-maintenance';
 import { Guards1795000031001 } from './1795000031001-guards';
+import { Rewrite1795000032001 } from './1795000032001-rewrite';
 import { PageSessions1795000040001 } from './1795000040001-page-sessions';
 import { Scrub1795000050001 } from './1795000050001-scrub';
 import { Space1795000050002 } from './1795000050002-space';
@@ -16,6 +17,7 @@ export const MIGRATIONS = [
   Reclaim1795000030001,
   Maintenance1795000030002,
   Guards1795000031001,
+  Rewrite1795000032001,
   PageSessions1795000040001,
   Scrub1795000050001,
   Space1795000050002,

@@ -1,0 +1,32 @@
+import { ServerSettings } from '../config/server-settings';
+import type { Database } from '../database/database';
+import type { DeletionGuard } from '../guards/deletion-guard';
+import type { Storage } from '../storage/storage';
+import { ChunkDamage } from './chunk-damage';
+import { ChunksRepository } from './chunks.repository';
+import { PackRewriter, RewriterRepositories } from './pack-rewriter';
+import { PackUsages } from './pack-usage';
+import { PacksRepository } from './packs.repository';
+import { ReclaimMark } from './reclaim-mark';
+import { ReclaimRewrite } from './reclaim-rewrite';
+import { ReclaimParts, ReclaimService } from './reclaim.service';
+import { ReclaimRepository } from './reclaim.repository';
+import { RewriteRepository } from './rewrite.repository';
+
+/** Reclaim as a server wires it. */
+export function reclaimOn(
+  database: Database,
+  storage: Storage,
+  guard: DeletionGuard,
+  settings = new ServerSettings(),
+): { service: ReclaimService; rewriter: PackRewriter; usages: PackUsages } {
+  const packs = new PacksRepository();
+  const reclaim = new ReclaimRepository();
+  const moves = new RewriteRepository();
+  const damage = new ChunkDamage(database, new ChunksRepository(), packs);
+  const rewriter = new PackRewriter(database, storage, new RewriterRepositories(moves, packs), damage, guard);
+  const usages = new PackUsages(database, moves);
+  const rewrite = new ReclaimRewrite(database, settings, reclaim, usages, rewriter);
+  const parts = new ReclaimParts(reclaim, packs, new ReclaimMark(database, reclaim), rewrite);
+  return { service: new ReclaimService(database, storage, settings, parts, guard), rewriter, usages };
+}
