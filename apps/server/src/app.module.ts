@@ -13,6 +13,7 @@ import { LogsModule } from './logs/logs.module';
 import { MaintenanceModule } from './maintenance/maintenance.module';
 import { MetricsModule } from './metrics/metrics.module';
 import { PagesModule } from './pages/pages.module';
+import { SpaceModule } from './space/space.module';
 import { StorageModule } from './storage/storage.module';
 import { UsersModule } from './users/users.module';
 
@@ -36,6 +37,7 @@ export class AppModule {
         MaintenanceModule,
         HealthModule,
         MetricsModule,
+        SpaceModule,
         PagesModule,
         ApiDocsModule,
       ],

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { killPointsFrom, SERVER_LOG_LEVELS, type ServerLogLevel, unknownSettings } from '#common';
 import { readS3Settings, type S3Settings } from './s3-settings';
-import { SettingSource, type SettingName } from './setting-source';
+import { type SettingOrigin, SettingSource, type SettingName } from './setting-source';
 import { InvalidError, parseSchedule } from '#engine';
 import { isWellKnownSecret, MIN_SECRET_KEY_CHARACTERS } from './secret-rules';
 
@@ -78,6 +78,8 @@ export class ServerSettings {
   scrubBytesPerSecond = 32 * 1024 * 1024;
   /** New packs and new runs leave so much of the disk free: for the database, for removals, for others. */
   minFreeBytes = 256 * 1024 * 1024;
+  /** Where each setting comes from, by name; one that is not here is as it is when nothing is set. */
+  origins: ReadonlyMap<string, SettingOrigin> = new Map();
   /** Tests only: the server's clock is so far ahead (not PostgreSQL's). */
   clockAheadMs = 0;
   /** Of a command: a server may be at work on the same storage, whose spool is not to be emptied. */
@@ -269,6 +271,7 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
 
   if (problems.length > 0) throw new SettingsError(problems);
+  settings.origins = source.origins;
   return settings;
 }
 

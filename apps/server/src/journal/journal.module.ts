@@ -3,6 +3,7 @@ import { AuditModule } from '../audit/audit.module';
 import { LogLevelApiController } from './log-level.api.controller';
 import { LogLevelService } from './log-level.service';
 import { ServerLog } from './server-log';
+import { SettingsPagesController } from './settings.pages.controller';
 import { silentLog } from './silent-log';
 
 /** What the server says about itself. (`logs/` keeps what agents say.) */
@@ -13,7 +14,7 @@ export class JournalModule {
     return {
       module: JournalModule,
       imports: [AuditModule],
-      controllers: [LogLevelApiController],
+      controllers: [LogLevelApiController, SettingsPagesController],
       providers: [LogLevelService, { provide: ServerLog, useValue: log }],
     };
   }

@@ -15,5 +15,6 @@ import { MaintenanceService } from './maintenance.service';
   imports: [BackupsModule, GuardsModule, LeasesModule, RetentionModule, ScrubModule],
   controllers: [MaintenanceApiController],
   providers: [MaintenanceService, MaintenanceJobs, MaintenanceRepository, MaintenanceScheduler],
+  exports: [MaintenanceService],
 })
 export class MaintenanceModule {}

@@ -13,6 +13,18 @@ interface Place {
 const PLACES: readonly Place[] = [
   { label: 'Dashboard', href: '/', icon: 'M2 2.5h5v5H2zM9 2.5h5v3H9zM9 8h5v5.5H9zM2 10h5v3.5H2z', right: 'see-status' },
   { label: 'Clients', href: '/clients', icon: 'M2 3h12v8H2zM5.5 14h5M8 11v3', right: 'see-status' },
+  {
+    label: 'Storage',
+    href: '/storage',
+    icon: 'M2.5 4c0-2 11-2 11 0v8c0 2-11 2-11 0zM2.5 4c0 2 11 2 11 0M2.5 8c0 2 11 2 11 0',
+    right: 'see-status',
+  },
+  {
+    label: 'Settings',
+    href: '/settings',
+    icon: 'M2 4.5h5M11 4.5h3M9 2.5v4M2 11.5h3M9 11.5h5M7 9.5v4',
+    right: 'maintain',
+  },
 ];
 
 export interface MenuEntry {

@@ -1,0 +1,70 @@
+import type { MaintenanceJob, MaintenanceRun } from '#common';
+import { countText, sizeText } from '../pages/quantities';
+
+export const JOB_WORDS: Readonly<Record<MaintenanceJob, { label: string; does: string; warning: string | null }>> = {
+  retention: {
+    label: 'Retention',
+    does: 'Applies the retention policies: versions that no policy keeps go.',
+    warning: 'What it removes cannot be brought back. Look with a dry run first.',
+  },
+  reclaim: {
+    label: 'Reclaim',
+    does: 'Gives back the space of what nothing refers to any more.',
+    warning: 'What it takes was of no use to any backup for a day at least, and is gone for good.',
+  },
+  scrub: {
+    label: 'Scrub',
+    does: 'Looks whether all packs are there, and reads those back that are due.',
+    warning: null,
+  },
+};
+
+const FIGURES: Readonly<Record<string, string>> = {
+  tasks: 'tasks',
+  skippedTasks: 'tasks left out',
+  versions: 'versions looked at',
+  removedVersions: 'versions to remove',
+  removedBytes: 'in them',
+  freedBytes: 'freed',
+  chunks: 'chunks',
+  referenced: 'in use',
+  condemned: 'condemned',
+  swept: 'taken',
+  sweptBytes: 'in them',
+  packsDied: 'packs done with',
+  packsDeleted: 'packs deleted',
+  packs: 'packs',
+  missingPacks: 'packs missing',
+  misshapenPacks: 'packs of a wrong size',
+  strayObjects: 'objects of nobody',
+  strayBytes: 'in them',
+  packsRead: 'packs read',
+  bytesRead: 'read',
+  chunksRead: 'chunks read',
+  damagedChunks: 'chunks damaged',
+  clearedChunks: 'chunks well again',
+  unreadablePacks: 'packs unreadable',
+  faultyPacks: 'packs faulty',
+  standingDamage: 'chunks damaged at the end',
+};
+
+/** Pure: a job's report in words: its numbers, those left out that are 0. */
+export function reportWords({ report }: Pick<MaintenanceRun, 'report'>): string {
+  if (report === null) return '';
+  if ('error' in report && typeof report.error === 'string') return report.error;
+  const numbers = Object.entries(report).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number' && entry[1] !== 0,
+  );
+  if (numbers.length === 0) return 'nothing to do';
+  return numbers
+    .map(([name, value]) => {
+      const isSize = name.endsWith('Bytes') || name.startsWith('bytes');
+      return `${isSize ? sizeText(value) : countText(value)} ${FIGURES[name] ?? wordsOf(name)}`;
+    })
+    .join(', ');
+}
+
+/** `somethingNew`: `something new` */
+function wordsOf(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}

@@ -1,0 +1,17 @@
+import { Module } from '@nestjs/common';
+import { BackupsModule } from '../backups/backups.module';
+import { FleetModule } from '../fleet/fleet.module';
+import { GuardsModule } from '../guards/guards.module';
+import { MaintenanceModule } from '../maintenance/maintenance.module';
+import { SpaceFiguresService } from './space-figures';
+import { SpaceRepository } from './space.repository';
+import { StorageCareReading, StoragePage } from './storage-page';
+import { StoragePagesController } from './storage.pages.controller';
+
+/** How the storage is used, for people. */
+@Module({
+  imports: [BackupsModule, FleetModule, GuardsModule, MaintenanceModule],
+  controllers: [StoragePagesController],
+  providers: [SpaceFiguresService, SpaceRepository, StorageCareReading, StoragePage],
+})
+export class SpaceModule {}
