@@ -3,7 +3,7 @@ import { BrowserJourney, describeInBrowser } from './support/browser';
 import { ADMIN, ServerProcess, temporaryFolder } from './support/processes';
 
 /** Every page without parameters, for looks that are the same everywhere. */
-const PAGES = ['/', '/clients', '/storage', '/settings', '/profile', '/no-such-page'];
+const PAGES = ['/', '/clients', '/storage', '/logs', '/audit', '/settings', '/profile', '/no-such-page'];
 
 describeInBrowser("the admin's pages", () => {
   const folder = temporaryFolder('pages');

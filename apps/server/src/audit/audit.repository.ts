@@ -11,6 +11,13 @@ export interface AuditFilter {
   readonly limit: number;
 }
 
+/** Texts that the event begins with (its action) or holds (who did it, or to what, or from where), in whatever case; empty: whatever. */
+export interface AuditWords {
+  readonly action: string;
+  readonly who: string;
+  readonly target: string;
+}
+
 @Injectable()
 export class AuditRepository {
   async insert(tx: Sql, event: NewAuditEvent): Promise<void> {
@@ -48,4 +55,39 @@ export class AuditRepository {
     const where = conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;
     return sql.all(`select * from audit_events ${where} order by no desc limit ?`, [...params, limit]);
   }
+
+  /** The number of the newest event, below `before` when it is one. */
+  async highest(sql: Sql, before: number | null): Promise<number | null> {
+    const row = await sql.get<{ no: number | null }>(
+      `select max(no) as no from audit_events ${before === null ? '' : 'where no < ?'}`,
+      before === null ? [] : [before],
+    );
+    return row?.no ?? null;
+  }
+
+  /** Events with `above < no <= upTo`, newest first. */
+  range(
+    sql: Sql,
+    { action, who, target }: AuditWords,
+    { above, upTo, limit }: { above: number; upTo: number; limit: number },
+  ): Promise<AuditEventRow[]> {
+    const conditions = ['no > ?', 'no <= ?'];
+    const params: Value[] = [above, upTo];
+    const like = (columns: readonly string[], pattern: string): void => {
+      conditions.push(`(${columns.map((column) => `lower(coalesce(${column}, '')) like ? escape '\\'`).join(' or ')})`);
+      params.push(...columns.map(() => pattern));
+    };
+    if (action !== '') like(['action'], `${escaped(action)}%`);
+    if (who !== '') like(['actor_name', 'actor_id', 'address'], `%${escaped(who)}%`);
+    if (target !== '') like(['target_name', 'target_id'], `%${escaped(target)}%`);
+    return sql.all(`select * from audit_events where ${conditions.join(' and ')} order by no desc limit ?`, [
+      ...params,
+      limit,
+    ]);
+  }
+}
+
+/** As it stands in a pattern of `like`. */
+function escaped(text: string): string {
+  return text.toLowerCase().replace(/[\\%_]/g, '\\$&');
 }

@@ -2,8 +2,10 @@ import { Injectable } from '@nestjs/common';
 import type { AuditAnswer, AuditQuery } from '#common';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
+import type { AuditEventRow } from '../database/entities/fleet.entities';
+import { lookBack } from '../database/look-back';
 import type { Actor } from './actor';
-import { AuditRepository } from './audit.repository';
+import { AuditRepository, type AuditWords } from './audit.repository';
 
 export interface AuditedChange {
   /** `users.create`, `tasks.change`... */
@@ -16,6 +18,8 @@ export interface AuditedChange {
   /** No secret, no content. */
   readonly details?: Record<string, unknown>;
 }
+
+type AuditEvent = AuditAnswer['events'][number];
 
 const PAGE_EVENTS = 200;
 /** Changes of what config exports tell: whoever writes them down tells of them. */
@@ -58,17 +62,33 @@ export class AuditService {
     const rows = await this.database.read((sql) => this.events.list(sql, { ...filter, limit: limit + 1 }));
     const page = rows.slice(0, limit);
     return {
-      events: page.map((row) => ({
-        id: row.no,
-        atMs: row.at,
-        actor: { kind: row.actor_kind, id: row.actor_id, name: row.actor_name, address: row.address },
-        action: row.action,
-        target: row.target_kind === null ? null : { kind: row.target_kind, id: row.target_id, name: row.target_name },
-        details: row.details === null ? null : (JSON.parse(row.details) as Record<string, unknown>),
-      })),
+      events: page.map(eventOf),
       next: rows.length > limit ? (page.at(-1)?.no ?? null) : null,
     };
   }
+
+  /** Newest first. `next`: where to go on. */
+  async search(words: AuditWords, before: number | null): Promise<AuditAnswer> {
+    const { rows, next } = await this.database.read((sql) =>
+      lookBack({
+        ...{ before, limit: PAGE_EVENTS },
+        highest: (place) => this.events.highest(sql, place),
+        rows: (range) => this.events.range(sql, words, range),
+      }),
+    );
+    return { events: rows.map(eventOf), next };
+  }
+}
+
+function eventOf(row: AuditEventRow): AuditEvent {
+  return {
+    id: row.no,
+    atMs: row.at,
+    actor: { kind: row.actor_kind, id: row.actor_id, name: row.actor_name, address: row.address },
+    action: row.action,
+    target: row.target_kind === null ? null : { kind: row.target_kind, id: row.target_id, name: row.target_name },
+    details: row.details === null ? null : (JSON.parse(row.details) as Record<string, unknown>),
+  };
 }
 
 function textOf(details: Record<string, unknown>): string {

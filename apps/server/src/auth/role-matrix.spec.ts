@@ -125,6 +125,8 @@ const ROUTES: Readonly<Record<string, Who>> = {
   'GET /storage': { page: 'see-status' },
   'POST /storage/jobs/:job': { page: 'maintain' },
   'POST /storage/stops/:kind/acknowledge': { page: 'maintain' },
+  'GET /logs': { page: 'see-details' },
+  'GET /audit': { page: 'see-audit' },
   'GET /settings': { page: 'maintain' },
   'POST /settings/log-level': { page: 'maintain' },
   'GET /clients/:clientId': { page: 'see-status' },

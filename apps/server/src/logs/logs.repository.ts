@@ -21,6 +21,22 @@ export interface LogFilter {
   readonly limit: number;
 }
 
+/** A line of whichever client. */
+export interface FleetLogRow {
+  readonly no: number;
+  readonly receivedAt: number;
+  readonly level: number;
+  readonly message: string;
+  readonly clientId: string;
+  readonly client: string;
+}
+
+/** Clients: those of an owner, or everybody's, whose name holds a text. */
+export interface LogScope {
+  readonly ownerNo: number | null;
+  readonly client: string;
+}
+
 const COLUMNS: readonly Column[] = [
   { name: 'client_no', type: 'int' },
   { name: 'at', type: 'int' },
@@ -63,12 +79,47 @@ export class LogsRepository {
     }
     if (filter.search !== null) {
       conditions.push(`lower(message) like ? escape '\\'`);
-      params.push(`%${filter.search.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`);
+      params.push(holding(filter.search));
     }
     return sql.all<LogRow>(
       `select no, at, received_at as "receivedAt", level, message, run_id as "runId" from client_logs
        where ${conditions.join(' and ')} order by no desc limit ?`,
       [...params, filter.limit],
+    );
+  }
+
+  /** The number of the newest line of these clients, below `before` when it is one. A look into the index for each client. */
+  async highest(sql: Sql, scope: LogScope, before: number | null): Promise<number | null> {
+    const [where, params] = clientsOf(scope);
+    const bound = before === null ? '' : 'and l.no < ?';
+    const row = await sql.get<{ no: number | null }>(
+      where === ''
+        ? `select max(l.no) as no from client_logs l where 1 = 1 ${bound}`
+        : `select max((select max(l.no) from client_logs l where l.client_no = c.no ${bound})) as no
+           from clients c where ${where}`,
+      before === null ? params : [before, ...params],
+    );
+    return row?.no ?? null;
+  }
+
+  /** Lines of these clients with `above < no <= upTo`, newest first. */
+  range(
+    sql: Sql,
+    scope: LogScope,
+    filter: { level: number; search: string; above: number; upTo: number; limit: number },
+  ): Promise<FleetLogRow[]> {
+    const [where, params] = clientsOf(scope);
+    const search = filter.search === '' ? '' : `and lower(l.message) like ? escape '\\'`;
+    return sql.all<FleetLogRow>(
+      `select l.no, l.received_at as "receivedAt", l.level, l.message, c.id as "clientId", c.name as client
+       from client_logs l join clients c on c.no = l.client_no
+       where l.no > ? and l.no <= ? and l.level >= ? ${search} ${where === '' ? '' : `and ${where}`}
+       order by l.no desc limit ?`,
+      [
+        ...[filter.above, filter.upTo, filter.level],
+        ...(filter.search === '' ? [] : [holding(filter.search)]),
+        ...[...params, filter.limit],
+      ],
     );
   }
 
@@ -94,4 +145,20 @@ export class LogsRepository {
   async removeOfClient(tx: Sql, clientNo: number, upTo: number): Promise<void> {
     await tx.run('delete from client_logs where client_no = ? and no <= ?', [clientNo, upTo]);
   }
+}
+
+/** A pattern of `like` for what holds the text, in whatever case. */
+function holding(text: string): string {
+  return `%${text.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`;
+}
+
+function clientsOf({ ownerNo, client }: LogScope): [where: string, params: Value[]] {
+  const conditions = [
+    ...(ownerNo === null ? [] : ['c.owner_no = ?']),
+    ...(client === '' ? [] : [`lower(c.name) like ? escape '\\'`]),
+  ];
+  return [
+    conditions.join(' and '),
+    [...(ownerNo === null ? [] : [ownerNo]), ...(client === '' ? [] : [holding(client)])],
+  ];
 }

@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { LOG_LEVELS, type LogAnswer, type LogRequest, type LogsAnswer, type LogsQuery } from '#common';
+import { LOG_LEVELS, type LogAnswer, type LogLevel, type LogRequest, type LogsAnswer, type LogsQuery } from '#common';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
+import { lookBack } from '../database/look-back';
 import { DomainError } from '../http/domain-error';
+import { ownerBoundOf, type PersonIdentity } from '../users/person-identity';
 import { LogsRepository, type NewLogLine } from './logs.repository';
 
 const PAGE_LINES = 200;
@@ -10,6 +12,25 @@ const DAY_MS = 86_400_000;
 const PRUNED_AT_ONCE = 5_000;
 /** An agent that talks without end pushes out its own lines, not others'. */
 const MAX_LINES_PER_CLIENT = 200_000;
+
+/** What is asked for of all clients' lines. Empty texts: whatever. */
+export interface FleetLogChoice {
+  readonly level: LogLevel;
+  /** In the message, in whatever case. */
+  readonly search: string;
+  /** In the client's name likewise. */
+  readonly client: string;
+  /** `next` of the page before. */
+  readonly before: number | null;
+}
+
+export interface FleetLogLine {
+  readonly receivedMs: number;
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly clientId: string;
+  readonly client: string;
+}
 
 /** What agents say, kept for LOG_RETENTION_DAYS. */
 @Injectable()
@@ -66,6 +87,26 @@ export class LogsService {
       })),
       next: rows.length > limit ? (page.at(-1)?.no ?? null) : null,
     };
+  }
+
+  /** Of all clients that the person may see, newest first, as they came. `next`: where to go on. */
+  async listAll(
+    person: PersonIdentity,
+    choice: FleetLogChoice,
+  ): Promise<{ lines: FleetLogLine[]; next: number | null }> {
+    const scope = { ownerNo: ownerBoundOf(person), client: choice.client };
+    const filter = { level: LOG_LEVELS.indexOf(choice.level), search: choice.search };
+    const { rows, next } = await this.database.read((sql) =>
+      lookBack({
+        ...{ before: choice.before, limit: PAGE_LINES },
+        highest: (before) => this.logs.highest(sql, scope, before),
+        rows: (range) => this.logs.range(sql, scope, { ...filter, ...range }),
+      }),
+    );
+    const lines = rows.map(({ receivedAt, level, message, clientId, client }) => {
+      return { ...{ receivedMs: receivedAt, message, clientId, client }, level: LOG_LEVELS[level] ?? 'info' };
+    });
+    return { lines, next };
   }
 
   /** Removes what was kept long enough, a slice at a time. */

@@ -26,6 +26,11 @@ export function queryPage(value: unknown): number {
   return Math.max(1, number);
 }
 
+/** In an address: the number before which a list goes on; null for none. */
+export function queryPlace(value: unknown): number | null {
+  return /^\d{1,15}$/.test(queryText(value)) ? Number(value) : null;
+}
+
 export interface Pager {
   /** `51-100 of 5,000` */
   readonly words: string;

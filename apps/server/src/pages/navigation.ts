@@ -19,6 +19,13 @@ const PLACES: readonly Place[] = [
     icon: 'M2.5 4c0-2 11-2 11 0v8c0 2-11 2-11 0zM2.5 4c0 2 11 2 11 0M2.5 8c0 2 11 2 11 0',
     right: 'see-status',
   },
+  { label: 'Logs', href: '/logs', icon: 'M3 3.5h10M3 8h10M3 12.5h6', right: 'see-details' },
+  {
+    label: 'Audit',
+    href: '/audit',
+    icon: 'M8 2l5 2v4c0 3-2 5-5 6-3-1-5-3-5-6V4zM6 8l1.5 1.5L10.5 6.5',
+    right: 'see-audit',
+  },
   {
     label: 'Settings',
     href: '/settings',

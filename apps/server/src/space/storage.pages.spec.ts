@@ -44,7 +44,13 @@ describe('the page of the storage', () => {
     const { html } = await admin.get('/storage');
     expect(html).toContain(ESCAPED);
     expect(html).not.toContain('<img');
-    for (const words of ['of the admin', 'Run retention now', 'Run scrub now', '0 5 * * * (UTC)', 'Free on the disk'])
+    for (const words of [
+      'of the admin',
+      'Run retention now',
+      'Run scrub now',
+      'daily at 05:00 (UTC)',
+      'Free on the disk',
+    ])
       expect(html).toContain(words);
     const seen = (await viewer.get('/storage')).html;
     expect(seen).toContain('of the admin');

@@ -100,7 +100,7 @@ describe('the view of the storage', () => {
     expect(view.care?.jobs).toMatchObject([
       {
         isRunning: true,
-        schedule: '0 4 * * * (UTC)',
+        schedule: 'daily at 04:00 (UTC)',
         next: { text: 'in 3 h' },
         last: { status: { label: 'Succeeded' } },
       },

@@ -1,4 +1,5 @@
 import type { ClientDetail, MaintenanceAnswer, MaintenanceRun } from '#common';
+import { scheduleWords } from '../fleet/schedule-words';
 import { columnHead, ListAddress, type Order, pageOf, parseOrder } from '../pages/list-address';
 import type { Moments } from '../pages/moments';
 import { countText, durationText, sizeText } from '../pages/quantities';
@@ -98,7 +99,7 @@ function careOf({ maintenance, timeZone }: StorageCare, moments: Moments) {
       return {
         job,
         ...JOB_WORDS[job],
-        schedule: schedule === null ? 'only by hand' : `${schedule} (${timeZone})`,
+        schedule: schedule === null ? 'only by hand' : scheduleWords({ kind: 'cron', cron: schedule, timeZone }),
         next: moments.near(nextMs),
         last: last === undefined ? null : { status: outcomeWords(last), began: moments.near(last.startedMs) },
         isRunning: runs.some((run) => run.job === job && run.endedMs === null),

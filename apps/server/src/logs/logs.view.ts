@@ -1,0 +1,33 @@
+import { LOG_LEVELS } from '#common';
+import { ListAddress } from '../pages/list-address';
+import type { Moments } from '../pages/moments';
+import type { FleetLogChoice, FleetLogLine } from './logs.service';
+
+const LEVELS: Readonly<Record<FleetLogChoice['level'], string>> = {
+  debug: 'All',
+  info: 'Info and above',
+  warn: 'Warnings and errors',
+  error: 'Errors',
+};
+
+/** Pure: what all agents said. */
+export function logsView(
+  { lines, next }: { lines: readonly FleetLogLine[]; next: number | null },
+  choice: FleetLogChoice,
+  moments: Moments,
+) {
+  const { level, search, client, before } = choice;
+  const address = new ListAddress('/logs', { q: search, client, level: level === 'debug' ? '' : level });
+  return {
+    title: 'Logs',
+    search,
+    client,
+    levels: LOG_LEVELS.map((value) => ({ value, label: LEVELS[value], isSelected: value === level })),
+    isFiltered: search !== '' || client !== '' || level !== 'debug',
+    lines: lines.map((line) => ({ ...line, time: moments.at(line.receivedMs) })),
+    // Nothing found yet is not nothing there.
+    empty: next === null ? 'No line is like that.' : 'No line of the last ones is like that; look further back.',
+    newest: before === null ? null : address.with({}),
+    older: next === null ? null : address.with({ before: String(next) }),
+  };
+}
