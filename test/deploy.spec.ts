@@ -1,0 +1,202 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { AGENT_SECRETS, AGENT_SETTINGS, SERVER_SECRETS, SERVER_SETTINGS } from '#common';
+import { loadServerSettings } from '../apps/server/src/config/server-settings';
+
+const ROOT = join(__dirname, '..');
+const textOf = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+
+interface Service {
+  readonly image?: string;
+  readonly build?: { readonly dockerfile: string };
+  readonly extends?: { readonly file: string; readonly service: string };
+  readonly environment?: Readonly<Record<string, string | number>>;
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+  readonly ports?: readonly string[];
+  readonly volumes?: readonly string[];
+  readonly healthcheck?: object;
+  readonly mem_limit?: string;
+}
+interface Compose {
+  readonly include?: readonly string[];
+  readonly services: Readonly<Record<string, Service>>;
+  readonly volumes: Readonly<Record<string, unknown>>;
+}
+
+const FILES = ['docker-compose.yml', 'docker-compose.server.yml', 'docker-compose.client.yml'];
+
+/** With what it includes and extends. */
+function stackOf(file: string): Compose {
+  const own = parse(textOf(file)) as Compose;
+  const included = (own.include ?? []).map(stackOf);
+  const services = Object.entries(own.services).map(([name, service]) => {
+    if (service.extends === undefined) return [name, service] as const;
+    const base = stackOf(service.extends.file).services[service.extends.service]!;
+    const environment = { ...base.environment, ...service.environment };
+    const volumes = [...(base.volumes ?? []), ...(service.volumes ?? [])];
+    return [name, { ...base, ...service, environment, volumes }] as const;
+  });
+  const merged: { services: Record<string, Service>; volumes: Record<string, unknown> } = { services: {}, volumes: {} };
+  for (const stack of [...included, { services: Object.fromEntries(services), volumes: own.volumes }]) {
+    Object.assign(merged.services, stack.services);
+    Object.assign(merged.volumes, stack.volumes);
+  }
+  return merged;
+}
+
+describe.each(FILES)('%s', (file) => {
+  const { services, volumes } = stackOf(file);
+  const all = Object.entries(services);
+
+  it('names services, volumes and Dockerfiles that there are, and images by their version', () => {
+    for (const [name, service] of all) {
+      for (const needed of Object.keys(service.depends_on ?? {})) expect(Object.keys(services)).toContain(needed);
+      for (const volume of service.volumes ?? [])
+        expect([name, Object.keys(volumes)]).toEqual([name, expect.arrayContaining([volume.split(':')[0]])]);
+      if (service.build === undefined) expect(service.image).toMatch(/:v?\d+\.\d+/);
+      else expect(existsSync(join(ROOT, service.build.dockerfile))).toBe(true);
+      expect([name, service.mem_limit]).toEqual([name, expect.stringMatching(/^\d+[mg]$/)]);
+    }
+  });
+
+  it('holds no secret: what is one is a file, or comes from the environment with nothing as its default', () => {
+    for (const [name, service] of all) {
+      for (const [variable, value] of Object.entries(service.environment ?? {})) {
+        if (!/PASSWORD|SECRET|TOKEN|KEY|CODE|DATABASE_URL/.test(variable) || variable.endsWith('_FILE')) continue;
+        expect([name, variable, value]).toEqual([name, variable, expect.stringMatching(/^(\$\{[A-Z_]+:-\})?$/)]);
+      }
+    }
+    expect(textOf(file)).not.toMatch(/change.?me|minioadmin|postgres:postgres/i);
+  });
+
+  it('publishes the server and, on this machine only, the page of the client, and nothing else', () => {
+    for (const [name, { ports = [] }] of all) {
+      const expected = { server: ['${PORT:-8000}:8000'], client: ['127.0.0.1:8080:8080'] }[name] ?? [];
+      expect([name, ports]).toEqual([name, expected]);
+    }
+  });
+
+  it('gives both apps settings that they know, and the server each that may be set', () => {
+    const known = (names: readonly string[], secrets: readonly string[]): string[] => [
+      ...names,
+      ...secrets.map((secret) => `${secret}_FILE`),
+    ];
+    const { server, client } = services;
+    if (server !== undefined) {
+      const given = Object.keys(server.environment ?? {});
+      for (const name of given) expect(known(SERVER_SETTINGS, SERVER_SECRETS)).toContain(name);
+      // Fixed by what the stack is: paths inside the image, and the names that the agent has too.
+      const left = SERVER_SETTINGS.filter((name) => !given.includes(name) && !given.includes(`${name}_FILE`));
+      expect([...left].sort()).toEqual(['DATABASE_PATH', 'PASSWORD', 'USERNAME']);
+    }
+    const names = Object.keys(client?.environment ?? {}).filter((name) => name !== 'TZ');
+    for (const name of names) expect(known(AGENT_SETTINGS, AGENT_SECRETS)).toContain(name);
+  });
+
+  it('waits for what is needed to be healthy or done', () => {
+    for (const [, service] of all) {
+      for (const [needed, { condition }] of Object.entries(service.depends_on ?? {})) {
+        const isOneShot = ['secrets', 'enrol'].includes(needed);
+        expect(condition).toBe(isOneShot ? 'service_completed_successfully' : 'service_healthy');
+        const target = services[needed]!;
+        const isWatched =
+          target.healthcheck !== undefined ||
+          (target.build !== undefined && textOf(target.build.dockerfile).includes('HEALTHCHECK'));
+        expect([needed, isWatched]).toEqual([needed, true]);
+      }
+    }
+  });
+});
+
+describe.each(['Dockerfile.server', 'Dockerfile.client'])('%s', (file) => {
+  const text = textOf(file);
+
+  it('builds in stages on node:24-trixie-slim, and ends as a user without rights, watched', () => {
+    expect(text.match(/^FROM .*$/gm)).toEqual(['FROM node:24-trixie-slim AS build', 'FROM node:24-trixie-slim']);
+    const last = text.slice(text.lastIndexOf('\nFROM'));
+    for (const line of ['USER node', 'HEALTHCHECK', 'VOLUME', 'ENTRYPOINT ["node"', 'STOPSIGNAL SIGTERM'])
+      expect(last).toContain(line);
+    expect(last).not.toContain('npm ci');
+    expect(text).toContain('npm prune --omit=dev');
+  });
+
+  it('copies what there is', () => {
+    const copied = [...text.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, sources = '']) => sources.split(' '));
+    expect(copied.length).toBeGreaterThan(5);
+    for (const source of copied) expect([source, existsSync(join(ROOT, source))]).toEqual([source, true]);
+  });
+
+  it('gives Node the flags that the launcher gives', () => {
+    const launcher = textOf(file === 'Dockerfile.server' ? 'bin/holdfast-server' : 'bin/holdfast');
+    const flags = /^flags='?([^'\n]*)'?$/m.exec(launcher)?.[1]?.split(' ') ?? [];
+    for (const flag of flags) expect(text).toContain(`"${flag}"`);
+  });
+});
+
+describe('troubleshooting', () => {
+  it('has every alert by its name', () => {
+    const alerts = [...textOf('deploy/monitoring/alerts.yml').matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
+    expect(alerts.length).toBeGreaterThan(10);
+    for (const name of alerts) expect(textOf('docs/operations/troubleshooting.md')).toContain(name);
+  });
+});
+
+describe.each(['holdfast-server.service', 'holdfast-agent.service'])('%s', (unit) => {
+  it('starts the launcher that there is, with settings that are known', () => {
+    const text = textOf(`deploy/systemd/${unit}`);
+    const launcher = /^ExecStart=\/opt\/holdfast\/(\S+)$/m.exec(text)?.[1] ?? '';
+    expect(existsSync(join(ROOT, launcher))).toBe(true);
+    const names = [...text.matchAll(/^Environment=(\w+)=/gm)].map(([, name]) => name);
+    for (const name of names) expect(['NODE_ENV', ...SERVER_SETTINGS, ...AGENT_SETTINGS]).toContain(name);
+    expect(text).toContain('RestartPreventExitStatus=2');
+  });
+});
+
+describe('the secrets of compose', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'holdfast-secrets-'));
+    for (const name of ['server', 'database', 'storage']) mkdirSync(join(folder, name));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const make = (env: Record<string, string> = {}): string =>
+    execFileSync(process.execPath, [join(ROOT, 'deploy/compose/make-secrets.mjs'), folder], { env, encoding: 'utf8' });
+  const read = (name: string): string => readFileSync(join(folder, name), 'utf8').trim();
+
+  it('are made once, are good settings, fit together, and are not printed', () => {
+    const printed = make();
+    const file = (name: string): string => join(folder, 'server', name);
+    const settings = loadServerSettings({
+      DATABASE_URL_FILE: file('database-url'),
+      S3_BUCKET: 'holdfast',
+      AWS_ACCESS_KEY_ID_FILE: file('s3-access-key'),
+      AWS_SECRET_ACCESS_KEY_FILE: file('s3-secret-key'),
+      ADMIN_PASSWORD_FILE: file('admin-password'),
+      SECRET_KEY_FILE: file('secret-key'),
+      METRICS_TOKEN_FILE: file('metrics-token'),
+    });
+    expect(new URL(settings.databaseUrl ?? '').password).toBe(read('database/password'));
+    expect(settings.s3?.credentials).toEqual({
+      accessKeyId: read('storage/access-key'),
+      secretAccessKey: read('storage/secret-key'),
+    });
+    const secrets = [settings.adminPassword, settings.secretKey, settings.metricsToken, read('database/password')];
+    expect(new Set(secrets).size).toBe(4);
+    for (const secret of secrets) expect(printed).not.toContain(secret);
+    expect(make()).toBe('');
+    expect(read('server/admin-password')).toBe(settings.adminPassword);
+  });
+
+  it('are those of the environment where it has some', () => {
+    make();
+    make({ ADMIN_PASSWORD: 'one of the operator', POSTGRES_PASSWORD: 'p@ss', AWS_SECRET_ACCESS_KEY: 'theirs' });
+    expect(read('server/admin-password')).toBe('one of the operator');
+    expect(read('server/database-url')).toBe('postgresql://holdfast:p%40ss@database:5432/holdfast');
+    expect([read('server/s3-secret-key'), read('storage/secret-key')]).toEqual(['theirs', 'theirs']);
+  });
+});
