@@ -3,6 +3,7 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MaintenanceRun } from '#common';
 import type { ServerSettings } from '../config/server-settings';
+import { Terminal } from '../config/terminal';
 import { DomainError } from '../http/domain-error';
 import { openServerLog } from '../journal/open-server-log';
 import { MaintenanceService } from '../maintenance/maintenance.service';
@@ -10,6 +11,15 @@ import { type Storage, STORAGE } from '../storage/storage';
 import { JobModule } from './job.module';
 import { reportLines } from './job-report';
 import type { JobWords } from './job-words';
+
+/** What the first start has to say is no report. */
+class ErrorOutput extends Terminal {
+  readonly isInteractive = false;
+
+  print(line: string): void {
+    process.stderr.write(`${line}\n`);
+  }
+}
 
 const [DONE, FAILED, DAMAGED, RUNNING] = [0, 1, 3, 4];
 
@@ -23,7 +33,10 @@ export async function runJob(settings: ServerSettings, words: JobWords): Promise
   const log = openServerLog(own);
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest's options are an interface over a class that nobody instantiates
   const options: NestApplicationOptions = { abortOnError: false, logger: log };
-  const app = await NestFactory.createApplicationContext(JobModule.with({ settings: own, log }), options);
+  const app = await NestFactory.createApplicationContext(
+    JobModule.with({ settings: own, log, terminal: new ErrorOutput() }),
+    options,
+  );
   const { spoolDir } = app.get<Storage>(STORAGE);
   const maintenance = app.get(MaintenanceService);
   // What the job did until then stands; it ends as failed, and the next one goes on.
