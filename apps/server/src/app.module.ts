@@ -13,6 +13,7 @@ import { LogsModule } from './logs/logs.module';
 import { MaintenanceModule } from './maintenance/maintenance.module';
 import { MetricsModule } from './metrics/metrics.module';
 import { PagesModule } from './pages/pages.module';
+import { PeopleModule } from './people/people.module';
 import { SpaceModule } from './space/space.module';
 import { StorageModule } from './storage/storage.module';
 import { UsersModule } from './users/users.module';
@@ -39,6 +40,7 @@ export class AppModule {
         MetricsModule,
         SpaceModule,
         PagesModule,
+        PeopleModule,
         ApiDocsModule,
       ],
     };

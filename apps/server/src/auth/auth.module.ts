@@ -45,6 +45,6 @@ import { Tokens } from './tokens';
     Tokens,
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [FreshSignIn, PageSignIn],
+  exports: [FreshSignIn, OwnAccountService, PageSignIn],
 })
 export class AuthModule {}

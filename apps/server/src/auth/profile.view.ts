@@ -27,7 +27,7 @@ export function profileView({ user, sessions, moments, timeZone }: ProfileFacts)
 }
 
 /** A line of a list of sign-ins. */
-function sessionRow({ signedInMs, seenMs, address, browser }: PageSessionDetail, moments: Moments) {
+export function sessionRow({ signedInMs, seenMs, address, browser }: PageSessionDetail, moments: Moments) {
   return {
     browser: browserName(browser),
     /** All that it says of itself. */

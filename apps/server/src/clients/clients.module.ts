@@ -26,6 +26,6 @@ import { EnrolmentCodesService, EnrolmentRepositories } from './enrolment-codes.
     EnrolmentCodesService,
     EnrolmentRepositories,
   ],
-  exports: [ClientCareService, ClientPing, ClientSignals, ClientsService],
+  exports: [EnrolmentCodesService, ClientCareService, ClientPing, ClientSignals, ClientsService],
 })
 export class ClientsModule {}

@@ -51,7 +51,7 @@ export function clientView(facts: ClientFacts) {
     name: client.name,
     isDeleted: client.status === 'deleted',
     isRevoked: client.status === 'revoked',
-    restorableUntil: moments.at(client.restorableUntilMs),
+    restorableUntil: (client.restorableUntilMs ?? 0) > moments.nowMs ? moments.at(client.restorableUntilMs) : null,
     status: statusWords(client.status),
     isOffline: client.status === 'late' && !client.isOnline,
     labels: client.labels,

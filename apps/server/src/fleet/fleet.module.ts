@@ -10,6 +10,7 @@ import { ClientHistory, ClientPage } from './client-page';
 import { ClientPagesController } from './client.pages.controller';
 import { TaskPage } from './task-page';
 import { TaskPagesController } from './task.pages.controller';
+import { NewClientPagesController } from './new-client.pages.controller';
 import { RunPagesController } from './run.pages.controller';
 import { ClientsPagesController } from './clients.pages.controller';
 import { CommandPolls } from './command-polls';
@@ -24,6 +25,7 @@ import { LiveEvents } from './live-events';
   imports: [AuthModule, ClientsModule, BackupsModule, LogsModule],
   controllers: [
     AgentApiController,
+    NewClientPagesController,
     ClientPagesController,
     ClientsPagesController,
     RunPagesController,

@@ -14,6 +14,12 @@ const PLACES: readonly Place[] = [
   { label: 'Dashboard', href: '/', icon: 'M2 2.5h5v5H2zM9 2.5h5v3H9zM9 8h5v5.5H9zM2 10h5v3.5H2z', right: 'see-status' },
   { label: 'Clients', href: '/clients', icon: 'M2 3h12v8H2zM5.5 14h5M8 11v3', right: 'see-status' },
   {
+    label: 'Users',
+    href: '/users',
+    icon: 'M8 8a2.75 2.75 0 1 0 0-5.5A2.75 2.75 0 0 0 8 8zM2.75 13.5c.5-2.5 2.5-4 5.25-4s4.75 1.5 5.25 4',
+    right: 'manage-users',
+  },
+  {
     label: 'Storage',
     href: '/storage',
     icon: 'M2.5 4c0-2 11-2 11 0v8c0 2-11 2-11 0zM2.5 4c0 2 11 2 11 0M2.5 8c0 2 11 2 11 0',

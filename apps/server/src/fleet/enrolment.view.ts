@@ -1,0 +1,39 @@
+import type { Moments } from '../pages/moments';
+
+export interface EnrolmentFacts {
+  readonly name: string;
+  readonly paths: string;
+  readonly code: string;
+  readonly expiresAtMs: number;
+  /** PUBLIC_URL; null: nobody said what the server is called from elsewhere. */
+  readonly serverUrl: string | null;
+  readonly moments: Moments;
+}
+
+const UNKNOWN_SERVER = 'https://backup.example.org';
+
+/** Pure: commands to copy, each value quoted for the shell. */
+export function enrolmentView({ name, paths, code, expiresAtMs, serverUrl, moments }: EnrolmentFacts) {
+  const folders = paths === '' ? '/home' : paths;
+  const values = [
+    ['SERVER_URL', serverUrl ?? UNKNOWN_SERVER],
+    ['ENROLMENT_CODE', code],
+    ['CLIENT_NAME', name],
+  ] as const;
+  const lines = values.map(([setting, value]) => `${setting}=${quoted(value)} \\`);
+  return {
+    title: `Add ${name}`,
+    name,
+    code,
+    expires: moments.near(expiresAtMs),
+    isServerUnknown: serverUrl === null,
+    unknownServer: UNKNOWN_SERVER,
+    compose: [...lines, 'docker compose -f docker-compose.client.yml up -d'].join('\n'),
+    node: [...lines, `MONITORED_PATHS=${quoted(folders)} \\`, 'npm run start:client'].join('\n'),
+  };
+}
+
+/** For a POSIX shell: plain words stay as they are. */
+function quoted(text: string): string {
+  return /^[\w.:/,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,59 @@
+import { Body, Controller, Get, Post } from '@nestjs/common';
+import { CreateEnrolmentCodeRequest } from '#common';
+import { Page } from '../auth/access';
+import { CurrentViewer, type SignedInViewer } from '../auth/current-viewer';
+import { EnrolmentCodesService } from '../clients/enrolment-codes.service';
+import { ServerSettings } from '../config/server-settings';
+import { Database } from '../database/database';
+import type { FormFields } from '../pages/form-fields';
+import { FieldProblems, formProblem, requestOf, type FormProblem } from '../pages/form-problem';
+import { Moments } from '../pages/moments';
+import { showPage, type PageAnswer } from '../pages/page';
+import { enrolmentView } from './enrolment.view';
+
+const NAME = /^[^\p{Cc}]{1,128}$/u;
+const SENTENCES = { username: 'The name of a user.' };
+
+interface NewClientForm {
+  readonly name: string;
+  readonly username: string;
+  readonly paths: string;
+}
+
+/** Adding a machine: a code that enrols it once, and the commands that use it. */
+@Controller()
+export class NewClientPagesController {
+  constructor(
+    private readonly codes: EnrolmentCodesService,
+    private readonly settings: ServerSettings,
+    private readonly database: Database,
+  ) {}
+
+  @Page('enrol-clients')
+  @Get('/clients/new')
+  empty(@CurrentViewer() { person }: SignedInViewer): PageAnswer {
+    return this.form({ name: '', username: person.username, paths: '/home' }, person.role === 'admin', null);
+  }
+
+  @Page('enrol-clients')
+  @Post('/clients/new')
+  async create(@CurrentViewer() { person, timeZone }: SignedInViewer, @Body() fields: FormFields): Promise<PageAnswer> {
+    const username = fields.optional('username') ?? person.username;
+    const form = { name: fields.text('name').trim(), username, paths: fields.text('paths').trim() };
+    try {
+      if (!NAME.test(form.name)) throw new FieldProblems({ name: 'A name has 1 to 128 characters.' });
+      const request = requestOf(CreateEnrolmentCodeRequest, { username }, SENTENCES);
+      const { code, expiresAtMs } = await this.codes.create(person, request);
+      const moments = new Moments(timeZone, await this.database.now());
+      // Not behind a redirect: the code is shown this once and kept nowhere.
+      const view = enrolmentView({ ...form, code, expiresAtMs, serverUrl: this.settings.publicUrl, moments });
+      return showPage('clients/enrolment', view);
+    } catch (error) {
+      return this.form(form, person.role === 'admin', formProblem(error));
+    }
+  }
+
+  private form(form: NewClientForm, choosesOwner: boolean, problem: FormProblem | null): PageAnswer {
+    return showPage('clients/new', { title: 'Add a client', form, choosesOwner }, { problem });
+  }
+}

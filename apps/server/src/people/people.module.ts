@@ -1,0 +1,17 @@
+import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/auth.module';
+import { FleetModule } from '../fleet/fleet.module';
+import { RetentionModule } from '../retention/retention.module';
+import { UsersModule } from '../users/users.module';
+import { UserPage } from './user-page';
+import { UserRetentionPagesController } from './user-retention.pages.controller';
+import { UsersListPage } from './users-list-page';
+import { UsersPagesController } from './users.pages.controller';
+
+/** Pages about users: above users, sign-ins, clients and retention. */
+@Module({
+  imports: [AuthModule, FleetModule, RetentionModule, UsersModule],
+  controllers: [UserRetentionPagesController, UsersPagesController],
+  providers: [UserPage, UsersListPage],
+})
+export class PeopleModule {}

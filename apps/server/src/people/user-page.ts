@@ -1,0 +1,48 @@
+import { Injectable } from '@nestjs/common';
+import { ClientsQuery, type RetentionReport } from '#common';
+import type { SignedInViewer } from '../auth/current-viewer';
+import { PageSignIn } from '../auth/page-sign-in';
+import { Database } from '../database/database';
+import { FleetService } from '../fleet/fleet.service';
+import type { FormFields } from '../pages/form-fields';
+import type { FormProblem } from '../pages/form-problem';
+import { Moments } from '../pages/moments';
+import { showPage, type PageAnswer } from '../pages/page';
+import { RetentionPoliciesService } from '../retention/retention-policies.service';
+import { AccountsService } from '../users/accounts.service';
+import { userView } from './user.view';
+
+/** The page of a user, with what was wrong with a form of it, or what a policy would do. */
+@Injectable()
+export class UserPage {
+  constructor(
+    private readonly database: Database,
+    private readonly accounts: AccountsService,
+    private readonly signIn: PageSignIn,
+    private readonly policies: RetentionPoliciesService,
+    private readonly fleet: FleetService,
+  ) {}
+
+  async show(
+    { person, timeZone }: SignedInViewer,
+    id: string,
+    shown: { problem?: FormProblem; policy?: FormFields; report?: RetentionReport } = {},
+  ): Promise<PageAnswer> {
+    const user = await this.accounts.get(id);
+    const { policy: fields } = shown;
+    const query = Object.assign(new ClientsQuery(), { owner: user.username });
+    const view = userView({
+      user,
+      sessions: await this.signIn.sessionsOf(id),
+      clients: user.deletedMs === null ? (await this.fleet.list(person, query)).clients : [],
+      policy: await this.policies.describe(person, 'users', id),
+      typed:
+        fields === undefined
+          ? null
+          : { kind: fields.text('retention_kind'), text: (name: string): string => fields.text(name) },
+      report: shown.report ?? null,
+      moments: new Moments(timeZone, await this.database.now()),
+    });
+    return showPage('users/user', view, { problem: shown.problem ?? null });
+  }
+}
