@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { BrowserJourney, describeInBrowser } from './support/browser';
 import { ADMIN, AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
 
+// A browser on a machine that does much else: its looks take the time that they take.
+jest.setTimeout(240_000);
+
 /** Every page without parameters, for looks that are the same everywhere. */
 const PAGES = [
   ...['/', '/clients', '/clients/new', '/users', '/users/new', '/storage', '/logs', '/audit', '/settings'],

@@ -4,7 +4,7 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 const CHROMIUM = '/usr/bin/chromium';
 const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 /** Of one look at one page on a loaded machine. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 /** `describe` where Debian's chromium is, else skipped, with a plain notice. CI installs it. */
 export function describeInBrowser(name: string, body: () => void): void {
