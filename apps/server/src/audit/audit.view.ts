@@ -22,7 +22,7 @@ const SUBJECTS = [
 ] as const;
 
 /** Pages of what was done something to, by kind. */
-const PAGES: Readonly<Record<string, string>> = { client: '/clients/', user: '/users/' };
+const PAGES: Readonly<Record<string, string>> = { client: '/clients/' };
 
 /** Pure: who did what, and from where. */
 export function auditView(
@@ -57,8 +57,8 @@ function eventRow({ id, atMs, actor, action, target, details }: Event, moments: 
     id,
     time: moments.at(atMs),
     who: actor.name ?? actor.id ?? (actor.kind === 'host' ? "the server's machine" : 'nobody'),
-    kind: actor.kind === 'user' || actor.kind === 'nobody' ? null : actor.kind,
-    address: actor.address,
+    // A client is told by its id alone.
+    from: [actor.kind === 'client' ? 'client' : null, actor.address].filter((text) => text !== null).join(', '),
     action,
     target: target === null ? null : { kind: target.kind, name: target.name ?? target.id },
     href: page === undefined || target?.id == null ? null : `${page}${target.id}`,

@@ -1,4 +1,4 @@
-import type { ClientDetail, MaintenanceAnswer, MaintenanceRun } from '#common';
+import { type ClientDetail, type MaintenanceAnswer, type MaintenanceRun, ScheduleSpec } from '#common';
 import { scheduleWords } from '../fleet/schedule-words';
 import { columnHead, ListAddress, type Order, pageOf, parseOrder } from '../pages/list-address';
 import type { Moments } from '../pages/moments';
@@ -99,7 +99,7 @@ function careOf({ maintenance, timeZone }: StorageCare, moments: Moments) {
       return {
         job,
         ...JOB_WORDS[job],
-        schedule: schedule === null ? 'only by hand' : scheduleWords({ kind: 'cron', cron: schedule, timeZone }),
+        schedule: schedule === null ? 'only by hand' : scheduleWords(cronOf(schedule, timeZone)),
         next: moments.near(nextMs),
         last: last === undefined ? null : { status: outcomeWords(last), began: moments.near(last.startedMs) },
         isRunning: runs.some((run) => run.job === job && run.endedMs === null),
@@ -107,6 +107,10 @@ function careOf({ maintenance, timeZone }: StorageCare, moments: Moments) {
     }),
     runs: runs.slice(0, SHOWN_RUNS).map((run) => historyRow(run, moments)),
   };
+}
+
+function cronOf(cron: string, timeZone: string): ScheduleSpec {
+  return Object.assign(new ScheduleSpec(), { kind: 'cron', cron, timeZone });
 }
 
 function historyRow(run: MaintenanceRun, moments: Moments) {
