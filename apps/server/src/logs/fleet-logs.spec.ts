@@ -2,7 +2,7 @@ import { eachDatabase, type TestDatabase } from '../database/testing';
 import { explaining } from '../database/plans.testing';
 import { LogsRepository } from './logs.repository';
 
-const ALL = { ownerNo: null, client: '' };
+const ALL: Parameters<LogsRepository['highest']>[1] = { ownerNo: null, client: '' };
 
 eachDatabase('the lines of all clients', (open) => {
   let db: TestDatabase;
