@@ -75,6 +75,11 @@ export class IngestBench {
     return new IngestBench(db, memory, wrap(memory));
   }
 
+  /** On a storage that others use too. */
+  static on(db: TestDatabase, memory: MemoryStorage): IngestBench {
+    return new IngestBench(db, memory, memory);
+  }
+
   close(): void {
     rmSync(this.memory.spoolDir, { recursive: true, force: true });
   }

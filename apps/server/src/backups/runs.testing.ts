@@ -27,6 +27,7 @@ import type { AgentIdentity } from '../auth/agent-identity';
 import { ServerSettings } from '../config/server-settings';
 import type { Database } from '../database/database';
 import type { Value } from '../database/sql';
+import type { DeletionGuard } from '../guards/deletion-guard';
 import { retentionOn } from '../retention/retention.testing';
 import { MemoryStorage } from '../storage/memory.storage';
 import type { StorageBody } from '../storage/storage';
@@ -99,10 +100,11 @@ export class TestServer {
   constructor(
     readonly database: Database,
     readonly storage: WatchedStorage,
+    guard?: DeletionGuard,
   ) {
     Logger.overrideLogger(false);
     const { settings } = this;
-    this.retention = retentionOn(database, storage, settings);
+    this.retention = retentionOn(database, storage, settings, guard);
     const tasks = new TasksRepository();
     const paths = new CatalogPathsRepository();
     const reading = new CatalogReadRepository(paths);
