@@ -14,6 +14,7 @@ import type { ServerSettings } from './config/server-settings';
 import { StartError } from './config/start-error';
 import { StdoutTerminal } from './config/terminal';
 import { Database } from './database/database';
+import { ProtectWindow } from './retention/protect-window';
 import { AccountsService } from './users/accounts.service';
 import { Passwords } from './users/passwords';
 import { UsersRepository } from './users/users.repository';
@@ -49,7 +50,8 @@ export async function resetPassword(settings: ServerSettings, words: readonly st
     if (user === undefined) throw new StartError(`There is no user ${JSON.stringify(username)}.`);
     const audit = new AuditService(database, new AuditRepository());
     const throttle = new SignInThrottle(database, new SignInThrottleRepository(), audit);
-    const accounts = new AccountsService(database, users, new Passwords(), audit, settings, new LeftToTheServer());
+    const window = new ProtectWindow(database, settings);
+    const accounts = new AccountsService(database, users, new Passwords(), audit, window, new LeftToTheServer());
     const password = given ?? randomBytes(18).toString('base64url');
     // File before row: when it cannot be kept, nothing was changed.
     const told = given === null ? await tell(settings, password) : 'The password is the one that you gave.';

@@ -21,8 +21,6 @@ export const API = {
   /** The calls below carry an agent's JWT and act for its own client. */
   me: '/api/clients/me',
   task: (name: string) => `/api/clients/me/tasks/${encodeURIComponent(name)}`,
-  /** The agent changes its own secret: {@link ChangeSecretRequest} in, 204 out. */
-  mySecret: '/api/clients/me/secret',
   /** `id`: `me` for an agent, else the client's UUID. */
   config: (id: string) => `/api/clients/${id}/config`,
   ping: (id: string) => `/api/clients/${id}/ping`,

@@ -21,8 +21,6 @@ import { CommandSpec, NAME, type TaskDefinition } from './task.dto';
 export class AgentGrants {
   /** ALLOW_REMOTE_COMMANDS: pre and post commands of the server. */
   @IsBoolean() remoteCommands!: boolean;
-  /** ALLOW_REMOTE_RESTORE */
-  @IsBoolean() remoteRestore!: boolean;
   /** ALLOWED_PATHS: bounds tasks and browsing. */
   @IsArray() @ArrayMaxSize(1_000) @IsString({ each: true }) @Length(1, 4_096, { each: true }) allowedPaths!: string[];
 }

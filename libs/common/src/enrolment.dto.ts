@@ -30,8 +30,3 @@ export class EnrolRequest {
   /** See RegisterClientRequest.secret: with it a lost answer costs no code. */
   @IsOptional() @Matches(/^[0-9a-f]{64}$/) secret?: string;
 }
-
-/** `POST /api/clients/me/secret`, by the agent: from the answer on only the new secret counts. May be repeated. */
-export class ChangeSecretRequest {
-  @Matches(/^[0-9a-f]{64}$/) secret!: string;
-}

@@ -107,12 +107,7 @@ export {
   type PingAnswer,
   type TaskConfig,
 } from './client.dto';
-export {
-  ChangeSecretRequest,
-  CreateEnrolmentCodeRequest,
-  EnrolRequest,
-  type EnrolmentCodeAnswer,
-} from './enrolment.dto';
+export { CreateEnrolmentCodeRequest, EnrolRequest, type EnrolmentCodeAnswer } from './enrolment.dto';
 export {
   LOG_LEVELS,
   LogLine,

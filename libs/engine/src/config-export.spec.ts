@@ -80,6 +80,7 @@ const records: ConfigRecord[] = [
       state: 'active',
       sessionEpoch: 0,
       domain: 1,
+      quotaBytes: null,
       ...policy,
       createdMs: 1,
       deletedMs: null,

@@ -27,6 +27,7 @@ const SHAPES = {
     state: 'text',
     sessionEpoch: 'number',
     domain: 'number',
+    quotaBytes: 'number or null',
     ...POLICY,
     ...LIFE,
   },

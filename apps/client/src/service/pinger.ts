@@ -56,7 +56,6 @@ export class Pinger {
       capabilities: CAPABILITIES,
       grants: {
         remoteCommands: settings.grants.remoteCommands,
-        remoteRestore: false,
         allowedPaths: [...(settings.grants.allowedPaths ?? monitoredPaths)],
       },
       clockMs: sentMs,

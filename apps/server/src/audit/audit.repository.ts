@@ -40,6 +40,15 @@ export class AuditRepository {
     );
   }
 
+  /** The oldest events, in the order in which they were written. */
+  oldest(sql: Sql, limit: number): Promise<{ no: number; at: number }[]> {
+    return sql.all('select no, at from audit_events order by no limit ?', [limit]);
+  }
+
+  async removeUpTo(tx: Sql, no: number, before: number): Promise<void> {
+    await tx.run('delete from audit_events where no <= ? and at < ?', [no, before]);
+  }
+
   /** Newest first. */
   list(sql: Sql, { targetId, action, before, limit }: AuditFilter): Promise<AuditEventRow[]> {
     const conditions: string[] = [];

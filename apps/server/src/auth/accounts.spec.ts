@@ -92,6 +92,44 @@ eachDatabase('accounts', (open, dialect) => {
     ]);
   });
 
+  itInTime(
+    'can be brought back while the window in force lasts, also one that was longer or is made longer',
+    async () => {
+      const DAY_MS = 86_400_000;
+      const id = await idOf(await newUser(server, 'eve', 'user'));
+      const bringBack = async (): Promise<number> => {
+        root = await signIn(server);
+        return (await root.post(`${API.user(id)}/restore`)).status;
+      };
+      // A shorter window counts after the old one: what is deleted now can be brought back as before.
+      await root.call('DELETE', API.user(id));
+      server.settings.protectDays = 7;
+      server.clock.advance(3 * DAY_MS);
+      expect(await bringBack()).toBe(200);
+      server.settings.protectDays = 1;
+      await root.call('DELETE', API.user(id));
+      server.clock.advance(5 * DAY_MS);
+      expect(await bringBack()).toBe(200);
+      server.clock.advance(8 * DAY_MS);
+      root = await signIn(server);
+      await root.call('DELETE', API.user(id));
+      server.clock.advance(2 * DAY_MS);
+      expect(await bringBack()).toBe(409);
+    },
+  );
+
+  it('take limits of versions only where versions are counted', async () => {
+    const id = await idOf(await newUser(server, 'eve', 'user'));
+    const change = (body: object): Promise<Answer> => root.call('PATCH', API.user(id), body);
+    expect((await change({ retention_versions: 9 })).status).toBe(200);
+    const policy = (await root.get(API.retentionPolicy('users', id))).body;
+    expect(policy).toMatchObject({ own: { retention_kind: null, retention_versions: 9 } });
+    expect(policy).toMatchObject({ effective: { retention_kind: 'versions', retention_versions: 9 } });
+    await root.call('PUT', API.retentionPolicy('users', id), { retention_kind: 'snapshots', keep_last: 3 });
+    expect(await change({ retention_versions: 5 })).toMatchObject({ status: 409 });
+    expect((await change({ role: 'viewer', retention_versions: null })).status).toBe(200);
+  });
+
   it('leave always an admin who can act', async () => {
     const id = await idOf(root);
     for (const answer of [
@@ -193,9 +231,11 @@ eachDatabase('accounts', (open, dialect) => {
     const began = performance.now();
     expect((await login('root', 'root password', from('10.9.9.8'))).status).toBe(200);
     expect(performance.now() - began).toBeGreaterThan(500);
-    const after = performance.now();
-    expect((await login('root', 'root password', from('10.9.9.8'))).status).toBe(200);
-    expect(performance.now() - after).toBeLessThan(500);
+    // What was held up is over: nothing of the account is counted any more.
+    const counted = await server.app
+      .get(Database)
+      .read((sql) => sql.all<{ name: string }>("select name from sign_in_attempts where name like 'account %'"));
+    expect(counted).toEqual([]);
   });
 
   it('write failed sign-ins down, with the name only when it is a user’s', async () => {
@@ -214,6 +254,26 @@ eachDatabase('accounts', (open, dialect) => {
       expect({ status, body }).toMatchObject({ status: 201 });
       return body.code;
     };
+
+    it('made for a client bring it back after it was revoked, unless they were made before', async () => {
+      const machine = await enrol(server, root, 'pc');
+      const early = await code({ clientId: machine.id });
+      await root.post(`${API.client(machine.id)}/revoke`);
+      const enrolWith = (text: string): Promise<Answer> =>
+        anyone().post(API.enrolClient, { code: text, name: 'pc', secret: SECRET });
+      expect((await enrolWith(early)).status).toBe(401);
+      expect((await enrolWith(await code())).body).toMatchObject({ code: 'client-revoked' });
+      const late = await enrolWith(await code({ clientId: machine.id }));
+      expect(late).toMatchObject({ status: 201, body: { clientId: machine.id } });
+      expect((await machine.get(API.me)).status).toBe(401);
+      const back = await machineOf(server, { clientId: machine.id, secret: SECRET });
+      expect((await back.get(API.me)).status).toBe(200);
+      expect(await actions(`?targetId=${machine.id}`)).toEqual([
+        'clients.reinstate',
+        'clients.revoke',
+        'clients.register',
+      ]);
+    });
 
     it('enrol one machine, once, however they are typed', async () => {
       const text = await code();
@@ -266,14 +326,11 @@ eachDatabase('accounts', (open, dialect) => {
     });
   });
 
-  it('rotate secrets: by the agent, repeatably, and by the owner, who cuts the old one off', async () => {
+  it('rotate secrets, which cuts the old one off, and bring a revoked client back with a new one', async () => {
     const machine = await enrol(server, root, 'pc');
-    expect((await machine.post(API.mySecret, { secret: SECRET })).status).toBe(204);
-    expect((await machine.get(API.me)).status).toBe(401);
-    const renewed = await machineOf(server, { clientId: machine.id, secret: SECRET });
     const { status, body } = await root.post(`${API.client(machine.id)}/secret`);
     expect(status).toBe(200);
-    expect((await renewed.get(API.me)).status).toBe(401);
+    expect((await machine.get(API.me)).status).toBe(401);
     await root.post(`${API.client(machine.id)}/revoke`);
     await expect(machineOf(server, body)).rejects.toThrow('client-revoked');
     const back = (await root.post(`${API.client(machine.id)}/secret`)).body;
@@ -281,7 +338,6 @@ eachDatabase('accounts', (open, dialect) => {
     expect(await actions(`?targetId=${machine.id}`)).toEqual([
       'clients.reinstate',
       'clients.revoke',
-      'clients.rotate-secret',
       'clients.rotate-secret',
       'clients.register',
     ]);

@@ -181,7 +181,7 @@ const PROGRESS = { phase: 'saving', files: 0, bytes: 0, readBytes: 0, sentBytes:
 const PING = {
   ...{ hostName: 'h', platform: 'linux', agentVersion: '1', capabilities: [], clockMs: 0, intervalSeconds: 30 },
   ...{
-    grants: { remoteCommands: true, remoteRestore: true, allowedPaths: [] },
+    grants: { remoteCommands: true, allowedPaths: [] },
     configVersion: 0,
     tasks: [],
     refusals: [],

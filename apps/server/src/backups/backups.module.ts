@@ -18,6 +18,7 @@ import { FreshSignIn } from '../auth/fresh-sign-in';
 import { ClientsModule } from '../clients/clients.module';
 import { GuardsModule } from '../guards/guards.module';
 import { ConfigExportModule } from '../config-export/config-export.module';
+import { ProtectWindowModule } from '../retention/protect-window.module';
 import { RetentionModule } from '../retention/retention.module';
 import { CatalogPathsRepository } from './catalog-paths.repository';
 import { CatalogReadRepository } from './catalog-read.repository';
@@ -145,7 +146,7 @@ const CONTROLLERS = [
 
 /** Runs, snapshots and chunks: what a backup writes and a restore reads. */
 @Module({
-  imports: [AuditModule, ClientsModule, ConfigExportModule, GuardsModule, RetentionModule],
+  imports: [AuditModule, ClientsModule, ConfigExportModule, GuardsModule, ProtectWindowModule, RetentionModule],
   controllers: CONTROLLERS,
   providers: [...REPOSITORIES, ...RUNS, ...CHUNKS, ...DEFINITIONS, ...RECLAIM, ...READING],
   exports: [

@@ -43,7 +43,7 @@ export function defineTask(before: TaskDefinition | null, fields: TaskDefinition
 }
 
 /** The engine's schedule; null for a task that is not due by itself. Throws `invalid`. */
-export function scheduleOf(spec: ScheduleSpec | null): Schedule | null {
+function scheduleOf(spec: ScheduleSpec | null): Schedule | null {
   if (spec === null) return null;
   const { kind, cron, timeZone, everySeconds } = spec;
   try {

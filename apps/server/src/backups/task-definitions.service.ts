@@ -21,15 +21,15 @@ import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
+import { ProtectWindow } from '../retention/protect-window';
 import { ownerBoundOf, type PersonIdentity } from '../users/person-identity';
 import { assertAllowed, defineTask, definitionChanges, hasCommands } from './task-definition';
 import { type DefinedTask, type DefinitionRow, TaskDefinitionsRepository } from './task-definitions.repository';
+import { DueTimes } from './due-times';
 import { definitionOf, taskDetail, taskDetails } from './task-detail';
+import { MAX_TASKS_PER_CLIENT } from './tasks.service';
 
 export type { DefinedTask };
-
-const DAY_MS = 86_400_000;
-const MAX_TASKS_PER_CLIENT = 500;
 
 /** The client that a task is made for. */
 interface TaskClient {
@@ -47,12 +47,15 @@ export class TaskDefinitionRules {
     readonly audit: AuditService,
     readonly settings: ServerSettings,
     readonly config: SettledConfig,
+    readonly window: ProtectWindow,
   ) {}
 }
 
 /** What clients back up and when, as people define it and agents tell it. */
 @Injectable()
 export class TaskDefinitionsService {
+  private readonly dueTimes = new DueTimes();
+
   constructor(
     private readonly database: Database,
     private readonly tasks: TaskDefinitionsRepository,
@@ -135,7 +138,7 @@ export class TaskDefinitionsService {
     await this.write(person, taskId, async (tx, task) => {
       if (task.deletedAt !== null) return null;
       const deletedAt = await tx.now();
-      const purgeAfter = deletedAt + this.rules.settings.protectDays * DAY_MS;
+      const purgeAfter = await this.rules.window.protectsUntil(tx, deletedAt);
       await this.tasks.hide(tx, task.no, { deletedAt, purgeAfter });
       return { action: 'tasks.delete', details: { purgeAfterMs: purgeAfter } };
     });
@@ -146,7 +149,8 @@ export class TaskDefinitionsService {
   async restore(person: PersonIdentity, taskId: string): Promise<TaskDetail> {
     await this.write(person, taskId, async (tx, task) => {
       if (task.deletedAt === null) return null;
-      if ((task.purgeAfter ?? 0) < (await tx.now())) {
+      const until = Math.max(task.purgeAfter ?? 0, await this.rules.window.protectsUntil(tx, task.deletedAt));
+      if (until < (await tx.now())) {
         throw new DomainError('conflict', 'The time in which this task could be brought back is over.');
       }
       await this.tasks.unhide(tx, task.no);
@@ -213,7 +217,13 @@ export class TaskDefinitionsService {
 
   private async detailRules(person: PersonIdentity): Promise<Parameters<typeof taskDetail>[1]> {
     const { lateGraceMs: graceMs } = this.rules.settings;
-    return { nowMs: await this.database.now(), graceMs, withDefinition: mayByRole(person.role, 'see-details') };
+    const { dueTimes } = this;
+    return {
+      nowMs: await this.database.now(),
+      graceMs,
+      dueTimes,
+      withDefinition: mayByRole(person.role, 'see-details'),
+    };
   }
 
   private async write(

@@ -1,11 +1,13 @@
-import type { TaskDefinition, TaskDetail } from '#common';
+import type { ScheduleSpec, TaskDefinition, TaskDetail } from '#common';
+import type { Schedule } from '#engine';
+import type { DueTimes } from './due-times';
 import type { DefinedTask } from './task-definitions.repository';
-import { scheduleOf } from './task-definition';
 import { lateSince } from './task-lateness';
 
 export interface DetailRules {
   readonly nowMs: number;
   readonly graceMs: number;
+  readonly dueTimes: DueTimes;
   /** False for who may not see names and commands. */
   readonly withDefinition: boolean;
 }
@@ -20,7 +22,7 @@ export function taskDetail(task: DefinedTask, rules: DetailRules): TaskDetail {
   const isEnabled = definition?.isEnabled ?? true;
   const schedule = isEnabled && task.deletedAt === null ? (definition?.schedule ?? null) : null;
   const late = lateSince(
-    { schedule: scheduleOf(schedule), scheduledSince: task.scheduledSince, lastGoodMs: task.headEndedAt },
+    { schedule: storedSchedule(schedule), scheduledSince: task.scheduledSince, lastGoodMs: task.headEndedAt },
     rules,
   );
   return {
@@ -49,12 +51,19 @@ export function taskDetail(task: DefinedTask, rules: DetailRules): TaskDetail {
   };
 }
 
-/** Due times of a clock take a third of a millisecond each: others get their turn between. */
+/** Thousands for an overview: others get their turn between. */
 export async function taskDetails(tasks: readonly DefinedTask[], rules: DetailRules): Promise<TaskDetail[]> {
   const details: TaskDetail[] = [];
   for (const task of tasks) {
     details.push(taskDetail(task, rules));
-    if (details.length % 50 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    if (details.length % 500 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
   }
   return details;
+}
+
+/** It was checked before it was stored: not once more for each look. */
+function storedSchedule(spec: ScheduleSpec | null): Schedule | null {
+  if (spec === null) return null;
+  const { kind, cron = '', timeZone = 'UTC', everySeconds = 0 } = spec;
+  return kind === 'every' ? { kind, everySeconds } : { kind, cron, timeZone };
 }

@@ -35,6 +35,11 @@ export class TasksRepository {
     return sql.all<TaskRow>(`${SELECT_TASK} where t.client_no = ? order by t.no`, [clientNo]);
   }
 
+  async countOfClient(sql: Sql, clientNo: number): Promise<number> {
+    const row = await sql.get<{ count: number }>('select count(*) as count from tasks where client_no = ?', [clientNo]);
+    return row?.count ?? 0;
+  }
+
   /** Does nothing when the client has a task of that name. */
   async insert(tx: Sql, task: { id: string; clientNo: number; name: string; now: number }): Promise<void> {
     await tx.run(

@@ -5,6 +5,8 @@ import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
 import { TasksRepository, type TaskRow } from './tasks.repository';
 
+/** What people may make, and an agent, too. */
+export const MAX_TASKS_PER_CLIENT = 500;
 const TASK_NAME = /^[^\p{Cc}]{1,128}$/u;
 
 /** Tasks of a client: what it backs up, each with one line of runs. */
@@ -27,6 +29,9 @@ export class TasksService {
   private create(clientNo: number, name: string): Promise<TaskRow> {
     const id = randomUUID();
     return this.database.write('tasks.create', async (tx) => {
+      if ((await this.tasks.countOfClient(tx, clientNo)) >= MAX_TASKS_PER_CLIENT) {
+        throw new DomainError('conflict', `The client has ${MAX_TASKS_PER_CLIENT} tasks already.`);
+      }
       await this.tasks.insert(tx, { id, clientNo, name, now: await tx.now() });
       await tx.notify('config', 'tasks');
       // A second statement: whoever was faster has committed, or the insert would have waited for him.

@@ -1,20 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import type { ChangeClientRequest, CommandSpec, RegisterClientAnswer } from '#common';
-import { type Actor, actorOf, agentActor } from '../audit/actor';
+import { type Actor, actorOf } from '../audit/actor';
 import { AuditService } from '../audit/audit.service';
-import type { AgentIdentity } from '../auth/agent-identity';
 import { SettledConfig } from '../config-export/settled-config';
-import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import type { ClientRow } from '../database/entities/identity.entities';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
+import { ProtectWindow } from '../retention/protect-window';
 import type { PersonIdentity } from '../users/person-identity';
 import { clientSecretHash, newClientSecret } from './client-secret';
 import { ClientSignals } from './client-signals';
 import { ClientsRepository } from './clients.repository';
 
-const DAY_MS = 86_400_000;
 /** As JSON; see MAX_DEFINITION_BYTES of tasks. */
 const MAX_COMMANDS_BYTES = 256 * 1024;
 
@@ -33,7 +31,7 @@ export class ClientCareService {
     private readonly clients: ClientsRepository,
     private readonly signals: ClientSignals,
     private readonly audit: AuditService,
-    private readonly settings: ServerSettings,
+    private readonly window: ProtectWindow,
     private readonly config: SettledConfig,
   ) {}
 
@@ -73,6 +71,8 @@ export class ClientCareService {
   async revoke(person: PersonIdentity, clientNo: number): Promise<void> {
     await this.write(clientNo, async (tx) => {
       await this.clients.setState(tx, clientNo, 'revoked');
+      // A code that was made for it before would bring it back.
+      await this.clients.spendCodes(tx, clientNo);
       return { actor: actorOf(person), action: 'clients.revoke' };
     });
     await this.config.settle();
@@ -91,20 +91,12 @@ export class ClientCareService {
     return { clientId: client.id, secret };
   }
 
-  /** The agent takes a new secret; idempotent. */
-  async changeOwnSecret(agent: AgentIdentity, secret: string): Promise<void> {
-    await this.write(agent.clientNo, async (tx) => {
-      await this.clients.setSecret(tx, agent.clientNo, clientSecretHash(secret));
-      return { actor: agentActor(agent), action: 'clients.rotate-secret' };
-    });
-  }
-
   /** Hides the client with its backups; it can be brought back until PROTECT_DAYS have passed. */
   async remove(person: PersonIdentity, clientNo: number): Promise<void> {
     await this.write(clientNo, async (tx, client) => {
       if (client.deleted_at !== null) return null;
       const deletedAt = await tx.now();
-      const purgeAfter = deletedAt + this.settings.protectDays * DAY_MS;
+      const purgeAfter = await this.window.protectsUntil(tx, deletedAt);
       await this.clients.hide(tx, clientNo, { deletedAt, purgeAfter });
       return { actor: actorOf(person), action: 'clients.delete', details: { purgeAfterMs: purgeAfter } };
     });
@@ -114,7 +106,8 @@ export class ClientCareService {
   async restore(person: PersonIdentity, clientNo: number): Promise<void> {
     await this.write(clientNo, async (tx, client) => {
       if (client.deleted_at === null) return null;
-      if ((client.purge_after ?? 0) < (await tx.now())) {
+      const until = Math.max(client.purge_after ?? 0, await this.window.protectsUntil(tx, client.deleted_at));
+      if (until < (await tx.now())) {
         throw new DomainError('conflict', 'The time in which this client could be brought back is over.');
       }
       await this.clients.unhide(tx, clientNo);

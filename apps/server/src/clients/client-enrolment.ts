@@ -17,8 +17,11 @@ export interface Enrolment {
   readonly name: string;
   readonly machine: Machine;
   readonly secret: string;
-  /** Whether a client of this name may be attached again: by password or with a code for it; a plain code may not. */
-  readonly reattach: 'allowed' | 'refused';
+  /**
+   * Whether a client of this name may be attached again. By password it may; a plain code may not. A code that was made for
+   * this very client brings it back also when it is revoked: whoever made it could have given it a new secret.
+   */
+  readonly reattach: 'allowed' | 'refused' | 'this-very-client';
 }
 
 /** Gives a machine its client: a new one, or the one of that name, whose old secret is cut off. */
@@ -52,9 +55,11 @@ export class ClientEnrolment {
     if (existing === undefined) throw new DomainError('unavailable', 'The client was removed just now; try again.');
     assertAttachable(existing, enrolment, secretHash);
     await this.clients.reattach(tx, existing.no, { secretHash, ...machine });
+    const isBack = existing.state === 'revoked';
+    if (isBack) await this.clients.setState(tx, existing.no, 'active');
     // Who holds the old secret learns of it now, not at his next call.
     await this.signals.tell(tx, existing.no, 'commands');
-    await this.record(tx, enrolment, { action: 'clients.reattach', client: existing });
+    await this.record(tx, enrolment, { action: isBack ? 'clients.reinstate' : 'clients.reattach', client: existing });
     return { id: existing.id, no: existing.no };
   }
 
@@ -69,8 +74,11 @@ export class ClientEnrolment {
 }
 
 function assertAttachable(client: ClientRow, { reattach }: Enrolment, secretHash: Buffer): void {
-  if (client.state === 'revoked') {
-    throw new DomainError('client-revoked', 'A client of this name was revoked; enrol under another name.');
+  if (client.state === 'revoked' && reattach !== 'this-very-client') {
+    throw new DomainError(
+      'client-revoked',
+      'A client of this name was revoked: an enrolment code made for that client brings it back, or enrol under another name.',
+    );
   }
   if (client.deleted_at !== null) {
     throw new DomainError('name-taken', 'A client of this name was deleted; bring it back, or choose another name.');

@@ -1,8 +1,7 @@
-import { Body, Controller, Get, HttpCode, Post, Req } from '@nestjs/common';
+import { Body, Controller, Get, Post, Req } from '@nestjs/common';
 import type { Request } from 'express';
 import {
   API,
-  ChangeSecretRequest,
   CreateEnrolmentCodeRequest,
   EnrolRequest,
   RegisterClientRequest,
@@ -14,7 +13,6 @@ import { AgentProtocol, ForAgents, ForPeople, Public } from '../auth/access';
 import type { AgentIdentity } from '../auth/agent-identity';
 import { CurrentAgent, CurrentPerson } from '../auth/request-identity';
 import type { PersonIdentity } from '../users/person-identity';
-import { ClientCareService } from './client-care.service';
 import { ClientsService } from './clients.service';
 import { EnrolmentCodesService } from './enrolment-codes.service';
 
@@ -23,7 +21,6 @@ export class ClientsApiController {
   constructor(
     private readonly clients: ClientsService,
     private readonly codes: EnrolmentCodesService,
-    private readonly care: ClientCareService,
   ) {}
 
   @ForPeople('enrol-clients')
@@ -55,12 +52,5 @@ export class ClientsApiController {
   @Get(API.me)
   me(@CurrentAgent() agent: AgentIdentity): Promise<ClientAnswer> {
     return this.clients.describe(agent.clientId);
-  }
-
-  @ForAgents()
-  @Post(API.mySecret)
-  @HttpCode(204)
-  changeSecret(@CurrentAgent() agent: AgentIdentity, @Body() { secret }: ChangeSecretRequest): Promise<void> {
-    return this.care.changeOwnSecret(agent, secret);
   }
 }

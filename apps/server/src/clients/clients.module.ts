@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
 import { ConfigExportModule } from '../config-export/config-export.module';
+import { ProtectWindowModule } from '../retention/protect-window.module';
 import { UsersModule } from '../users/users.module';
 import { ClientCareService } from './client-care.service';
 import { ClientEnrolment } from './client-enrolment';
@@ -13,7 +14,7 @@ import { EnrolmentCodesRepository } from './enrolment-codes.repository';
 import { EnrolmentCodesService, EnrolmentRepositories } from './enrolment-codes.service';
 
 @Module({
-  imports: [AuditModule, ConfigExportModule, UsersModule],
+  imports: [AuditModule, ConfigExportModule, ProtectWindowModule, UsersModule],
   controllers: [ClientsApiController],
   providers: [
     ClientCareService,

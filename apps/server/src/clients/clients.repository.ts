@@ -103,6 +103,11 @@ export class ClientsRepository {
     await tx.run('update clients set state = ? where no = ?', [state, no]);
   }
 
+  /** Codes that would attach this very client are worth nothing from now on. */
+  async spendCodes(tx: Sql, no: number): Promise<void> {
+    await tx.run('update enrolment_codes set expires_at = 0 where client_no = ? and used_at is null', [no]);
+  }
+
   async change(tx: Sql, no: number, { name, labels }: { name: string; labels: string | null }): Promise<void> {
     await tx.run('update clients set name = ?, labels = ? where no = ?', [name, labels, no]);
   }

@@ -14,6 +14,11 @@ export class EnrolmentCodesRepository {
     );
   }
 
+  /** Codes that nobody can use any more, nor ask the answer of again. */
+  async forgetBefore(tx: Sql, time: number): Promise<void> {
+    await tx.run('delete from enrolment_codes where expires_at < ?', [time]);
+  }
+
   /** Also a used or expired one. Held until the transaction ends: of two who use it at once one comes first. */
   lock(tx: Sql, hash: Buffer): Promise<EnrolmentCodeRow | undefined> {
     return tx.get(`select * from enrolment_codes where code_hash = ? ${tx.forUpdate()}`, [hash]);

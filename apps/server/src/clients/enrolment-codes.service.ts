@@ -16,6 +16,7 @@ import { enrolmentCodeHash, newEnrolmentCode } from './enrolment-code';
 import { EnrolmentCodesRepository } from './enrolment-codes.repository';
 
 const DEFAULT_MINUTES = 60;
+const FORGOTTEN_AFTER_MS = 7 * 86_400_000;
 
 /** What codes read and write. */
 @Injectable()
@@ -46,7 +47,9 @@ export class EnrolmentCodesService {
     const id = randomUUID();
     return this.database.write('clients.change', async (tx) => {
       const ownerNo = client?.owner_no ?? (await this.clients.ownerFor(tx, person, request.username)).no;
-      const expiresAt = (await tx.now()) + (request.expiresInMinutes ?? DEFAULT_MINUTES) * 60_000;
+      const now = await tx.now();
+      const expiresAt = now + (request.expiresInMinutes ?? DEFAULT_MINUTES) * 60_000;
+      await this.repositories.codes.forgetBefore(tx, now - FORGOTTEN_AFTER_MS);
       await this.repositories.codes.insert(tx, {
         id,
         owner_no: ownerNo,
@@ -82,7 +85,7 @@ export class EnrolmentCodesService {
         name,
         machine: machineOf(request),
         secret,
-        reattach: bound === null ? 'refused' : 'allowed',
+        reattach: bound === null ? 'refused' : 'this-very-client',
       });
       await this.repositories.codes.markUsed(tx, code.no, client.no);
       return client.id;

@@ -27,7 +27,7 @@ const SELECTS: Readonly<Record<Exclude<ConfigKind, 'setting'>, string>> = {
       a.expires_at as "expiresMs", a.revoked_at as "revokedMs"
     from api_tokens a join users u on u.no = a.user_no where a.no > ? order by a.no limit ?`,
   user: `select u.no, u.id, u.username, u.password_hash as "passwordHash", u.role, u.state,
-      u.session_epoch as "sessionEpoch", u.domain_no as domain, ${policy('u')}, ${life('u')}
+      u.session_epoch as "sessionEpoch", u.domain_no as domain, u.quota_bytes as "quotaBytes", ${policy('u')}, ${life('u')}
     from users u where u.no > ? order by u.no limit ?`,
 };
 

@@ -44,6 +44,8 @@ export class ServerSettings {
   freshSignInMinutes = 10;
   /** Log lines of agents are kept for so many days. */
   logRetentionDays = 30;
+  /** Audit events are kept for so many days. */
+  auditRetentionDays = 1_095;
   /** A task is late when so long has passed since it was due without a run that succeeded. */
   lateGraceMs = 3_600_000;
   /** Address of the server as people reach it, without a slash at the end; for links that leave the server. */
@@ -131,6 +133,9 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
   readInteger('LOG_RETENTION_DAYS', [1, 36_500], (days) => {
     settings.logRetentionDays = days;
+  });
+  readInteger('AUDIT_RETENTION_DAYS', [1, 36_500], (days) => {
+    settings.auditRetentionDays = days;
   });
   readInteger('LATE_GRACE_SECONDS', [0, 31_536_000], (seconds) => {
     settings.lateGraceMs = seconds * 1_000;

@@ -1,8 +1,12 @@
 /* eslint-disable @typescript-eslint/no-explicit-any, @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-return, @typescript-eslint/no-unsafe-call -- answers are JSON of many shapes; each test states what it expects of them */
+import { randomUUID } from 'node:crypto';
 import { API, type StartRunAnswer } from '#common';
 import { AppModule } from '../app.module';
+import { AuditPruning } from '../audit/audit-pruning';
+import { Database } from '../database/database';
 import { eachDatabase } from '../database/testing';
 import { TestServers, type TestServer } from '../http/testing';
+import { LogsService } from '../logs/logs.service';
 import { enrol, signIn, type TestCaller, type TestMachine } from './testing';
 
 const MINUTE_MS = 60_000;
@@ -267,7 +271,7 @@ eachDatabase('a fleet', (open, dialect) => {
   it('shows what an agent refuses, until it does no more', async () => {
     const task = await createTask({ preCommands: [DUMP] });
     const refusal = { taskId: task.id, code: 'remote-commands', reason: 'ALLOW_REMOTE_COMMANDS=false' };
-    const grants = { remoteCommands: false, remoteRestore: false, allowedPaths: ['/'] };
+    const grants = { remoteCommands: false, allowedPaths: ['/'] };
     await machine.ping({ grants, refusals: [refusal], tasks: [{ taskId: task.id, nextDueMs: 1_795_816_590_543 }] });
     expect(await detail()).toMatchObject({ grants, refusals: [refusal] });
     await machine.ping();
@@ -297,6 +301,63 @@ eachDatabase('a fleet', (open, dialect) => {
     server.clock.advance(25 * HOUR_MS);
     root = await signIn(server);
     expect(await root.post(`${API.taskDetail(task.id)}/restore`)).toMatchObject({ status: 409 });
+  });
+
+  it('takes no more tasks from an agent than from people', async () => {
+    await server.app.get(Database).write('settings.set', async (tx) => {
+      const client = await tx.get<{ no: number }>('select no from clients');
+      for (let at = 0; at < 500; at += 1) {
+        await tx.run(
+          `insert into tasks (id, client_no, name, last_run_number, generation, last_stamp, created_at)
+           values (?, ?, ?, 0, 0, 0, 0)`,
+          [randomUUID(), client?.no ?? 0, `task ${at}`],
+        );
+      }
+    });
+    expect(await machine.call('PUT', API.task('one more'), {})).toMatchObject({ status: 409 });
+    expect(await machine.call('PUT', API.task('task 7'), {})).toMatchObject({ status: 200 });
+    const excludes = Array.from({ length: 100 }, (_, at) => String(at).padEnd(4_000, 'x'));
+    expect(await root.post(API.tasks(machine.id), { name: 'large', paths: ['/data'], excludes })).toMatchObject({
+      status: 413,
+    });
+  });
+
+  it('bounds what a client’s log takes while it talks, and counts down what is pruned', async () => {
+    const message = 'x'.repeat(4_000);
+    const lines = Array.from({ length: 120 }, () => ({ timeMs: 1, level: 'info', message }));
+    const spoolId = '7f3e2a10-0000-4000-8000-000000000003';
+    for (let at = 0; at < 75; at += 1) {
+      const batch = { spoolId, firstSequence: at * 120 + 1, lines };
+      expect((await machine.post(API.log('me'), batch)).status).toBe(200);
+    }
+    const facts = (): Promise<{ kept: number; counted: number; oldest: number; newest: number }> =>
+      server.app.get(Database).read(async (sql) => {
+        const row = await sql.get<{ kept: number; oldest: number; newest: number }>(
+          `select coalesce(sum(octet_length(message) + 64), 0) as kept, coalesce(min(no), 0) as oldest,
+             coalesce(max(no), 0) as newest from client_logs`,
+        );
+        const client = await sql.get<{ counted: number }>('select log_bytes as counted from clients');
+        return { ...row!, counted: client!.counted };
+      });
+    const full = await facts();
+    expect(full.kept).toBe(full.counted);
+    expect(full.kept).toBeLessThanOrEqual(32 * 1024 * 1024);
+    expect(full.kept).toBeGreaterThan(27 * 1024 * 1024);
+    expect(full.oldest).toBeGreaterThan(1);
+    expect(full.newest).toBe(75 * 120);
+    server.settings.logRetentionDays = -1;
+    await server.app.get(LogsService).prune();
+    expect(await facts()).toMatchObject({ kept: 0, counted: 0 });
+  });
+
+  it('keeps the audit as long as the settings say', async () => {
+    const pruning = server.app.get(AuditPruning);
+    const count = async (): Promise<number> => (await root.get(API.audit)).body.events.length;
+    await pruning.prune();
+    expect(await count()).toBe(2);
+    server.settings.auditRetentionDays = -1;
+    await pruning.prune();
+    expect(await count()).toBe(0);
   });
 
   it('keeps log lines once, by spool and number, says what was lost, and finds them', async () => {

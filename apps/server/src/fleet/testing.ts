@@ -81,7 +81,7 @@ export class TestMachine extends TestCaller {
       platform: 'linux',
       agentVersion: '1.0.0',
       capabilities: ['commands'],
-      grants: { remoteCommands: true, remoteRestore: false, allowedPaths: ['/data'] },
+      grants: { remoteCommands: true, allowedPaths: ['/data'] },
       clockMs: this.server.clock.nowMs,
       intervalSeconds: 30,
       configVersion: 1,

@@ -37,6 +37,23 @@ export interface LogScope {
   readonly client: string;
 }
 
+/** Where a client's log stands. */
+export interface LogPlace {
+  readonly spool: string | null;
+  readonly sequence: number;
+  /** All that is stored of it. */
+  readonly bytes: number;
+}
+
+interface RemovedLine {
+  readonly clientNo: number;
+  readonly bytes: number;
+}
+
+/** Of a row and its place in the index, beside its text. */
+const LINE_BYTES = 64;
+const BYTES = `octet_length(message) + ${LINE_BYTES}`;
+
 const COLUMNS: readonly Column[] = [
   { name: 'client_no', type: 'int' },
   { name: 'at', type: 'int' },
@@ -49,20 +66,28 @@ const COLUMNS: readonly Column[] = [
 @Injectable()
 export class LogsRepository {
   /** Where the client's log stands; held until the transaction ends. */
-  lockPlace(tx: Sql, clientNo: number): Promise<{ spool: string | null; sequence: number } | undefined> {
-    return tx.get(`select log_spool as spool, log_seq as sequence from clients where no = ? ${tx.forUpdate()}`, [
+  lockPlace(tx: Sql, clientNo: number): Promise<LogPlace | undefined> {
+    return tx.get(
+      `select log_spool as spool, log_seq as sequence, log_bytes as bytes from clients where no = ? ${tx.forUpdate()}`,
+      [clientNo],
+    );
+  }
+
+  async setPlace(tx: Sql, clientNo: number, { spool, sequence, bytes }: LogPlace): Promise<void> {
+    await tx.run('update clients set log_spool = ?, log_seq = ?, log_bytes = ? where no = ?', [
+      spool,
+      sequence,
+      bytes,
       clientNo,
     ]);
   }
 
-  async setPlace(tx: Sql, clientNo: number, place: { spool: string; sequence: number }): Promise<void> {
-    await tx.run('update clients set log_spool = ?, log_seq = ? where no = ?', [place.spool, place.sequence, clientNo]);
-  }
-
-  async insert(tx: Sql, clientNo: number, lines: readonly NewLogLine[]): Promise<void> {
+  /** Returns what they take. */
+  async insert(tx: Sql, clientNo: number, lines: readonly NewLogLine[]): Promise<number> {
     const now = await tx.now();
     const rows = lines.map(({ at, level, message, runId }) => [clientNo, at, now, level, message, runId]);
     await tx.insertMany('client_logs', COLUMNS, rows);
+    return sum(lines.map(({ message }) => ({ bytes: Buffer.byteLength(message) + LINE_BYTES })));
   }
 
   /** Newest first, as they came. */
@@ -129,7 +154,23 @@ export class LogsRepository {
   }
 
   async removeUpTo(tx: Sql, no: number, receivedBefore: number): Promise<void> {
-    await tx.run('delete from client_logs where no <= ? and received_at < ?', [no, receivedBefore]);
+    const removed = await tx.all<RemovedLine>(
+      `delete from client_logs where no <= ? and received_at < ? returning client_no as "clientNo", ${BYTES} as bytes`,
+      [no, receivedBefore],
+    );
+    const ofClients = Map.groupBy(removed, ({ clientNo }) => clientNo);
+    // In one order, so that two of these never wait for each other.
+    for (const clientNo of [...ofClients.keys()].sort((a, b) => a - b)) {
+      await this.subtract(tx, clientNo, sum(ofClients.get(clientNo) ?? []));
+    }
+  }
+
+  /** The client's oldest lines, with what they take. */
+  oldestOf(tx: Sql, clientNo: number, limit: number): Promise<{ no: number; bytes: number }[]> {
+    return tx.all(`select no, ${BYTES} as bytes from client_logs where client_no = ? order by no limit ?`, [
+      clientNo,
+      limit,
+    ]);
   }
 
   /** Clients with more lines than `kept`, and the number of the newest line that is too many. */
@@ -142,8 +183,21 @@ export class LogsRepository {
     );
   }
 
-  async removeOfClient(tx: Sql, clientNo: number, upTo: number): Promise<void> {
-    await tx.run('delete from client_logs where client_no = ? and no <= ?', [clientNo, upTo]);
+  /** Returns how many bytes they took; the caller settles the client's account, or {@link subtract} does. */
+  async removeOfClient(tx: Sql, clientNo: number, upTo: number): Promise<number> {
+    const removed = await tx.all<{ bytes: number }>(
+      `delete from client_logs where client_no = ? and no <= ? returning ${BYTES} as bytes`,
+      [clientNo, upTo],
+    );
+    return sum(removed);
+  }
+
+  async subtract(tx: Sql, clientNo: number, bytes: number): Promise<void> {
+    await tx.run('update clients set log_bytes = case when log_bytes > ? then log_bytes - ? else 0 end where no = ?', [
+      bytes,
+      bytes,
+      clientNo,
+    ]);
   }
 }
 
@@ -161,4 +215,8 @@ function clientsOf({ ownerNo, client }: LogScope): [where: string, params: Value
     conditions.join(' and '),
     [...(ownerNo === null ? [] : [ownerNo]), ...(client === '' ? [] : [holding(client)])],
   ];
+}
+
+function sum(rows: readonly { readonly bytes: number }[]): number {
+  return rows.reduce((total, { bytes }) => total + bytes, 0);
 }

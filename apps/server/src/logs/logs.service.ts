@@ -3,6 +3,7 @@ import { LOG_LEVELS, type LogAnswer, type LogLevel, type LogRequest, type LogsAn
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { lookBack } from '../database/look-back';
+import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { ownerBoundOf, type PersonIdentity } from '../users/person-identity';
 import { LogsRepository, type NewLogLine } from './logs.repository';
@@ -10,8 +11,12 @@ import { LogsRepository, type NewLogLine } from './logs.repository';
 const PAGE_LINES = 200;
 const DAY_MS = 86_400_000;
 const PRUNED_AT_ONCE = 5_000;
-/** An agent that talks without end pushes out its own lines, not others'. */
+/** An agent that talks without end pushes out its own lines, not others', and fills no disk. */
 const MAX_LINES_PER_CLIENT = 200_000;
+const MAX_BYTES_PER_CLIENT = 32 * 1024 * 1024;
+/** Below which its oldest lines are removed then: not some with each batch. */
+const KEPT_BYTES_PER_CLIENT = 28 * 1024 * 1024;
+const EVICTED_AT_ONCE = 2_000;
 
 /** What is asked for of all clients' lines. Empty texts: whatever. */
 export interface FleetLogChoice {
@@ -58,11 +63,31 @@ export class LogsService {
         message,
         runId: runId ?? null,
       }));
-      await this.logs.insert(tx, clientNo, [...lossLines, ...rows]);
+      const added = await this.logs.insert(tx, clientNo, [...lossLines, ...rows]);
       const sequence = firstSequence + lines.length - 1;
-      await this.logs.setPlace(tx, clientNo, { spool: spoolId, sequence });
+      const bytes = await this.evict(tx, clientNo, place.bytes + added);
+      await this.logs.setPlace(tx, clientNo, { spool: spoolId, sequence, bytes });
       return { nextSequence: sequence + 1 };
     });
+  }
+
+  /** Removes the client's oldest lines when it has too many bytes of them; returns how many bytes are left. */
+  private async evict(tx: Sql, clientNo: number, stored: number): Promise<number> {
+    if (stored <= MAX_BYTES_PER_CLIENT) return stored;
+    let bytes = stored;
+    while (bytes > KEPT_BYTES_PER_CLIENT) {
+      let upTo = 0;
+      let freed = 0;
+      for (const line of await this.logs.oldestOf(tx, clientNo, EVICTED_AT_ONCE)) {
+        if (bytes - freed <= KEPT_BYTES_PER_CLIENT) break;
+        upTo = line.no;
+        freed += line.bytes;
+      }
+      // The account said more than there is.
+      if (upTo === 0) return 0;
+      bytes -= await this.logs.removeOfClient(tx, clientNo, upTo);
+    }
+    return bytes;
   }
 
   async list(clientNo: number, query: LogsQuery): Promise<LogsAnswer> {
@@ -124,7 +149,9 @@ export class LogsService {
     }
     const overfull = await this.database.read((sql) => this.logs.overfull(sql, MAX_LINES_PER_CLIENT));
     for (const { clientNo, upTo } of overfull) {
-      await this.database.write('logs.change', (tx) => this.logs.removeOfClient(tx, clientNo, upTo));
+      await this.database.write('logs.change', async (tx) => {
+        await this.logs.subtract(tx, clientNo, await this.logs.removeOfClient(tx, clientNo, upTo));
+      });
     }
   }
 }

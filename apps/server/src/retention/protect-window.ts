@@ -46,6 +46,11 @@ export class ProtectWindow implements OnModuleInit {
     return daysOf(next);
   }
 
+  /** Until when what was hidden at `hiddenMs` can be brought back, by the window in force now. */
+  async protectsUntil(tx: Sql, hiddenMs: number): Promise<number> {
+    return hiddenMs + (await this.days(tx, await tx.now())) * DAY_MS;
+  }
+
   /** The same for a reading, which notes nothing. */
   async daysSeen(sql: Sql, nowMs: number): Promise<number> {
     return daysOf(nextWindow(await read(sql), this.settings.protectDays, nowMs));

@@ -6,7 +6,7 @@ import { ForgetRepositories, ForgetService } from './forget.service';
 import { FreedBytes } from './freed-bytes';
 import { PinsRepository } from './pins.repository';
 import { PinRepositories, PinsService } from './pins.service';
-import { ProtectWindow } from './protect-window';
+import { ProtectWindowModule } from './protect-window.module';
 import { RemovalCompletion } from './removal-record';
 import { RemovalsRepository } from './removals.repository';
 import { RetentionPoliciesRepository } from './retention-policies.repository';
@@ -34,11 +34,10 @@ const REPOSITORIES = [
 
 /** How long versions are kept, and their removal. */
 @Module({
-  imports: [AuditModule, GuardsModule],
+  imports: [AuditModule, GuardsModule, ProtectWindowModule],
   controllers: [RetentionApiController],
   providers: [
     ...REPOSITORIES,
-    ProtectWindow,
     RetentionRules,
     RemovalCompletion,
     RetentionService,

@@ -3,17 +3,15 @@ import type { ChangeUserRequest, UserDetail, UsersAnswer } from '#common';
 import { type Actor, actorOf } from '../audit/actor';
 import { AuditService } from '../audit/audit.service';
 import { SettledConfig } from '../config-export/settled-config';
-import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import type { UserRow } from '../database/entities/identity.entities';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
+import { ProtectWindow } from '../retention/protect-window';
 import { Passwords } from './passwords';
 import type { PersonIdentity } from './person-identity';
 import { type UserChange, UsersRepository } from './users.repository';
 import { roleOf } from './users.service';
-
-const DAY_MS = 86_400_000;
 
 /** Looking after accounts. There is always an admin who can act. */
 @Injectable()
@@ -23,7 +21,7 @@ export class AccountsService {
     private readonly users: UsersRepository,
     private readonly passwords: Passwords,
     private readonly audit: AuditService,
-    private readonly settings: ServerSettings,
+    private readonly window: ProtectWindow,
     private readonly config: SettledConfig,
   ) {}
 
@@ -51,6 +49,7 @@ export class AccountsService {
           request.retention_versions === undefined ? user.retention_versions : request.retention_versions,
         quota_bytes: request.quota_bytes === undefined ? user.quota_bytes : request.quota_bytes,
       };
+      assertCountsVersions(user, request);
       if (after.role !== 'admin' || after.state !== 'active') await this.assertAdminLeft(tx, user);
       const namesake = await this.users.findByUsername(tx, after.username);
       if (namesake !== undefined && namesake.no !== user.no) {
@@ -67,7 +66,7 @@ export class AccountsService {
       if (user.deleted_at !== null) return;
       await this.assertAdminLeft(tx, user);
       const deletedAt = await tx.now();
-      const purgeAfter = deletedAt + this.settings.protectDays * DAY_MS;
+      const purgeAfter = await this.window.protectsUntil(tx, deletedAt);
       await this.users.hide(tx, user.no, { deletedAt, purgeAfter });
       await this.record(tx, actorOf(person), { action: 'users.delete', user, details: { purgeAfterMs: purgeAfter } });
     });
@@ -76,7 +75,8 @@ export class AccountsService {
   async restore(person: PersonIdentity, id: string): Promise<UserDetail> {
     return this.write(id, async (tx, user) => {
       if (user.deleted_at === null) return;
-      if ((user.purge_after ?? 0) < (await tx.now())) {
+      const until = Math.max(user.purge_after ?? 0, await this.window.protectsUntil(tx, user.deleted_at));
+      if (until < (await tx.now())) {
         throw new DomainError('conflict', 'The time in which this user could be brought back is over.');
       }
       await this.users.unhide(tx, user.no);
@@ -145,6 +145,16 @@ export class AccountsService {
     const target = { kind: 'user', id: user.id, name: user.username } as const;
     return this.audit.record(tx, actor, { action, target, ...(details && { details }) });
   }
+}
+
+/** These limits count versions: beside a policy that counts snapshots they would stand there and do nothing. */
+function assertCountsVersions(user: UserRow, request: ChangeUserRequest): void {
+  const limits = [request.retention_days, request.retention_versions];
+  if (user.retention_kind !== 'snapshots' || limits.every((limit) => limit === undefined || limit === null)) return;
+  throw new DomainError(
+    'conflict',
+    "This user's retention counts snapshots: change it as a whole (PUT .../retention).",
+  );
 }
 
 function assertPresent(user: UserRow): void {

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
 import { ConfigExportModule } from '../config-export/config-export.module';
+import { ProtectWindowModule } from '../retention/protect-window.module';
 import { AccountsService } from './accounts.service';
 import { DomainsService } from './domains.service';
 import { FirstAdmin } from './first-admin';
@@ -10,7 +11,7 @@ import { UsersRepository } from './users.repository';
 import { UsersService } from './users.service';
 
 @Module({
-  imports: [AuditModule, ConfigExportModule],
+  imports: [AuditModule, ConfigExportModule, ProtectWindowModule],
   controllers: [UsersApiController],
   providers: [AccountsService, DomainsService, FirstAdmin, Passwords, UsersRepository, UsersService],
   exports: [AccountsService, DomainsService, UsersService],

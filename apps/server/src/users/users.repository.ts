@@ -25,19 +25,9 @@ export class UsersRepository {
     const { id, username, passwordHash, role, domainNo, retentionDays, retentionVersions } = user;
     const { changes } = await tx.run(
       `insert into users (id, username, password_hash, role, domain_no, state, created_at, retention_days,
-         retention_versions, retention_kind)
-       values (?, ?, ?, ?, ?, 'active', ?, ?, ?, ?) on conflict do nothing`,
-      [
-        id,
-        username,
-        passwordHash,
-        role,
-        domainNo,
-        await tx.now(),
-        retentionDays,
-        retentionVersions,
-        kindOf(retentionDays, retentionVersions),
-      ],
+         retention_versions)
+       values (?, ?, ?, ?, ?, 'active', ?, ?, ?) on conflict do nothing`,
+      [id, username, passwordHash, role, domainNo, await tx.now(), retentionDays, retentionVersions],
     );
     return changes === 1;
   }
@@ -74,18 +64,9 @@ export class UsersRepository {
 
   async change(tx: Sql, no: number, user: UserChange): Promise<void> {
     await tx.run(
-      `update users set username = ?, role = ?, state = ?, retention_days = ?, retention_versions = ?,
-         quota_bytes = ?, retention_kind = coalesce(retention_kind, ?) where no = ?`,
-      [
-        user.username,
-        user.role,
-        user.state,
-        user.retention_days,
-        user.retention_versions,
-        user.quota_bytes,
-        kindOf(user.retention_days, user.retention_versions),
-        no,
-      ],
+      `update users set username = ?, role = ?, state = ?, retention_days = ?, retention_versions = ?, quota_bytes = ?
+       where no = ?`,
+      [user.username, user.role, user.state, user.retention_days, user.retention_versions, user.quota_bytes, no],
     );
   }
 
@@ -119,9 +100,4 @@ export class UsersRepository {
   async unhide(tx: Sql, no: number): Promise<void> {
     await tx.run('update users set deleted_at = null, purge_after = null where no = ?', [no]);
   }
-}
-
-/** A limit makes a policy of versions; without one there is none. */
-function kindOf(days: number | null, versions: number | null): 'versions' | null {
-  return days === null && versions === null ? null : 'versions';
 }

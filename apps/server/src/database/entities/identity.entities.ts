@@ -109,6 +109,8 @@ export class ClientRow extends PolicyColumns {
   /** The spool that log lines come from, and the number of its newest line that is stored. */
   log_spool!: string | null;
   log_seq!: number;
+  /** Bytes of its stored log lines, with what each takes beside its text. */
+  log_bytes!: number;
   deleted_at!: number | null;
   purge_after!: number | null;
 }
@@ -141,6 +143,7 @@ export const clientsTable: TableSpec<ClientRow> = {
     labels: nullable(text),
     log_spool: nullable(text),
     log_seq: withDefault(bigint, 0),
+    log_bytes: withDefault(bigint, 0),
     deleted_at: nullable(bigint),
     purge_after: nullable(bigint),
   },

@@ -8,6 +8,7 @@ import { Rewrite1795000032001 } from './1795000032001-rewrite';
 import { PageSessions1795000040001 } from './1795000040001-page-sessions';
 import { Scrub1795000050001 } from './1795000050001-scrub';
 import { Space1795000050002 } from './1795000050002-space';
+import { LogBytes1795000060001 } from './1795000060001-log-bytes';
 
 /** In order. A released migration never changes. */
 export const MIGRATIONS = [
@@ -21,4 +22,5 @@ export const MIGRATIONS = [
   PageSessions1795000040001,
   Scrub1795000050001,
   Space1795000050002,
+  LogBytes1795000060001,
 ];
