@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { API, type LogsAnswer, type RunSummary } from '#common';
 import { createPostgresDatabase } from '../apps/server/src/database/testing';
+import { FaultProxy } from './support/fault-proxy';
 import { FleetJourney, until } from './support/fleet-journey';
 import { AgentProcess } from './support/processes';
 
@@ -21,6 +23,7 @@ function isThere(pid: number): boolean {
 describe.each(['sqlite', 'postgres'] as const)('agents that run by themselves, on %s', (dialect) => {
   let fleet: FleetJourney;
   let drop: () => Promise<void> = () => Promise.resolve();
+  const proxies: FaultProxy[] = [];
   beforeAll(async () => {
     const database = dialect === 'postgres' ? await createPostgresDatabase() : null;
     if (database !== null) drop = database.drop;
@@ -28,6 +31,7 @@ describe.each(['sqlite', 'postgres'] as const)('agents that run by themselves, o
   }, 60_000);
   afterAll(async () => {
     await fleet.end();
+    for (const proxy of proxies) await proxy.close();
     await drop();
   });
 
@@ -122,6 +126,27 @@ describe.each(['sqlite', 'postgres'] as const)('agents that run by themselves, o
     await service.stop();
   });
 
+  it('end a run that is cancelled in the middle of an upload', async () => {
+    const source = fleet.makeFolder('source-upload');
+    writeFileSync(join(source, 'incompressible'), randomBytes(24 * 1024 * 1024));
+    const proxy = await FaultProxy.before(fleet.server.url);
+    proxies.push(proxy);
+    const service = fleet.machine('uploads', { SERVER_URL: proxy.endpoint, ALLOWED_PATHS: source });
+    service.start();
+    const { id } = await fleet.whenOnline('uploads');
+    await fleet.whenRun(id, 'the first run', isOver);
+    // From here on an upload does not come to its end: what ends the run is the cancel, or nothing.
+    proxy.fail('POST', { type: 'hold-request', afterBytes: 1024 * 1024 }, 8, /\/packs$/);
+    const task = await fleet.createTask(id, { name: 'large', paths: [source] });
+    const runId = await fleet.runNow(task.id);
+    await until('an upload is under way', () => proxy.held > 0);
+    expect((await fleet.runs(id)).find((run) => run.id === runId)).toMatchObject({ state: 'running' });
+    await fleet.call('POST', `${API.taskDetail(task.id)}/cancel`, {});
+    await until('the agent has let go of the upload', () => proxy.held === 0);
+    await fleet.whenRun(id, 'the cancelled run', (found) => found.id === runId && found.state === 'cancelled');
+    await service.stop();
+  });
+
   it('tell of a pre command that fails, and refuse what they do not take from the server', async () => {
     const source = fleet.makeFolder('source-fails');
     const taking = fleet.machine('fails', { ALLOWED_PATHS: source, ALLOW_REMOTE_COMMANDS: 'true' });
@@ -183,10 +208,10 @@ describe.each(['sqlite', 'postgres'] as const)('agents that run by themselves, o
     service.start({ PRE_COMMANDS: `echo $$ > ${inner} && exec sleep 600`, BACKUP_INTERVAL: '1' });
     const pid = Number(await until('the command runs', () => read(inner).endsWith('\n') && read(inner)));
     await service.stop('SIGKILL');
-    // Nobody is left to end it: a SIGKILL takes the agent only.
-    process.kill(-pid, 'SIGKILL');
     const active = await fleet.whenRun(id, 'the run of the killed agent', ({ state }) => state === 'running');
+    expect(isThere(pid)).toBe(true);
     service.start({ BACKUP_INTERVAL: '86400', PRE_COMMANDS: undefined });
+    await until('the next agent ends what the killed one left', () => !isThere(pid));
     await fleet.whenRun(id, 'it is closed', (run) => run.id === active.id && run.state === 'failed');
     await fleet.whenRun(id, 'it is made again', (run) => run.number > active.number && run.state === 'succeeded');
     await service.stop();
@@ -204,6 +229,24 @@ describe.each(['sqlite', 'postgres'] as const)('agents that run by themselves, o
     await fleet.whenRun(id, 'a run of the second', ({ number, state }) => number === 2 && state === 'succeeded');
     await fleet.call('POST', `${API.client(id)}/revoke`, {});
     await until('the second is told', () => second.log.includes('was revoked'));
+
+    // A code for this very client brings it back, beside the service that stands still.
+    const beside = new AgentProcess(second.statePath);
+    const enroll = ['enroll', '--server', fleet.server.url];
+    const plain = (await fleet.call('POST', API.enrolmentCodes, {})) as { code: string };
+    expect((await beside.run([...enroll, '--code', plain.code])).stderr).toContain('was revoked');
+    const bound = (await fleet.call('POST', API.enrolmentCodes, { clientId: id })) as { code: string };
+    expect(await beside.json([...enroll, '--code', bound.code])).toMatchObject({ clientId: id, name: 'container' });
+    await until('the second goes on', () => second.log.includes('was enrolled again'));
+    // So does a secret that was rotated on the server, and given to the machine by its operator.
+    const rotated = (await fleet.call('POST', `${API.client(id)}/secret`, {})) as { secret: string };
+    await until('the second is cut off', () => second.log.includes('does not accept the secret'));
+    const adopted = await beside.run([...enroll, '--client', id], {}, rotated.secret);
+    expect(adopted.code).toBe(0);
+    await until('the second goes on again', () => second.log.split('was enrolled again').length === 3);
+    const { tasks } = (await fleet.call('GET', API.tasks(id))) as { tasks: [{ id: string }] };
+    const runId = await fleet.runNow(tasks[0].id);
+    await fleet.whenRun(id, 'a run after all that', (run) => run.id === runId && run.state === 'succeeded');
     await first.stop();
     await second.stop();
     expect([first.exitCode, second.exitCode]).toEqual([0, 0]);
@@ -275,15 +318,19 @@ describe('an agent as a service', () => {
     afterAll(() => fleet.end());
 
     it.each(
-      ['state.enrolling', 'state.config', 'state.schedule'].flatMap((point) => [`${point}:before`, `${point}:after`]),
+      ['state.enrolling', 'state.config', 'state.schedule', 'state.command'].flatMap((point) => [
+        `${point}:before`,
+        `${point}:after`,
+      ]),
     )('at %s goes on where it was', async (point) => {
-      const service = fleet.machine(point);
+      const service = fleet.machine(point, { PRE_COMMANDS: 'true' });
       service.start({ HOLDFAST_KILL_AT: point });
       await service.whenOver();
       expect(service.endedBy).toBe('SIGKILL');
       service.start();
       const { id } = await fleet.whenOnline(point);
-      expect(await fleet.whenRun(id, 'its first run', isOver)).toMatchObject({ state: 'succeeded', trigger: 'first' });
+      const run = await fleet.whenRun(id, 'its first good run', ({ state }) => state === 'succeeded');
+      expect(run).toMatchObject({ trigger: 'first' });
       await service.stop();
       expect(readdirSync(service.statePath)).not.toContain('enrolling.json');
     });

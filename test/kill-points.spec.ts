@@ -44,8 +44,14 @@ const serverPairs = [
   ...WRITE_POINTS.map((point) => [`${point}:before-commit`, `${point}:after-commit`] as const),
   ...STORAGE_CLASSES.map((name) => [`storage.put.${name}:before`, `storage.put.${name}:after`] as const),
 ];
-/** What only the service writes: test/fleet-agent.spec.ts kills it there, but for `state.settings`, which its page writes once it has enrolled. */
-const OF_SERVICE: readonly string[] = ['state.enrolling', 'state.settings', 'state.config', 'state.schedule'];
+/** What only the service writes: test/fleet-agent.spec.ts kills it there. */
+const OF_SERVICE: readonly string[] = [
+  'state.enrolling',
+  'state.settings',
+  'state.config',
+  'state.schedule',
+  'state.command',
+];
 const pairOf = (point: StatePoint) => [`${point}:before`, `${point}:after`] as const;
 const agentPairs = STATE_POINTS.filter((point) => !OF_SERVICE.includes(point)).map(pairOf);
 const servicePairs = STATE_POINTS.filter((point) => OF_SERVICE.includes(point)).map(pairOf);

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import {
+  type ClientRequest,
   createServer,
   type IncomingMessage,
   request,
@@ -17,11 +18,15 @@ export type Fault =
   /** Passes the request on and the answer back, but ends the connection after so many bytes of its body. */
   | { readonly type: 'cut-answer'; readonly afterBytes: number }
   /** Ends the connection after so many bytes of the request's body; the server behind sees it cut as well. */
-  | { readonly type: 'cut-request'; readonly afterBytes: number };
+  | { readonly type: 'cut-request'; readonly afterBytes: number }
+  /** Passes so many bytes of the request's body on, drops the rest and never answers, until the sender gives up. */
+  | { readonly type: 'hold-request'; readonly afterBytes: number };
 
 /** Stands before a real server and fails requests on order. */
 export class FaultProxy {
-  private readonly faults: { readonly method: string; readonly fault: Fault }[] = [];
+  private readonly faults: { readonly method: string; readonly path: RegExp; readonly fault: Fault }[] = [];
+  /** Requests that are held at this moment. */
+  held = 0;
   /** Methods and paths of the requests that arrived, failed ones too. */
   readonly seen: string[] = [];
 
@@ -45,9 +50,9 @@ export class FaultProxy {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** The next `count` requests of the method meet the fault. */
-  fail(method: string, fault: Fault, count = 1): void {
-    for (let n = 0; n < count; n += 1) this.faults.push({ method, fault });
+  /** The next `count` requests of the method (and path) meet the fault. */
+  fail(method: string, fault: Fault, count = 1, path = /^/): void {
+    for (let n = 0; n < count; n += 1) this.faults.push({ method, path, fault });
   }
 
   async close(): Promise<void> {
@@ -58,7 +63,9 @@ export class FaultProxy {
 
   private handle(incoming: IncomingMessage, answer: ServerResponse): void {
     this.seen.push(`${incoming.method ?? ''} ${incoming.url ?? ''}`);
-    const index = this.faults.findIndex(({ method }) => method === incoming.method);
+    const index = this.faults.findIndex(
+      ({ method, path }) => method === incoming.method && path.test(incoming.url ?? ''),
+    );
     const fault = index === -1 ? undefined : this.faults.splice(index, 1)[0]?.fault;
     switch (fault?.type) {
       case 'answer':
@@ -100,15 +107,26 @@ export class FaultProxy {
       found.on('error', () => answer.destroy());
     });
     outgoing.on('error', () => answer.destroy());
+    if (fault?.type === 'hold-request') this.hold(incoming, outgoing);
     let sent = 0;
     incoming.on('data', (bytes: Buffer) => {
       sent += bytes.length;
       if (fault?.type === 'cut-request' && sent > fault.afterBytes) {
         outgoing.destroy();
         incoming.destroy();
-      } else outgoing.write(bytes);
+      } else if (fault?.type !== 'hold-request' || sent <= fault.afterBytes) outgoing.write(bytes);
     });
-    incoming.on('end', () => outgoing.end());
+    incoming.on('end', () => {
+      if (fault?.type !== 'hold-request') outgoing.end();
+    });
     incoming.on('error', () => outgoing.destroy());
+  }
+
+  private hold({ socket }: IncomingMessage, outgoing: ClientRequest): void {
+    this.held += 1;
+    socket.once('close', () => {
+      this.held -= 1;
+      outgoing.destroy();
+    });
   }
 }

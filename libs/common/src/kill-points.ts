@@ -65,6 +65,7 @@ export const STATE_POINTS = [
   'state.settings',
   'state.config',
   'state.schedule',
+  'state.command',
   'state.run',
   'state.index-next',
   'state.index-adopted',

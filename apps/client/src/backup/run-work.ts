@@ -46,9 +46,10 @@ export class RunWork {
   constructor(private readonly parts: RunWorkParts) {
     const { api, run, level } = parts;
     const native = nativeCalls();
-    this.uploader = new Uploader(api, run, level, () => {
+    const onUploaded = (): void => {
       this.report();
-    });
+    };
+    this.uploader = new Uploader(api, run, level, onUploaded, parts.signal);
     const common = {
       native,
       hardLinks: new HardLinks(),

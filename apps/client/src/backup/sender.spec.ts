@@ -55,7 +55,7 @@ let server: SlowServer;
 let sender: Sender;
 beforeEach(() => {
   server = new SlowServer();
-  const uploader = new Uploader(server.api, RUN, 0, () => undefined);
+  const uploader = new Uploader(server.api, RUN, 0, () => undefined, new AbortController().signal);
   const index = { add: () => undefined } as unknown as IndexWriter;
   const repair = { again: () => Promise.resolve(null), giveUp: () => null };
   sender = new Sender(uploader, new BatchSender(server.api, RUN, repair), index, () => Promise.resolve());

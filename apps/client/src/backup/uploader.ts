@@ -23,6 +23,8 @@ export class Uploader {
     private readonly run: RunToken,
     private readonly level: number,
     private readonly onUploaded: () => void,
+    /** Ends uploads in flight: of a run that is over nobody takes them. */
+    private readonly signal: AbortSignal,
   ) {}
 
   /**
@@ -70,7 +72,7 @@ export class Uploader {
   }
 
   private async send(blocks: readonly Buffer[]): Promise<void> {
-    const answer = await this.api.uploadPack(this.run, blocks);
+    const answer = await this.api.uploadPack(this.run, blocks, this.signal);
     this.stats.newChunks += answer.newChunks;
     this.stats.storedBytes += answer.storedBytes;
     this.stats.uploadedBytes += blocks.reduce((sum, block) => sum + block.length, 0);

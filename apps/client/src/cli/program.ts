@@ -2,7 +2,7 @@ import { Argument, Command, Option } from 'commander';
 import { backup } from './commands/backup';
 import { check } from './commands/check';
 import { diff } from './commands/diff';
-import { enroll } from './commands/enroll';
+import { enroll, type EnrollArguments } from './commands/enroll';
 import { find } from './commands/find';
 import { history } from './commands/history';
 import { ls } from './commands/ls';
@@ -55,10 +55,15 @@ export function buildProgram(world: World, output: Output, done: Done): Command 
 function addBackup(add: Add, world: World, output: Output, done: Done): void {
   add('enroll', 'make this machine a client of a server')
     .requiredOption('--server <url>', 'the server, such as https://backup.example.org')
-    .requiredOption('--username <name>', 'a user of the server')
+    .option('--username <name>', 'a user of the server')
     .option('--password-stdin', 'read the password from standard input instead of asking for it', false)
+    .option('--code <code>', 'an enrolment code, instead of a user and a password')
+    .option(
+      '--client <id>',
+      'the client whose new secret stands on standard input (after it was rotated on the server)',
+    )
     .option('--name <name>', "the client's name (default: the host's name)")
-    .action(async (options: { server: string; username: string; passwordStdin: boolean; name?: string }) => {
+    .action(async (options: EnrollArguments) => {
       done(await enroll(world, output, options));
     });
 

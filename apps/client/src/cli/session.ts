@@ -32,7 +32,7 @@ export async function withSession<T>(world: World, work: (session: Session) => P
   if (identity === null) {
     throw new CliError(
       'not-enrolled',
-      `This machine is not enrolled (nothing in ${settings.stateDir}). Run: holdfast enroll --server URL --username NAME`,
+      `This machine is not enrolled (nothing in ${settings.stateDir}). Run: holdfast enroll --server URL --username NAME (or --code CODE)`,
     );
   }
   const { serverUrl, clientId, secret } = identity;

@@ -2,10 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { NO_KILL_POINTS } from '#common';
+import { JsonFile } from '../state/json-file';
 import { identifyProcess, isProcessAlive } from '../state/process-identity';
 import { cleanEnvironment } from './clean-environment';
 import type { Command } from './command';
 import { runCommand } from './run-command';
+import { type CommandInFlight, LeftCommand } from './left-command';
 import { abortReason, runCommands } from './run-commands';
 
 const ENV = { PATH: process.env['PATH'] ?? '' };
@@ -43,6 +46,39 @@ async function whenGone(pid: number): Promise<void> {
 }
 
 describe('a command', () => {
+  it('that an agent was killed in is ended by the next one, with all that it started, and nothing else is', async () => {
+    const file = new JsonFile<CommandInFlight>(join(directory, 'command.json'), 'state.command', NO_KILL_POINTS);
+    const env = { ...ENV, ...new LeftCommand(file).begin() };
+    const inner = join(directory, 'inner');
+    const lines = `setsid sleep 600 & echo $! > ${inner}; (env -i sleep 600; true) & sleep 600`;
+    const ended = runCommand(line(lines), { phase: 'pre', position: 0, env, signal: never });
+    const other = runCommand(line(`echo $$ > ${inner}-other; exec sleep 600`), {
+      phase: 'pre',
+      position: 0,
+      env: ENV,
+      signal: AbortSignal.timeout(60_000),
+    });
+    const pid = await numberIn(inner);
+    const otherPid = await numberIn(`${inner}-other`);
+    // As a process that came after the one above was killed.
+    expect(new LeftCommand(file).endLeft()).toBeGreaterThanOrEqual(2);
+    await whenGone(pid);
+    expect(await ended).toMatchObject({ outcome: 'failed', signal: 'SIGKILL' });
+    expect(new LeftCommand(file).endLeft()).toBe(0);
+    expect(isProcessAlive(identifyProcess(otherPid))).toBe(true);
+    process.kill(otherPid, 'SIGKILL');
+    await other;
+  });
+
+  it.each([
+    ['with a NUL character', 'true\0'],
+    ['longer than the system takes', `true ${'x'.repeat(3_000_000)}`],
+  ])('%s has failed, and is no error of ours', async (_, text) => {
+    const report = await runCommand(line(text), { phase: 'pre', position: 0, env: ENV, signal: never });
+    expect(report).toMatchObject({ outcome: 'failed', exitCode: null });
+    expect(report.output).toContain('cannot be started');
+  });
+
   it('is run by the shell, and what it wrote and how it ended is reported', async () => {
     const report = await runCommand(line('echo out; echo err >&2; exit 3'), {
       phase: 'pre',
@@ -113,7 +149,13 @@ describe('a command', () => {
 describe('a list of commands', () => {
   it('stops after a failure that says so, and goes on after one that does not', async () => {
     const commands = [line('false', 20_000, 'continue'), line('exit 7'), line('true')];
-    const reports = await runCommands({ phase: 'pre', commands, env: ENV, signal: never });
+    const reports = await runCommands({
+      phase: 'pre',
+      commands,
+      env: ENV,
+      signal: never,
+      inFlight: new LeftCommand(new JsonFile(join(directory, 'command.json'), 'state.command', NO_KILL_POINTS)),
+    });
     expect(reports.map((report) => report.outcome)).toEqual(['failed', 'failed', 'skipped']);
     expect(abortReason(commands, reports)).toBe('a pre command ended with exit code 7: exit 7');
     expect(abortReason(commands.slice(0, 1), reports.slice(0, 1))).toBeNull();

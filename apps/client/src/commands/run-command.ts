@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BoundedOutput } from './bounded-output';
 import type { Command, CommandOutcome, CommandReport } from './command';
@@ -44,12 +45,11 @@ export async function runCommand({ command, timeoutMs }: Command, options: Comma
     isTruncated: output.isTruncated,
   });
   if (options.signal.aborted) return report('killed', { exitCode: null, signal: null });
-  const child = spawn('/bin/sh', ['-c', command], {
-    detached: true,
-    cwd: '/',
-    env: options.env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = start(command, options.env);
+  if (child instanceof Error) {
+    output.add(Buffer.from(`the shell cannot be started: ${child.message}`));
+    return report('failed', { exitCode: null, signal: null });
+  }
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (bytes: Buffer) => {
       output.add(bytes);
@@ -80,6 +80,17 @@ export async function runCommand({ command, timeoutMs }: Command, options: Comma
     options.signal.removeEventListener('abort', onAbort);
     child.stdout.destroy();
     child.stderr.destroy();
+  }
+}
+
+type Shell = ChildProcessByStdio<null, Readable, Readable>;
+
+/** What Node refuses at once (a NUL character, more than the system takes) is a failed command like any other. */
+function start(command: string, env: Record<string, string>): Shell | Error {
+  try {
+    return spawn('/bin/sh', ['-c', command], { detached: true, cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
   }
 }
 

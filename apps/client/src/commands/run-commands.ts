@@ -1,4 +1,5 @@
 import type { Command, CommandOutcome, CommandReport } from './command';
+import type { LeftCommand } from './left-command';
 import { runCommand } from './run-command';
 
 export interface CommandList {
@@ -6,10 +7,12 @@ export interface CommandList {
   readonly commands: readonly Command[];
   readonly env: Record<string, string>;
   readonly signal: AbortSignal;
+  /** Writes each down while it runs. */
+  readonly inFlight: Pick<LeftCommand, 'begin' | 'end'>;
 }
 
 /** Runs them one after the other. After one that fails and says `abort`, and after a cancel, the rest is skipped. */
-export async function runCommands({ phase, commands, env, signal }: CommandList): Promise<CommandReport[]> {
+export async function runCommands({ phase, commands, env, signal, inFlight }: CommandList): Promise<CommandReport[]> {
   const reports: CommandReport[] = [];
   let isStopped = false;
   for (const [position, command] of commands.entries()) {
@@ -17,7 +20,9 @@ export async function runCommands({ phase, commands, env, signal }: CommandList)
       reports.push(unrunReport(phase, position, command, 'skipped'));
       continue;
     }
-    const report = await runCommand(command, { phase, position, env, signal });
+    const mark = inFlight.begin();
+    const report = await runCommand(command, { phase, position, env: { ...env, ...mark }, signal });
+    inFlight.end();
     reports.push(report);
     isStopped = report.outcome === 'killed' || (isFailure(report) && command.onFailure === 'abort');
   }

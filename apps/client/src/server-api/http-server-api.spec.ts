@@ -91,7 +91,7 @@ describe('a call to the server', () => {
 
   it('sends blocks one after the other with their length', async () => {
     answers.push(json(200, { chunks: 2, newChunks: 2, storedBytes: 9 }));
-    const answer = await api.uploadPack(RUN, [Buffer.from('one'), Buffer.from('two')]);
+    const answer = await api.uploadPack(RUN, [Buffer.from('one'), Buffer.from('two')], new AbortController().signal);
     expect(answer.storedBytes).toBe(9);
     expect(requests[1]?.headers['content-length']).toBe('6');
     expect(requests[1]?.body.toString()).toBe('onetwo');

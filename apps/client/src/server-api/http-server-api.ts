@@ -100,11 +100,12 @@ export class HttpServerApi implements ServerApi {
     return decodeKeys(answer, LIMITS.rankKeys);
   }
 
-  async uploadPack(run: RunToken, blocks: readonly Buffer[]): Promise<PackAnswer> {
+  async uploadPack(run: RunToken, blocks: readonly Buffer[], signal: AbortSignal): Promise<PackAnswer> {
     const length = blocks.reduce((sum, block) => sum + block.length, 0);
     return this.json<PackAnswer>({
       method: 'POST',
       path: API.packs(run.runId),
+      signal,
       headers: { ...fence(run), 'content-type': BLOCKS_TYPE, 'content-length': String(length) },
       // eslint-disable-next-line @typescript-eslint/require-await -- the body of a request is an async iterable
       body: async function* () {

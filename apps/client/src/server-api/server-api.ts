@@ -59,7 +59,7 @@ export interface ServerApi {
   /** Those of the keys that must be uploaded, and damaged chunks below them. At most LIMITS.missingKeys keys. */
   missing(run: RunToken, keys: readonly ChunkKey[]): Promise<ChunkKey[]>;
   /** Whole blocks, together at most LIMITS.packBodyBytes. What the answer acknowledges is durable. */
-  uploadPack(run: RunToken, blocks: readonly Buffer[]): Promise<PackAnswer>;
+  uploadPack(run: RunToken, blocks: readonly Buffer[], signal: AbortSignal): Promise<PackAnswer>;
   /** One record stream of type `changes`. `missing-chunks`: nothing was applied; missingKeysOf(problem) names them. */
   sendBatch(run: RunToken, sequence: number, records: Buffer): Promise<BatchAnswer>;
   /** At most LIMITS.problemsPerRequest items. */

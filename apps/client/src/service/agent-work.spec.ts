@@ -173,6 +173,17 @@ describe('the agent at work', () => {
     await until(() => fleet.lines.some((line) => line.includes('the server is away')));
   });
 
+  it('waits while its account is disabled, says so once, and goes on when it is not any more', async () => {
+    fleet.is = 'disabled';
+    const { work } = start({ BACKUP_INTERVAL: '1' });
+    await until(() => work.runner.waitingKeys.includes('own') && printed.join('').includes('refuses this client'));
+    const calls = fleet.calls;
+    await until(() => fleet.calls > calls + 2);
+    expect(printed.filter((line) => /WARN|ERROR/i.test(line))).toHaveLength(1);
+    fleet.is = 'there';
+    await until(() => states()[0] === 'succeeded');
+  });
+
   it('works by the config that it kept while the server is away', async () => {
     serverTask({ schedule: { kind: 'every', everySeconds: 3_600 } });
     const first = start(serverOnly());

@@ -1,4 +1,5 @@
 import type { SchedulerRegistry } from '@nestjs/schedule';
+import { LeftCommand } from '../commands/left-command';
 import type { AgentLog } from '../log/agent-log';
 import type { LogSpool } from '../log/log-spool';
 import type { AgentSession } from './agent-session';
@@ -58,7 +59,9 @@ export class AgentWork {
   }
 
   start(): void {
-    const { session, registry, stopping } = this.parts;
+    const { session, registry, stopping, log } = this.parts;
+    const left = new LeftCommand(session.parts.state.command).endLeft();
+    if (left > 0) log.warn(`ended ${left} processes of a command that the agent before this one was killed in`);
     for (const [key, pending] of session.parts.memories.pending()) this.runner.request(key, pending);
     this.clock.plan();
     this.working = Promise.all([this.poll.work(stopping), this.runner.work()]);

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { SchedulerRegistry } from '@nestjs/schedule';
+import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type KillPoints, killPointsFrom } from '#common';
 import type { Credentials } from '../config/service-settings';
@@ -25,11 +26,13 @@ import { ENVIRONMENT, type Environment, MACHINE, type Machine, type ServiceSetti
 /** The command line may enrol this machine while the service waits for it. */
 const LOOK_FOR_IDENTITY_MS = 2_000;
 const LOOK_JOB = 'enrolled elsewhere';
+const AGAIN_JOB = 'enrolled again';
 
 /** The life of the service: not enrolled, then at work until it is stopped. */
 @Injectable()
 export class AgentService implements OnApplicationBootstrap {
   private work: AgentWork | null = null;
+  private ending = new AbortController();
   private fatal: (error: Error) => void = () => undefined;
   /** Rejects when the agent cannot do what it is for and nobody can help it (no page). */
   readonly failed = new Promise<never>((_, reject) => {
@@ -86,7 +89,8 @@ export class AgentService implements OnApplicationBootstrap {
   /** Ends everything; resolves when nothing of it is left. */
   async stop(): Promise<void> {
     this.stopping.stop();
-    if (this.registry.doesExist('interval', LOOK_JOB)) this.registry.deleteInterval(LOOK_JOB);
+    for (const job of [LOOK_JOB, AGAIN_JOB])
+      if (this.registry.doesExist('interval', job)) this.registry.deleteInterval(job);
     await this.work?.end();
   }
 
@@ -201,9 +205,32 @@ export class AgentService implements OnApplicationBootstrap {
       killPoints,
     });
     const { hostName } = machine;
-    const stopping = this.stopping.signal;
+    this.ending = new AbortController();
+    const stopping = AbortSignal.any([this.stopping.signal, this.ending.signal]);
     this.work = new AgentWork({ session, link, log, spool, registry, environment, hostName, stopping });
     this.work.start();
+    this.watchForAnother(identity);
+  }
+
+  /** A refused agent goes on as soon as this machine is enrolled again (`holdfast enroll` beside it). */
+  private watchForAnother(identity: Identity): void {
+    const timer = setInterval(() => {
+      if (!this.link.isRefused) return;
+      const found = loadIdentity(this.settings.stateDir);
+      if (found === null || isDeepStrictEqual(found, identity)) return;
+      this.registry.deleteInterval(AGAIN_JOB);
+      void this.beginAnew(found).catch(this.fatal);
+    }, LOOK_FOR_IDENTITY_MS);
+    this.registry.addInterval(AGAIN_JOB, timer);
+  }
+
+  private async beginAnew(identity: Identity): Promise<void> {
+    this.ending.abort(new Error('this machine was enrolled again'));
+    await this.work?.end();
+    if (this.stopping.signal.aborted) return;
+    this.log.info(`this machine was enrolled again, as "${identity.clientName}" at ${identity.serverUrl}`);
+    this.link.forget();
+    this.begin(identity);
   }
 
   private async replaceWork(identity: Identity): Promise<void> {

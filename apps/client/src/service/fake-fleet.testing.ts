@@ -23,7 +23,7 @@ import { ServerProblem } from '../server-api/server-problem';
 
 /** The part of a server that looks after agents, in memory: what tests set it tells, what agents say it keeps. */
 export class FakeFleet implements FleetApi {
-  is: 'there' | 'away' | 'revoked' = 'there';
+  is: 'there' | 'away' | 'revoked' | 'disabled' = 'there';
   calls = 0;
   version = 1;
   preCommands: CommandSpec[] = [];
@@ -122,6 +122,9 @@ export class FakeFleet implements FleetApi {
     if (this.is === 'away') return Promise.reject(new TryAgainLater('it is away', null));
     if (this.is === 'revoked') {
       return Promise.reject(new ServerProblem({ code: 'client-revoked', status: 403, detail: 'revoked' }, 'call'));
+    }
+    if (this.is === 'disabled') {
+      return Promise.reject(new ServerProblem({ code: 'forbidden', status: 403, detail: 'disabled' }, 'call'));
     }
     return Promise.resolve(value);
   }

@@ -62,12 +62,21 @@ export class ServerLink {
       );
       return false;
     }
-    if (!(error instanceof TryAgainLater || error instanceof ServerUnreachableError)) return false;
+    // A disabled account: over when an admin says so, and until then asked for at the pace of a server that is away.
+    const isHeld = isProblem(error, 'forbidden');
+    if (!isHeld && !(error instanceof TryAgainLater || error instanceof ServerUnreachableError)) return false;
     if (this.current.is !== 'away') {
       this.current = { is: 'away', reason: error.message, sinceMs: Date.now() };
-      this.log.warn(`the server is away (${error.message}): runs that are due wait for it`);
+      const what = isHeld ? 'the server refuses this client for now' : 'the server is away';
+      this.log.warn(`${what} (${error.message}): runs that are due wait for it`);
     }
     return true;
+  }
+
+  /** This machine was enrolled again: all begins anew. */
+  forget(): void {
+    this.current = { is: 'connecting' };
+    this.waiting = [];
   }
 
   /** Resolves when the server answers (again); rejects when the signal is aborted. Never resolves once refused. */
@@ -91,6 +100,8 @@ export class ServerLink {
 
   private refuse(reason: string): void {
     this.current = { is: 'refused', reason };
-    this.log.error(`${reason}. Nothing is asked of the server any more; enrol this machine again to go on.`);
+    this.log.error(
+      `${reason}. Nothing is asked of the server any more; enrol this machine again (holdfast enroll) to go on.`,
+    );
   }
 }

@@ -4,6 +4,7 @@ import { runBackup } from '../backup/run-backup';
 import { AGENT_VERSION } from '../cli/version';
 import { cleanEnvironment } from '../commands/clean-environment';
 import type { Command, CommandReport } from '../commands/command';
+import { LeftCommand } from '../commands/left-command';
 import { abortReason, refusedReports, runCommands } from '../commands/run-commands';
 import type { AgentLog } from '../log/agent-log';
 import { type AgentTask, commandsOf } from '../schedule/agent-task';
@@ -40,12 +41,14 @@ export class TaskRun {
   readonly cancel = new AbortController();
   readonly progress: RunProgress;
   private run: RunToken | null = null;
+  private readonly inFlight: LeftCommand;
 
   constructor(
     private readonly parts: TaskRunParts,
     readonly task: AgentTask,
     private readonly pending: PendingRun,
   ) {
+    this.inFlight = new LeftCommand(parts.session.parts.state.command);
     this.progress = new RunProgress(parts.session.parts.fleet, () => {
       this.cancel.abort(new Error('the run was cancelled'));
     });
@@ -145,6 +148,7 @@ export class TaskRun {
       commands,
       env: this.environment({ HOLDFAST_PHASE: 'pre', HOLDFAST_RUN_ID: run.runId }),
       signal: AbortSignal.any([this.cancel.signal, stopping]),
+      inFlight: this.inFlight,
     });
     await this.report(run, reports);
     const reason = abortReason(commands, reports);
@@ -181,6 +185,7 @@ export class TaskRun {
           HOLDFAST_UNSAVED: String(outcome?.unsavedCount ?? 0),
         }),
         signal: limit.signal,
+        inFlight: this.inFlight,
       });
       await this.report(run, reports);
     } finally {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { ConfigAnswer, KillPoints, RunTrigger } from '#common';
 import type { Schedule } from '#engine';
+import type { CommandInFlight } from '../commands/left-command';
 import { JsonFile } from './json-file';
 
 /** What the configuration page saved. Settings of the environment win over it. No secret is in it. */
@@ -49,11 +50,13 @@ export class ServiceState {
   /** The last config that the server gave, with the client that it is for. */
   readonly config: JsonFile<{ clientId: string; config: ConfigAnswer }>;
   readonly schedule: JsonFile<ScheduleMemory>;
+  readonly command: JsonFile<CommandInFlight>;
 
   constructor(stateDir: string, killPoints: KillPoints) {
     this.settings = new JsonFile(join(stateDir, 'settings.json'), 'state.settings', killPoints);
     this.enrolment = new JsonFile(join(stateDir, 'enrolling.json'), 'state.enrolling', killPoints);
     this.config = new JsonFile(join(stateDir, 'config.json'), 'state.config', killPoints);
     this.schedule = new JsonFile(join(stateDir, 'schedule.json'), 'state.schedule', killPoints);
+    this.command = new JsonFile(join(stateDir, 'command.json'), 'state.command', killPoints);
   }
 }

@@ -1,7 +1,8 @@
 import type { AgentSettings } from '../../config/agent-settings';
 import { parseServerAddress } from '../../config/server-address';
 import { loadCa } from '../../server-api/ca-file';
-import { loadIdentity, saveIdentity } from '../../state/identity';
+import type { ServerApi } from '../../server-api/server-api';
+import { type Identity, loadIdentity, saveIdentity } from '../../state/identity';
 import { makeStateDirectory } from '../../state/durable-write';
 import { CliError, ExitCode } from '../failure';
 import { type Output } from '../output';
@@ -13,41 +14,116 @@ import { type World } from '../world';
 
 export interface EnrollArguments {
   server: string;
-  username: string;
+  username?: string;
   passwordStdin: boolean;
+  /** An enrolment code, instead of a user and a password. */
+  code?: string;
+  /** A client's id, whose new secret stands on standard input: it was rotated on the server. */
+  client?: string;
   name?: string;
 }
+
+type Credentials =
+  | { readonly kind: 'password'; readonly username: string }
+  | { readonly kind: 'code'; readonly code: string }
+  | { readonly kind: 'secret'; readonly clientId: string };
+
+const SECRET = /^[0-9a-f]{64}$/;
 
 /** Makes this machine a client of the server and keeps its secret, readable by this user only. */
 export async function enroll(world: World, output: Output, args: EnrollArguments): Promise<ExitCode> {
   const settings = settingsOf(world);
   const serverUrl = serverUrlOf(args.server, settings);
+  const credentials = credentialsOf(args);
   // Before the password is asked for, and before the server makes a client that could not be kept.
-  const clientName = args.name ?? world.hostName;
   const existing = loadIdentity(settings.stateDir);
-  // The same name at the same server is attached again, with a new secret: an enrolment that was cut off can be repeated.
-  if (existing !== null && (existing.serverUrl !== serverUrl || existing.clientName !== clientName)) {
+  const clientName =
+    args.name ?? (credentials.kind === 'password' ? undefined : existing?.clientName) ?? world.hostName;
+  if (existing !== null && !isSameClient(existing, { serverUrl, clientName, credentials })) {
     throw new CliError(
       'already-enrolled',
       `This machine is enrolled as "${existing.clientName}" at ${existing.serverUrl}. To make it another client, remove ${settings.stateDir}/identity.json or set HOLDFAST_STATE_DIR to another directory.`,
     );
   }
   makeStateDirectory(settings.stateDir);
-  const password = await readPassword(world, args.passwordStdin);
-  const api = world.connect({ serverUrl, ca: loadCa(settings.caFile) });
+  const identity = await obtain(world, { serverUrl, clientName, credentials, settings, args });
+  saveIdentity(settings.stateDir, identity, killPointsOf(settings));
+  await output.answer({ clientId: identity.clientId, name: identity.clientName, server: serverUrl }, [
+    `Enrolled as "${printableBytes(Buffer.from(identity.clientName))}" at ${serverUrl}. Back up a folder: holdfast backup PATH`,
+  ]);
+  return ExitCode.done;
+}
+
+function credentialsOf({ username, code, client }: EnrollArguments): Credentials {
+  const given: Credentials[] = [
+    ...(username === undefined ? [] : [{ kind: 'password', username } as const]),
+    ...(code === undefined ? [] : [{ kind: 'code', code } as const]),
+    ...(client === undefined ? [] : [{ kind: 'secret', clientId: client } as const]),
+  ];
+  const [credentials] = given;
+  if (credentials !== undefined && given.length === 1) return credentials;
+  throw new CliError('usage', 'Give one of --username, --code and --client.', ExitCode.usage);
+}
+
+/** The same name at the same server is attached again, with a new secret: an enrolment that was cut off can be repeated. */
+function isSameClient(
+  existing: Identity,
+  { serverUrl, clientName, credentials }: { serverUrl: string; clientName: string; credentials: Credentials },
+): boolean {
+  if (credentials.kind === 'secret') return existing.clientId === credentials.clientId;
+  return existing.serverUrl === serverUrl && existing.clientName === clientName;
+}
+
+async function obtain(
+  world: World,
+  {
+    serverUrl,
+    clientName,
+    credentials,
+    settings,
+    args,
+  }: {
+    serverUrl: string;
+    clientName: string;
+    credentials: Credentials;
+    settings: AgentSettings;
+    args: EnrollArguments;
+  },
+): Promise<Identity> {
+  const ca = loadCa(settings.caFile);
+  const machine = { hostName: world.hostName, platform: process.platform, agentVersion: AGENT_VERSION };
+  if (credentials.kind === 'secret') {
+    const secret = (await readPassword(world, true)).trim();
+    if (!SECRET.test(secret))
+      throw new CliError('usage', 'Standard input holds no secret (64 hex digits).', ExitCode.usage);
+    return named(world, { serverUrl, clientId: credentials.clientId, clientName, secret }, ca);
+  }
+  const request = { name: clientName, ...machine };
+  const password = credentials.kind === 'password' ? await readPassword(world, args.passwordStdin) : '';
+  const { clientId, secret } = await using(world.connect({ serverUrl, ca }), async (api) => {
+    if (credentials.kind === 'code') return api.enrolClient({ ...request, code: credentials.code });
+    const { access_token } = await api.login(credentials.username, password);
+    return api.registerClient(access_token, request);
+  });
+  const identity = { serverUrl, clientId, clientName, secret };
+  if (credentials.kind !== 'code') return identity;
+  // Kept before anything else can fail: the code is spent. It may be for one client, whatever name was asked for.
+  saveIdentity(settings.stateDir, identity, killPointsOf(settings));
+  return named(world, identity, ca);
+}
+
+/** With the name that the server has for it; proves the secret, too. */
+function named(world: World, identity: Identity, ca: string | null): Promise<Identity> {
+  const { serverUrl, clientId, secret } = identity;
+  return using(world.connect({ serverUrl, credentials: { clientId, secret }, ca }), async (api) => ({
+    ...identity,
+    clientName: (await api.me()).name,
+  }));
+}
+
+async function using<T>(api: ServerApi, work: (api: ServerApi) => Promise<T>): Promise<T> {
   try {
-    const { access_token } = await api.login(args.username, password);
-    const { clientId, secret } = await api.registerClient(access_token, {
-      name: clientName,
-      hostName: world.hostName,
-      platform: process.platform,
-      agentVersion: AGENT_VERSION,
-    });
-    saveIdentity(settings.stateDir, { serverUrl, clientId, clientName, secret }, killPointsOf(settings));
-    await output.answer({ clientId, name: clientName, server: serverUrl }, [
-      `Enrolled as "${printableBytes(Buffer.from(clientName))}" at ${serverUrl}. Back up a folder: holdfast backup PATH`,
-    ]);
-    return ExitCode.done;
+    return await work(api);
   } finally {
     await api.close();
   }
