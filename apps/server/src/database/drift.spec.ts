@@ -56,7 +56,6 @@ eachDatabase('migrations', (open) => {
       'run_problems',
       'settings',
       'sign_in_attempts',
-      'space_days',
     ]);
   });
 });

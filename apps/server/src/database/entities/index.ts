@@ -16,7 +16,6 @@ import { doomedVersionsTable, pinsTable, removalsTable } from './retention.entit
 import { runProblemsTable, runsTable, tasksTable } from './run.entities';
 import { deletionStopsTable, guardAcknowledgementsTable, heartbeatsTable } from './guard.entities';
 import { maintenanceRunsTable } from './maintenance.entities';
-import { spaceDaysTable } from './space.entities';
 import { entityOf } from './table';
 
 /** Every table, for TypeORM. */
@@ -41,7 +40,6 @@ export function entitiesFor(dialect: Dialect): EntitySchema[] {
     entityOf(heartbeatsTable, dialect),
     entityOf(deletionStopsTable, dialect),
     entityOf(guardAcknowledgementsTable, dialect),
-    entityOf(spaceDaysTable, dialect),
     entityOf(apiTokensTable, dialect),
     entityOf(enrolmentCodesTable, dialect),
     entityOf(signInAttemptsTable, dialect),

@@ -1,26 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { columnType, dialectOf } from '../dialect';
-import { newTable, type NewTable } from './columns';
 
-const DAYS: NewTable = {
-  name: 'space_days',
-  primary: ['level', 'subject_no', 'day'],
-  columns: [
-    'level flag',
-    'subject_no int',
-    'day int',
-    'at bigint',
-    'logical_bytes bigint',
-    'unique_bytes bigint',
-    'stored_bytes bigint',
-    'reclaimable_bytes bigint',
-    'free_bytes bigint null',
-    'total_bytes bigint null',
-  ],
-  isClustered: true,
-};
-
-/** What is stored for whom: a share of a block for each chunk, a counter for each domain, a quota for each user, a row a day. */
+/** What is stored for whom: a share of a block for each chunk, a counter for each domain, a quota for each user. */
 export class Space1795000050002 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     const dialect = dialectOf(runner.dataSource.options.type);
@@ -39,11 +20,9 @@ export class Space1795000050002 implements MigrationInterface {
       `update domains set stored_bytes =
          coalesce((select sum(c.stored_length) from chunks c where c.domain_no = domains.no), 0)`,
     );
-    await runner.createTable(newTable(dialect, DAYS));
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.dropTable(DAYS.name);
     await runner.query('alter table chunks drop column stored_length');
     await runner.query('alter table domains drop column stored_bytes');
     await runner.query('alter table users drop column quota_bytes');
