@@ -55,6 +55,7 @@ const ROWS: Readonly<Record<ServerSetting, Row>> = {
   RUN_LEASE_SECONDS: ['Backups', 'A run without progress is given up after', (it) => lasting(it.runLeaseMs)],
   LATE_GRACE_SECONDS: ['Backups', 'A backup is late after', (it) => lasting(it.lateGraceMs)],
   RESUME_DAYS: ['Backups', 'What a failed run sent is kept for the next one', (it) => days(it.resumeDays)],
+  AUDIT_RETENTION_DAYS: ['Jobs', 'The audit is kept for', (it) => days(it.auditRetentionDays)],
   LOG_RETENTION_DAYS: ['Backups', "Agents' log lines are kept for", (it) => days(it.logRetentionDays)],
   PROTECT_DAYS: [
     'What is removed',
@@ -68,6 +69,11 @@ const ROWS: Readonly<Record<ServerSetting, Row>> = {
   ],
   RETENTION_SCHEDULE: ['Jobs', 'Retention', (it) => orOff(it.retentionSchedule)],
   RECLAIM_SCHEDULE: ['Jobs', 'Reclaim', (it) => orOff(it.reclaimSchedule)],
+  RECLAIM_UNUSED_PERCENT: [
+    'Jobs',
+    'A pack is written anew when so much of it is unused',
+    (it) => `${it.reclaimUnusedPercent} %`,
+  ],
   SCRUB_SCHEDULE: ['Jobs', 'Scrub', (it) => orOff(it.scrubSchedule)],
   SCRUB_DAYS: ['Jobs', 'Every pack is read back once within', (it) => days(it.scrubDays)],
   SCRUB_BYTES_PER_SECOND: [
