@@ -29,6 +29,7 @@ describeWithS3('two servers on one PostgreSQL and one bucket', () => {
   let database: Awaited<ReturnType<typeof createPostgresDatabase>>;
   let one: ServerProcess;
   let two: ServerProcess;
+  let third: ServerProcess | undefined;
   let balancer: Balancer;
 
   const make = (name: string): Promise<ServerProcess> =>
@@ -82,6 +83,7 @@ describeWithS3('two servers on one PostgreSQL and one bucket', () => {
   afterAll(async () => {
     await one.kill();
     await two.kill();
+    await third?.kill();
     await balancer.close();
     await removeBucket(s3, bucket);
     await database.drop();
@@ -89,7 +91,7 @@ describeWithS3('two servers on one PostgreSQL and one bucket', () => {
   });
 
   it('and a third start together where there is nothing yet: tables, admin and repository are made once', async () => {
-    const third = await make('three');
+    third = await make('three');
     const servers = [one, two, third];
     const states = await Promise.all(servers.map((server) => server.start()));
     expect(states.map((state, at) => (state === 'serving' ? state : servers[at]!.log))).toEqual(
