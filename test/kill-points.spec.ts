@@ -220,6 +220,7 @@ describe('the list of kill points', () => {
       'apps/server/src/storage/local-disk.storage.ts': 'wrapped by kill-point.storage.ts',
       'apps/server/src/backups/manifest-writer.ts':
         'a spool file, which nobody relies on before it is put into storage',
+      'apps/server/src/storage/own-spool.ts': 'the sign of life of a server, which means nothing after its death',
       'apps/server/src/config/secret-file.ts':
         'neither database nor storage; written whole and linked into place, made anew when absent',
       'apps/client/src/state/durable-write.ts': 'takes a StatePoint',
