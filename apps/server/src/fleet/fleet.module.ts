@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/auth.module';
 import { BackupsModule } from '../backups/backups.module';
 import { ClientsModule } from '../clients/clients.module';
+import { GuardsModule } from '../guards/guards.module';
 import { LogsModule } from '../logs/logs.module';
 import { AgentApiController } from './agent.api.controller';
 import { AgentCommands } from './agent-commands.service';
@@ -22,7 +23,7 @@ import { LiveEvents } from './live-events';
 
 /** All clients together, and what agents ask for all day: above clients and backups. */
 @Module({
-  imports: [AuthModule, ClientsModule, BackupsModule, LogsModule],
+  imports: [AuthModule, ClientsModule, BackupsModule, GuardsModule, LogsModule],
   controllers: [
     AgentApiController,
     NewClientPagesController,
