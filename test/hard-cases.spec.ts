@@ -254,16 +254,19 @@ describe('hard cases of backup and restore', () => {
     }
   });
 
-  itWith('isRoot')(
-    'a full server disk fails the run, loses nothing of before, and the next run goes through',
-    async () => {
-      const home = join(folder.path, 'full-server');
+  itWith('isRoot').each([
+    ['full', '0'],
+    ['as full as MIN_FREE_BYTES lets it become', String(8 * 1024 * 1024)],
+  ])(
+    'a server disk that is %s fails the run, loses nothing of before, and the next run goes through',
+    async (_how, minFreeBytes) => {
+      const home = join(folder.path, `full-server-${minFreeBytes}`);
       const data = join(home, 'data');
       const source = join(home, 'source');
       mkdirSync(data, { recursive: true });
       mkdirSync(source);
       await system('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', data]);
-      const small = await ServerProcess.create(data);
+      const small = await ServerProcess.create(data, { MIN_FREE_BYTES: minFreeBytes });
       try {
         expect(await small.start()).toBe('serving');
         const agent = new AgentProcess(join(home, 'state'), { HOLDFAST_RETRY_SECONDS: '3' });
