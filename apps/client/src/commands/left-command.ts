@@ -36,13 +36,15 @@ export class LeftCommand {
     const inFlight = this.file.load();
     if (inFlight === null) return 0;
     const killed = new Set<number>();
+    // An agent that a command started is marked like the command.
+    const ownGroup = groupOf(process.pid);
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const found = processesWith(`${VARIABLE}=${inFlight.commandId}`);
       if (found.length === 0) break;
       for (const { pid, group } of found) {
         killed.add(pid);
         // The group too: what cleared its environment is in it still.
-        kill(-group);
+        if (group !== ownGroup) kill(-group);
         kill(pid);
       }
     }
@@ -56,14 +58,31 @@ function processesWith(setting: string): { pid: number; group: number }[] {
     try {
       if (!readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(setting)) return [];
       const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-      // Fields after the command's name, which may hold anything (proc(5)): state, parent, process group.
-      const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return state === 'Z' || state === 'X' ? [] : [{ pid, group: Number(group) }];
+      const [state] = fieldsOf(stat);
+      return state === 'Z' || state === 'X' ? [] : [{ pid, group: groupIn(stat) }];
     } catch {
       // It has ended, or is another user's: not one that we started.
       return [];
     }
   });
+}
+
+/** Fields after the command's name, which may hold anything (proc(5)): state, parent, process group. */
+function fieldsOf(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+function groupIn(stat: string): number {
+  return Number(fieldsOf(stat)[2]);
+}
+
+/** 0: it cannot be told, and is nobody's. */
+function groupOf(pid: number): number {
+  try {
+    return groupIn(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return 0;
+  }
 }
 
 function listProcesses(): number[] {

@@ -194,7 +194,8 @@ export class PageController {
     const view = statusView({
       clientName: identity.clientName,
       clientId: identity.clientId,
-      siteUrl: session.lastConfig.publicUrl ?? identity.serverUrl,
+      publicUrl: session.lastConfig.publicUrl,
+      serverUrl: identity.serverUrl,
       link: this.link.state,
       tasks: session.tasks(),
       nextDueMs: (key) => work.clock.nextDueMs(key),

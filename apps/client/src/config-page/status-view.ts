@@ -6,7 +6,10 @@ export interface StatusFacts {
   readonly clientName: string;
   readonly clientId: string;
   /** Of the server, for people. */
-  readonly siteUrl: string;
+  /** Where the server says that its pages are. */
+  readonly publicUrl: string | null;
+  /** Where the agent reaches it. */
+  readonly serverUrl: string;
   readonly link: LinkState;
   readonly tasks: readonly AgentTask[];
   /** Server time, ms, by the task's key. */
@@ -20,12 +23,19 @@ export interface StatusFacts {
 
 const MAX_RUNS = 10;
 
+/** The server says where its pages are; what is no web address of its is not made a link. */
+function siteOf({ publicUrl, serverUrl }: StatusFacts): string {
+  const isWeb =
+    typeof publicUrl === 'string' && URL.canParse(publicUrl) && /^https?:$/.test(new URL(publicUrl).protocol);
+  return isWeb ? publicUrl : serverUrl;
+}
+
 /** Pure: what the status page shows. */
 export function statusView(facts: StatusFacts): object {
   const { link, runs } = facts;
   return {
     clientName: facts.clientName,
-    clientUrl: `${facts.siteUrl.replace(/\/+$/, '')}/clients/${facts.clientId}`,
+    clientUrl: `${siteOf(facts).replace(/\/+$/, '')}/clients/${facts.clientId}`,
     connection: connectionText(link),
     isFine: link.is === 'online',
     clock: clockText(facts.clockAheadMs),

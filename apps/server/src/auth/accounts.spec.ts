@@ -194,6 +194,52 @@ eachDatabase('accounts', (open, dialect) => {
     expect((await root.get('/api/users/me')).status).toBe(401);
   });
 
+  it('let no program make itself more than it is', async () => {
+    const make = async (scopes: string[]): Promise<TestCaller> =>
+      new TestCaller(server, (await root.post(API.myTokens, { name: 'robot', scopes })).body.token);
+    const refused = { status: 403, body: { code: 'fresh-sign-in-required' } };
+    const machine = await enrol(server, root, 'pc');
+    const enroller = await make(['enrol']);
+    expect((await enroller.post(API.registerClient, { name: 'new' })).status).toBe(201);
+    expect(await enroller.post(API.registerClient, { name: 'pc' })).toMatchObject({ body: { code: 'name-taken' } });
+    expect(await enroller.post(`${API.client(machine.id)}/secret`)).toMatchObject(refused);
+    expect(await enroller.post(API.enrolmentCodes, { clientId: machine.id })).toMatchObject(refused);
+    expect((await machine.get(API.me)).status).toBe(200);
+    const maker = await make(['users']);
+    const account = { username: 'eve', password: 'password of eve' };
+    expect(await maker.post(API.users, { ...account, role: 'admin' })).toMatchObject(refused);
+    expect(await maker.post(API.users, { ...account, is_admin: true })).toMatchObject(refused);
+    const eve = await maker.post(API.users, account);
+    expect(eve.status).toBe(201);
+    const user = API.user(eve.body.id);
+    expect(await maker.call('PATCH', user, { role: 'admin' })).toMatchObject(refused);
+    expect(await maker.post(`${user}/password`, { password: 'another password' })).toMatchObject(refused);
+    expect((await maker.call('PATCH', user, { state: 'disabled', quota_bytes: 5 })).status).toBe(200);
+    expect(await maker.call('PATCH', user, { state: 'active' })).toMatchObject(refused);
+    expect((await maker.call('DELETE', user)).status).toBe(200);
+    expect(await maker.post(`${user}/restore`)).toMatchObject(refused);
+    const changer = await make(['change']);
+    const preCommands = [{ command: 'x', timeoutSeconds: 1, onFailure: 'abort' }];
+    const task = await root.post(API.tasks(machine.id), { name: 't', paths: ['/data'], preCommands });
+    expect((await changer.call('DELETE', API.taskDetail(task.body.id))).status).toBe(200);
+    expect((await changer.post(`${API.taskDetail(task.body.id)}/restore`)).status).toBe(403);
+    // On PostgreSQL the time is over by now: there is no lock window here.
+    expect([200, 409]).toContain((await root.post(`${API.taskDetail(task.body.id)}/restore`)).status);
+  });
+
+  itInTime('need a password of a moment ago for what gives access to accounts and backups', async () => {
+    const machine = await enrol(server, root, 'pc');
+    const eve = API.user(await idOf(await newUser(server, 'eve', 'user')));
+    server.clock.advance(11 * 60_000);
+    const refused = { status: 403, body: { code: 'fresh-sign-in-required' } };
+    expect(await root.post(`${eve}/password`, { password: 'another password' })).toMatchObject(refused);
+    expect(await root.call('PATCH', eve, { role: 'admin' })).toMatchObject(refused);
+    expect((await root.call('PATCH', eve, { role: 'user', quota_bytes: 5 })).status).toBe(200);
+    expect(await root.post(`${API.client(machine.id)}/secret`)).toMatchObject(refused);
+    root = await signIn(server);
+    expect((await root.post(`${eve}/password`, { password: 'another password' })).status).toBe(200);
+  });
+
   itInTime('end tokens that expire, and make new ones after a fresh sign-in only', async () => {
     const made = await root.post(API.myTokens, { name: 'short', scopes: ['read'], expiresInDays: 1 });
     const robot = new TestCaller(server, made.body.token);

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { ChangePasswordRequest, LoginAnswer, UserDetail } from '#common';
 import { actorOf } from '../audit/actor';
 import { DomainError } from '../http/domain-error';
+import { AccountGrants } from '../users/account-grants';
 import { AccountsService } from '../users/accounts.service';
 import type { PersonIdentity } from '../users/person-identity';
 import { UsersService } from '../users/users.service';
@@ -18,6 +19,7 @@ export class OwnAccountService {
     private readonly accounts: AccountsService,
     private readonly tokens: ApiTokensService,
     private readonly throttle: SignInThrottle,
+    private readonly grants: AccountGrants,
   ) {}
 
   /** All sign-ins end, API tokens go on; the answer is a sign-in with the new password. */
@@ -38,7 +40,8 @@ export class OwnAccountService {
   }
 
   /** By an admin: sign-ins and API tokens end. */
-  setPassword(person: PersonIdentity, userId: string, password: string): Promise<UserDetail> {
+  async setPassword(person: PersonIdentity, userId: string, password: string): Promise<UserDetail> {
+    this.grants.assertMayGiveAccess(person);
     return this.accounts.setPassword(actorOf(person), userId, {
       password,
       also: async (tx, userNo) => {

@@ -4,6 +4,7 @@ import { LoginRequest } from '#common';
 import { Clock } from '../config/clock';
 import { DomainError } from '../http/domain-error';
 import { FieldProblems } from '../pages/form-problem';
+import { setViewer, viewerOf } from '../pages/viewer';
 import type { PersonIdentity } from '../users/person-identity';
 import { type User, UsersService } from '../users/users.service';
 import { AuthService } from './auth.service';
@@ -65,6 +66,9 @@ export class PageSignIn {
     const token = await this.sessions.begin(user, { address: request.ip ?? null, browser });
     await this.endPresent(request);
     this.gate.give(response, token);
+    // A form that is shown again in this answer belongs to the new session.
+    const viewer = viewerOf(request);
+    if (viewer !== null) setViewer(request, { ...viewer, token });
   }
 
   private async endPresent(request: Request): Promise<void> {

@@ -23,7 +23,6 @@ const ROUTES: Readonly<Record<string, Who>> = {
   'POST /api/clients/enrol': 'anybody',
 
   'GET /api/clients/me': 'agents',
-  'POST /api/clients/me/secret': 'agents',
   'GET /api/clients/me/runs': 'agents',
   'GET /api/clients/me/snapshots': 'agents',
   'POST /api/clients/me/history': 'agents',

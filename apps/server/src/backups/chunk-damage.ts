@@ -27,8 +27,9 @@ export class ChunkDamage {
     let marked = 0;
     for (const block of broken) {
       marked += await this.database.write('chunks.damaged', async (tx) => {
-        // A rewrite moves rows while it holds their packs: after this, rows that are still there stay there.
-        await this.packs.lockLiveForShare(tx, [block.packNo]);
+        // A rewrite moves rows while it holds their packs: after this, rows that are still there stay there. Alone: an upload that
+        // shares this place has written its row by then, or looks for a place after this.
+        await this.packs.holdAlone(tx, block.packNo);
         return this.chunks.markDamaged(tx, block, [...block.chunks, ...listedChunks(block)]);
       });
     }

@@ -15,7 +15,7 @@ import { DeletionGuard } from '../guards/deletion-guard';
 import { DomainError } from '../http/domain-error';
 import { type Storage, STORAGE } from '../storage/storage';
 import { openBlock } from './chunk-blocks';
-import { ChunkDamage } from './chunk-damage';
+import { type BrokenBlock, ChunkDamage } from './chunk-damage';
 import type { ChunkPlace, StoredChunk } from './chunk-rows';
 import { IngestSpool } from './ingest-spool';
 import type { Upload } from './ingest-upload';
@@ -158,28 +158,44 @@ export class PackRewriter {
     return inOrder.map((chunks) => chunks.sort((a, b) => a.chunkOffset - b.chunkOffset));
   }
 
-  /** Null when the block cannot be used; what is proven to be bad is marked. */
+  /** Null when the block cannot be used; what is bad when it is read twice is marked. */
   private async readBlock(
-    { no: packNo, key: packKey }: PackUsage,
+    pack: PackUsage,
     chunks: readonly StoredChunk[],
   ): Promise<{ whole: Buffer | null; cut: readonly PlainChunk[]; keys: readonly ChunkKey[] } | null> {
     const [first] = chunks;
     if (first === undefined) return null;
-    const { blockOffset: offset, blockLength: length } = first;
+    const place = { packNo: pack.no, packKey: pack.key, offset: first.blockOffset, length: first.blockLength };
+    for (let look = 1; ; look += 1) {
+      const { read, bad } = await this.readOnce(place, chunks);
+      if (bad === null) return read;
+      if (look < 2) continue;
+      await this.damage.mark([bad]);
+      return read;
+    }
+  }
+
+  /** `bad`: what this reading found wrong. */
+  private async readOnce(
+    { packNo, packKey, offset, length }: { packNo: number; packKey: string; offset: number; length: number },
+    chunks: readonly StoredChunk[],
+  ): Promise<{
+    read: { whole: Buffer | null; cut: readonly PlainChunk[]; keys: readonly ChunkKey[] } | null;
+    bad: BrokenBlock | null;
+  }> {
     const place = `${packKey}, block at byte ${offset}`;
     let bytes: Buffer | null = null;
     try {
       bytes = await this.storage.get(packKey, { offset, length });
       const { whole, cut, astray } = await openBlock(bytes, { packNo, packKey, offset, length, chunks }, place);
       if (whole !== null) await decodeBlockAsync(whole, place);
-      if (astray.length > 0) await this.damage.mark([{ packNo, offset, bytes: null, chunks: astray }]);
-      return { whole, cut, keys: chunks };
+      const bad = astray.length > 0 ? { packNo, offset, bytes: null, chunks: astray } : null;
+      return { read: { whole, cut, keys: chunks }, bad };
     } catch (error) {
-      if (error instanceof UnsupportedError) return null;
+      if (error instanceof UnsupportedError) return { read: null, bad: null };
       const isGone = error instanceof DomainError && (error.code === 'object-missing' || error.code === 'corrupt');
       if (!isGone && !(error instanceof CorruptError)) throw error;
-      await this.damage.mark([{ packNo, offset, bytes, chunks }]);
-      return null;
+      return { read: null, bad: { packNo, offset, bytes, chunks } };
     }
   }
 

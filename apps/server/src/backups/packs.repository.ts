@@ -80,6 +80,11 @@ export class PacksRepository {
     return live;
   }
 
+  /** Waits for whoever relies on the pack (`lockLiveForShare`), and holds off who comes: what he wrote is seen by the next statement. */
+  async holdAlone(tx: Sql, packNo: number): Promise<void> {
+    await tx.get(`select p.no from packs p where p.no = ? ${tx.forUpdate()}`, [packNo]);
+  }
+
   /** Packs that began to upload before `beforeMs` and did not go live, oldest first. */
   async listStaleUploading(sql: Sql, beforeMs: number, limit: number): Promise<Pack[]> {
     const rows = await sql.all<PackRow>(

@@ -149,6 +149,8 @@ export class TaskDefinitionsService {
   async restore(person: PersonIdentity, taskId: string): Promise<TaskDetail> {
     await this.write(person, taskId, async (tx, task) => {
       if (task.deletedAt === null) return null;
+      const definition = definitionOf(task);
+      if (definition !== null && hasCommands(definition)) this.rules.freshSignIn.assertMayChangeCommands(person);
       const until = Math.max(task.purgeAfter ?? 0, await this.rules.window.protectsUntil(tx, task.deletedAt));
       if (until < (await tx.now())) {
         throw new DomainError('conflict', 'The time in which this task could be brought back is over.');

@@ -3,6 +3,7 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MaintenanceRun } from '#common';
 import type { ServerSettings } from '../config/server-settings';
+import { HOST } from '../audit/actor';
 import { Terminal } from '../config/terminal';
 import { DomainError } from '../http/domain-error';
 import { openServerLog } from '../journal/open-server-log';
@@ -44,7 +45,7 @@ export async function runJob(settings: ServerSettings, words: JobWords): Promise
   process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
     const { job, isDryRun, isFull, isJson } = words;
-    const run = await maintenance.runToEnd(job, { trigger: 'person', isDryRun, isFull });
+    const run = await maintenance.runToEnd(job, { trigger: 'person', isDryRun, isFull, by: HOST });
     process.stdout.write(isJson ? `${JSON.stringify(run)}\n` : `${reportLines(run).join('\n')}\n`);
     return exitCodeOf(run);
   } catch (error) {

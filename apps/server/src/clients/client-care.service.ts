@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { ChangeClientRequest, CommandSpec, RegisterClientAnswer } from '#common';
 import { type Actor, actorOf } from '../audit/actor';
 import { AuditService } from '../audit/audit.service';
+import { FreshSignIn } from '../auth/fresh-sign-in';
 import { SettledConfig } from '../config-export/settled-config';
 import { Database } from '../database/database';
 import type { ClientRow } from '../database/entities/identity.entities';
@@ -33,6 +34,7 @@ export class ClientCareService {
     private readonly audit: AuditService,
     private readonly window: ProtectWindow,
     private readonly config: SettledConfig,
+    private readonly freshSignIn: FreshSignIn,
   ) {}
 
   /** Throws `name-taken`. */
@@ -78,8 +80,9 @@ export class ClientCareService {
     await this.config.settle();
   }
 
-  /** Cuts the old secret off. A revoked client is active again with the new one. */
+  /** Cuts the old secret off. A revoked client is active again with the new one. Whoever holds it reads all backups: a fresh sign-in. */
   async newSecret(person: PersonIdentity, clientNo: number): Promise<RegisterClientAnswer> {
+    this.freshSignIn.assert(person, 'A new secret');
     const secret = newClientSecret();
     const client = await this.write(clientNo, async (tx, { state }) => {
       await this.clients.setSecret(tx, clientNo, clientSecretHash(secret));

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
+import { FreshSignIn } from '../auth/fresh-sign-in';
 import { ConfigExportModule } from '../config-export/config-export.module';
 import { ProtectWindowModule } from '../retention/protect-window.module';
 import { UsersModule } from '../users/users.module';
@@ -26,6 +27,7 @@ import { EnrolmentCodesService, EnrolmentRepositories } from './enrolment-codes.
     EnrolmentCodesRepository,
     EnrolmentCodesService,
     EnrolmentRepositories,
+    FreshSignIn,
   ],
   exports: [EnrolmentCodesService, ClientCareService, ClientPing, ClientSignals, ClientsService],
 })

@@ -25,7 +25,7 @@ export class ClientsService {
 
   /**
    * Enrols a machine. A name that the owner has in use is attached again: same client, same backups, new secret; the old
-   * secret and the tokens it was traded for end at once. Throws `forbidden` for another's name without being an admin.
+   * secret and the tokens it was traded for end at once. An API token enrols new names only: a secret reads all that the client ever backed up. Throws `forbidden` for another's name without being an admin.
    */
   async register(person: PersonIdentity, request: RegisterClientRequest): Promise<RegisterClientAnswer> {
     const secret = request.secret ?? newClientSecret();
@@ -33,7 +33,9 @@ export class ClientsService {
       const owner = await this.ownerFor(tx, person, request.username);
       const { name } = request;
       const enrolment = { actor: actorOf(person), owner, name, machine: machineOf(request), secret };
-      return (await this.enrolment.attach(tx, { ...enrolment, reattach: 'allowed' })).id;
+      return (
+        await this.enrolment.attach(tx, { ...enrolment, reattach: person.scopes === null ? 'allowed' : 'refused' })
+      ).id;
     });
     return { clientId, secret };
   }

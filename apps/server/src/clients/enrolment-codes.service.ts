@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { CreateEnrolmentCodeRequest, EnrolmentCodeAnswer, EnrolRequest, RegisterClientAnswer } from '#common';
 import { actorOf } from '../audit/actor';
 import { AuditService } from '../audit/audit.service';
+import { FreshSignIn } from '../auth/fresh-sign-in';
 import { Database } from '../database/database';
 import type { EnrolmentCodeRow } from '../database/entities/fleet.entities';
 import type { Sql } from '../database/sql';
@@ -36,9 +37,12 @@ export class EnrolmentCodesService {
     private readonly clients: ClientsService,
     private readonly enrolment: ClientEnrolment,
     private readonly audit: AuditService,
+    private readonly freshSignIn: FreshSignIn,
   ) {}
 
+  /** A code for a client that there is gives access to its backups: it needs a fresh sign-in. */
   async create(person: PersonIdentity, request: CreateEnrolmentCodeRequest): Promise<EnrolmentCodeAnswer> {
+    if (request.clientId !== undefined) this.freshSignIn.assert(person, 'A code for a client that has backups');
     const client =
       request.clientId === undefined
         ? null

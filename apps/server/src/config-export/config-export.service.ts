@@ -11,6 +11,7 @@ import {
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
+import { RepositoryIdentity } from '../storage/repository-identity';
 import { type Storage, STORAGE } from '../storage/storage';
 import { ConfigDigest } from './config-digest';
 import { ConfigExportsRepository, type ExportPlace } from './config-exports.repository';
@@ -40,6 +41,7 @@ export class ConfigExport extends SettledConfig {
     @Inject(STORAGE) private readonly storage: Storage,
     private readonly rows: ConfigRowsRepository,
     private readonly exports: ConfigExportsRepository,
+    private readonly identity: RepositoryIdentity,
   ) {
     super();
   }
@@ -74,6 +76,8 @@ export class ConfigExport extends SettledConfig {
   }
 
   private async export(): Promise<void> {
+    // Another repository's storage may stand where ours was: nothing is written there, and none of its exports removed.
+    await this.identity.verify();
     const inStorage = await this.newestInStorage();
     const made = await this.database.write('config.export', (tx) => this.make(tx, inStorage));
     if (made === null) return;
@@ -96,7 +100,8 @@ export class ConfigExport extends SettledConfig {
       parts.push(encoder.add(bytes));
     }
     const isForeign = inStorage > place.number;
-    if (digest.value() === place.stored?.digest && !isForeign) return null;
+    const isThere = inStorage >= (place.stored?.number ?? 0);
+    if (digest.value() === place.stored?.digest && isThere && !isForeign) return null;
     const bytes = Buffer.concat([...parts.filter((part) => part !== null), encoder.finish()]);
     await this.exports.save(tx, { ...place, number, ...(isForeign && { foreignUpTo: inStorage }) });
     return { number, digest: digest.value(), bytes };

@@ -94,13 +94,17 @@ export class ClientPagesController {
   @Page('enrol-clients')
   @Post('/clients/:clientId/secret')
   async newSecret(
-    @CurrentViewer() { person }: SignedInViewer,
+    @CurrentViewer() viewer: SignedInViewer,
     @Param('clientId', PageIdPipe) id: string,
   ): Promise<PageAnswer> {
-    const { no, name } = await this.present(person, id);
-    const { clientId, secret } = await this.care.newSecret(person, no);
-    // Not behind a redirect: it is shown this once and kept nowhere.
-    return showPage('clients/secret', { title: `New secret of ${name}`, name, clientId, secret });
+    const { no, name } = await this.present(viewer.person, id);
+    try {
+      const { clientId, secret } = await this.care.newSecret(viewer.person, no);
+      // Not behind a redirect: it is shown this once and kept nowhere.
+      return showPage('clients/secret', { title: `New secret of ${name}`, name, clientId, secret });
+    } catch (error) {
+      return this.page.show(viewer, id, { problem: formProblem(error) });
+    }
   }
 
   @Page('change-clients')

@@ -68,8 +68,9 @@ export class DeletionGuard {
    * another repository's or cannot be looked at. To be called before every pass that deletes.
    */
   async assertSafe(): Promise<void> {
-    await this.beat();
+    // First: what cannot be read in storage must stand as a stop, for those too who only ask what stands.
     await this.lookAtStorage();
+    await this.beat();
     const [stop] = await this.state();
     if (stop !== undefined) throw deletionStopped(stop);
   }

@@ -14,9 +14,10 @@ import { StorageWatch, StorageWatchReading } from './storage-watch';
 /** The guard as a server wires it. */
 export function guardOn(database: Database, storage: Storage, uptime: Uptime = new SystemUptime()): DeletionGuard {
   const beats = new HeartbeatsRepository();
-  const highWater = new HighWater(database, storage);
+  const identity = new RepositoryIdentity(database, storage);
+  const highWater = new HighWater(database, storage, identity);
   const reading = new StorageWatchReading(new RecordedHistory(), beats, highWater);
-  const watch = new StorageWatch(database, storage, new RepositoryIdentity(database, storage), reading);
+  const watch = new StorageWatch(database, storage, identity, reading);
   return new DeletionGuard(
     database,
     new GuardWatches(new ClockWatch(uptime, beats), watch, highWater),

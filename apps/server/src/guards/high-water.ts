@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { Inject, Injectable } from '@nestjs/common';
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
+import { RepositoryIdentity } from '../storage/repository-identity';
 import { type Storage, STORAGE } from '../storage/storage';
 import { HIGH_WATER_PREFIX } from '../storage/storage-key';
 
@@ -20,6 +21,7 @@ export class HighWater {
   constructor(
     private readonly database: Database,
     @Inject(STORAGE) private readonly storage: Storage,
+    private readonly identity: RepositoryIdentity,
   ) {}
 
   /** Call it with a stamp that is durable in the database: storage must not be ahead of it. */
@@ -27,6 +29,8 @@ export class HighWater {
     const key = this.ownKey();
     this.writtenMs ??= (await this.storage.stat(key)) === null ? 0 : await this.read(key);
     if (stampMs <= this.writtenMs) return;
+    // Not into another repository's storage that stands where ours was.
+    await this.identity.verify();
     await this.storage.put(key, {
       bytes: Buffer.from(`${JSON.stringify({ format: FORMAT, newestStampMs: stampMs })}\n`),
     });

@@ -8,6 +8,7 @@ import {
   type MaintenanceJob,
   StartMaintenanceRequest,
 } from '#common';
+import { actorOf } from '../audit/actor';
 import { ForPeople } from '../auth/access';
 import { CurrentPerson } from '../auth/request-identity';
 import { DeletionGuard } from '../guards/deletion-guard';
@@ -31,9 +32,13 @@ export class MaintenanceApiController {
   @ForPeople('maintain')
   @Post(API.startMaintenance(':job'))
   @HttpCode(202)
-  async start(@Param('job') name: string, @Body() request: StartMaintenanceRequest): Promise<{ no: number }> {
-    const how = { trigger: 'person', isDryRun: request.dryRun ?? false, isFull: request.full ?? false } as const;
-    return { no: await this.maintenance.start(jobOf(name), how) };
+  async start(
+    @CurrentPerson() person: PersonIdentity,
+    @Param('job') name: string,
+    @Body() request: StartMaintenanceRequest,
+  ): Promise<{ no: number }> {
+    const what = { isDryRun: request.dryRun ?? false, isFull: request.full ?? false };
+    return { no: await this.maintenance.start(jobOf(name), { ...what, trigger: 'person', by: actorOf(person) }) };
   }
 
   @ForPeople('maintain')

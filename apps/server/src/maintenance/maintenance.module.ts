@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module';
 import { BackupsModule } from '../backups/backups.module';
 import { GuardsModule } from '../guards/guards.module';
 import { LeasesModule } from '../leases/leases.module';
@@ -12,7 +13,7 @@ import { MaintenanceService } from './maintenance.service';
 
 /** Jobs that look after what is stored, each on one server at a time. */
 @Module({
-  imports: [BackupsModule, GuardsModule, LeasesModule, RetentionModule, ScrubModule],
+  imports: [AuditModule, BackupsModule, GuardsModule, LeasesModule, RetentionModule, ScrubModule],
   controllers: [MaintenanceApiController],
   providers: [MaintenanceService, MaintenanceJobs, MaintenanceRepository, MaintenanceScheduler],
   exports: [MaintenanceService],

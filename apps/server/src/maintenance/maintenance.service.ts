@@ -1,6 +1,8 @@
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import { MAINTENANCE_JOBS, type MaintenanceAnswer, type MaintenanceJob, type MaintenanceRun } from '#common';
 import { nextDueMs, type Schedule } from '#engine';
+import type { Actor } from '../audit/actor';
+import { AuditService } from '../audit/audit.service';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
@@ -21,6 +23,8 @@ export interface MaintenanceStart {
   readonly isDryRun: boolean;
   /** Of scrub: every pack, not only what is due. */
   readonly isFull?: boolean;
+  /** Who asked, for the audit; absent: the schedule. */
+  readonly by?: Actor;
 }
 
 /** Runs each job on one server at a time, when it is due or a person asks, and keeps what became of it. */
@@ -40,6 +44,7 @@ export class MaintenanceService implements OnModuleDestroy {
     private readonly jobs: MaintenanceJobs,
     private readonly leases: Leases,
     private readonly guard: DeletionGuard,
+    private readonly audit: AuditService,
   ) {}
 
   /** Begins the job behind the call; `job-running` while it runs, here or on another server. Returns the run's number. */
@@ -96,7 +101,11 @@ export class MaintenanceService implements OnModuleDestroy {
         await this.leases.releaseIn(tx, leaseOf(job));
         return null;
       }
-      return this.repository.begin(tx, { job, now: await tx.now(), trigger: how.trigger, isDryRun: how.isDryRun });
+      const { trigger, isDryRun, isFull, by } = how;
+      const begun = await this.repository.begin(tx, { job, now: await tx.now(), trigger, isDryRun });
+      const details = { job, run: begun, isDryRun, isFull: isFull ?? false };
+      if (by !== undefined) await this.audit.record(tx, by, { action: 'maintenance.start', details });
+      return begun;
     });
     if (no === null) throw isRunning(job);
     this.running.set(

@@ -1,6 +1,7 @@
 import { ServerSettings } from '../config/server-settings';
 import type { Database } from '../database/database';
 import { eachDatabase, gate, type TestDatabase } from '../database/testing';
+import { auditOn } from '../audit/audit.testing';
 import { codeOf } from '../backups/runs.testing';
 import { guardOn } from '../guards/guards.testing';
 import { MemoryStorage } from '../storage/memory.storage';
@@ -25,7 +26,15 @@ eachDatabase('maintenance', (open) => {
     const guard = guardOn(database, new MemoryStorage(''));
     const leases = new Leases(database, new LeasesRepository());
     const settings = Object.assign(new ServerSettings(), { reclaimSchedule: null, scrubSchedule: null });
-    return new MaintenanceService(database, settings, new MaintenanceRepository(), jobs, leases, guard);
+    return new MaintenanceService(
+      database,
+      settings,
+      new MaintenanceRepository(),
+      jobs,
+      leases,
+      guard,
+      auditOn(database),
+    );
   }
 
   it('runs a job on one server at a time, and keeps what became of it', async () => {

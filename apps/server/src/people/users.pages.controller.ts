@@ -8,6 +8,7 @@ import type { FormFields } from '../pages/form-fields';
 import { FieldProblems, formProblem, requestOf, type FormProblem } from '../pages/form-problem';
 import { goTo, showPage, type PageAnswer } from '../pages/page';
 import { PageIdPipe } from '../pages/page-id.pipe';
+import { AccountGrants } from '../users/account-grants';
 import { AccountsService } from '../users/accounts.service';
 import { UsersService } from '../users/users.service';
 import { UserPage } from './user-page';
@@ -28,6 +29,7 @@ export class UsersPagesController {
     private readonly accounts: AccountsService,
     private readonly users: UsersService,
     private readonly account: OwnAccountService,
+    private readonly grants: AccountGrants,
   ) {}
 
   @Page('manage-users')
@@ -48,7 +50,9 @@ export class UsersPagesController {
     const [username, role] = [fields.text('username').trim(), fields.text('role')];
     try {
       const values = { username, role, password: fields.text('password') };
-      const made = await this.users.register(actorOf(person), requestOf(RegisterUserRequest, values, SENTENCES));
+      const request = requestOf(RegisterUserRequest, values, SENTENCES);
+      this.grants.assertMayRegister(person, request);
+      const made = await this.users.register(actorOf(person), request);
       return goTo(`/users/${made.id}`, `The user "${made.username}" is made.`);
     } catch (error) {
       return newUserPage({ username, role }, formProblem(error));
@@ -71,7 +75,9 @@ export class UsersPagesController {
     return this.done(viewer, id, 'The account is changed.', async () => {
       const state = fields.isChecked('is_disabled') ? 'disabled' : 'active';
       const values = { username: fields.text('username').trim(), role: fields.text('role'), state };
-      await this.accounts.change(viewer.person, id, requestOf(ChangeUserRequest, values, SENTENCES));
+      const request = requestOf(ChangeUserRequest, values, SENTENCES);
+      await this.grants.assertMayChange(viewer.person, id, request);
+      await this.accounts.change(viewer.person, id, request);
     });
   }
 
@@ -117,6 +123,7 @@ export class UsersPagesController {
   @Post('/users/:userId/restore')
   async restore(@CurrentViewer() viewer: SignedInViewer, @Param('userId', PageIdPipe) id: string): Promise<PageAnswer> {
     return this.done(viewer, id, 'The user is back.', async () => {
+      this.grants.assertMayGiveAccess(viewer.person);
       await this.accounts.restore(viewer.person, id);
     });
   }

@@ -25,7 +25,10 @@ export class RemovalCompletion {
       const stop = await this.database.read((sql) => this.guard.findIn(sql));
       if (stop !== undefined && (await this.storage.stat(key)) === null) throw deletionStopped(stop);
       // Record before rows (durability.md, invariant 8): an older catalog that is brought back knows what is gone.
-      await this.storage.put(key, { bytes: await this.encode(removal) });
+      const bytes = await this.encode(removal);
+      // Looked at after its versions: another server may have brought it to its end meanwhile, and they are gone from the table.
+      if (!(await this.database.read((sql) => this.removals.isOpen(sql, removal)))) continue;
+      await this.storage.put(key, { bytes });
       await this.database.write('retention.remove', (tx) => this.removals.remove(tx, removal));
     }
   }

@@ -62,6 +62,10 @@ export class RemovalsRepository {
     return sql.all<Removal>(`${SELECT_REMOVAL} where r.task_no = ? and r.removed_at is null order by r.no`, [taskNo]);
   }
 
+  async isOpen(sql: Sql, { id }: Removal): Promise<boolean> {
+    return (await sql.get('select 1 as one from removals where id = ? and removed_at is null', [id])) !== undefined;
+  }
+
   async tasksWithOpen(sql: Sql): Promise<number[]> {
     const rows = await sql.all<{ taskNo: number }>(
       'select distinct task_no as "taskNo" from removals where removed_at is null order by task_no',

@@ -1,5 +1,6 @@
 import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
 import { DELETION_STOPS, MAINTENANCE_JOBS } from '#common';
+import { actorOf } from '../audit/actor';
 import { Page } from '../auth/access';
 import { CurrentViewer, type SignedInViewer } from '../auth/current-viewer';
 import { DeletionGuard } from '../guards/deletion-guard';
@@ -41,7 +42,10 @@ export class StoragePagesController {
     const isDryRun = fields.text('how') === 'dry-run';
     const { label } = JOB_WORDS[job];
     try {
-      await this.maintenance.start(job, { trigger: 'person', isDryRun, isFull: fields.isChecked('full') });
+      await this.maintenance.start(job, {
+        ...{ trigger: 'person', isDryRun, isFull: fields.isChecked('full') },
+        by: actorOf(viewer.person),
+      });
       return goTo(
         '/storage',
         isDryRun ? `${label} looks what it would do; nothing is changed.` : `${label} has begun.`,

@@ -11,6 +11,7 @@ import { actorOf } from '../audit/actor';
 import { ForPeople } from '../auth/access';
 import { CurrentPerson } from '../auth/request-identity';
 import { UuidPipe } from '../http/uuid.pipe';
+import { AccountGrants } from './account-grants';
 import { AccountsService } from './accounts.service';
 import type { PersonIdentity } from './person-identity';
 import { UsersService } from './users.service';
@@ -20,11 +21,13 @@ export class UsersApiController {
   constructor(
     private readonly users: UsersService,
     private readonly accounts: AccountsService,
+    private readonly grants: AccountGrants,
   ) {}
 
   @ForPeople('manage-users')
   @Post(API.users)
   register(@CurrentPerson() person: PersonIdentity, @Body() request: RegisterUserRequest): Promise<UserAnswer> {
+    this.grants.assertMayRegister(person, request);
     return this.users.register(actorOf(person), request);
   }
 
@@ -48,11 +51,12 @@ export class UsersApiController {
 
   @ForPeople('manage-users')
   @Patch(API.user(':userId'))
-  change(
+  async change(
     @CurrentPerson() person: PersonIdentity,
     @Param('userId', UuidPipe) id: string,
     @Body() request: ChangeUserRequest,
   ): Promise<UserDetail> {
+    await this.grants.assertMayChange(person, id, request);
     return this.accounts.change(person, id, request);
   }
 
@@ -66,6 +70,7 @@ export class UsersApiController {
   @Post(`${API.user(':userId')}/restore`)
   @HttpCode(200)
   restore(@CurrentPerson() person: PersonIdentity, @Param('userId', UuidPipe) id: string): Promise<UserDetail> {
+    this.grants.assertMayGiveAccess(person);
     return this.accounts.restore(person, id);
   }
 }

@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
 import { ConfigExportModule } from '../config-export/config-export.module';
 import { ProtectWindowModule } from '../retention/protect-window.module';
+import { FreshSignIn } from '../auth/fresh-sign-in';
+import { AccountGrants } from './account-grants';
 import { AccountsService } from './accounts.service';
 import { DomainsService } from './domains.service';
 import { FirstAdmin } from './first-admin';
@@ -13,7 +15,16 @@ import { UsersService } from './users.service';
 @Module({
   imports: [AuditModule, ConfigExportModule, ProtectWindowModule],
   controllers: [UsersApiController],
-  providers: [AccountsService, DomainsService, FirstAdmin, Passwords, UsersRepository, UsersService],
-  exports: [AccountsService, DomainsService, UsersService],
+  providers: [
+    AccountGrants,
+    AccountsService,
+    DomainsService,
+    FirstAdmin,
+    FreshSignIn,
+    Passwords,
+    UsersRepository,
+    UsersService,
+  ],
+  exports: [AccountGrants, AccountsService, DomainsService, UsersService],
 })
 export class UsersModule {}
