@@ -125,7 +125,7 @@ describe('LocalDiskStorage', () => {
       });
       await writeFile(join(opened.storage.spoolDir, 'body'), Buffer.alloc(2_000_000, 1));
       const body = { file: join(opened.storage.spoolDir, 'body'), length: 2_000_000 };
-      await expect(storage.put(packKey(1), body)).rejects.toMatchObject({ code: 'storage-unavailable' });
+      await expect(storage.put(packKey(1), body)).rejects.toMatchObject({ code: 'storage-full' });
       expect(await readdir(storage.spoolDir)).toEqual([]);
       expect(existsSync(join(directory, packKey(1)))).toBe(false);
       await storage.put(packKey(1), { bytes: Buffer.alloc(500_000, 1) });
