@@ -44,6 +44,10 @@ try {
     'user-new': '/users/new',
     user: `/users/${userId}`,
     profile: '/profile',
+    storage: '/storage',
+    settings: '/settings',
+    logs: '/logs',
+    audit: '/audit',
     'not-found': '/no-such-page',
   });
 } finally {
