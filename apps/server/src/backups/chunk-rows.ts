@@ -49,7 +49,7 @@ export function placeValues(place: ChunkPlace): Value[] {
   return [place.packNo, place.blockOffset, place.blockLength, place.chunkOffset, place.chunkLength];
 }
 
-export function storedChunk(row: FoundRow, { id, height }: ChunkKey): StoredChunk {
+export function storedChunk(row: Omit<FoundRow, 'n'>, { id, height }: ChunkKey): StoredChunk {
   return {
     no: row.no,
     id,

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { StoredChunk } from '../backups/chunk-rows';
+import { type StoredChunk, storedChunk } from '../backups/chunk-rows';
 import type { ChunkRow, PackRow } from '../database/entities/chunk.entities';
 import type { Column, Sql } from '../database/sql';
 
@@ -68,20 +68,7 @@ export class ScrubRepository {
        from chunks where pack_no = ? and no > ? order by no limit ?`,
       [packNo, page.afterNo, page.limit],
     );
-    return rows.map((row) => ({
-      no: row.no,
-      id: row.id,
-      height: row.height,
-      domainNo: row.domain_no,
-      size: row.size,
-      packNo: row.pack_no,
-      blockOffset: row.block_offset,
-      blockLength: row.block_length,
-      chunkOffset: row.chunk_offset,
-      chunkLength: row.chunk_length,
-      condemnedAt: row.condemned_at,
-      isDamaged: row.damaged !== 0,
-    }));
+    return rows.map((row) => storedChunk(row, row));
   }
 
   /** `readAt` null: it could not be read, and is due as before. */
