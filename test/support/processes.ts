@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import * as http from 'node:http';
+import * as https from 'node:https';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -58,7 +60,7 @@ export class ServerProcess {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.settings['TLS_CERT_FILE'] === undefined ? 'http' : 'https'}://127.0.0.1:${this.port}`;
   }
 
   get log(): string {
@@ -87,8 +89,7 @@ export class ServerProcess {
     const deadline = Date.now() + STARTUP_MS;
     for (;;) {
       if (this.isOver) return 'ended';
-      const answer = await fetch(`${this.url}/health/live`).catch(() => null);
-      if (answer?.ok === true) return 'serving';
+      if (await isAlive(this.url)) return 'serving';
       if (Date.now() > deadline) throw new Error(`the server did not answer:\n${this.output}`);
       await Promise.race([this.exit, tick(25)]);
     }
@@ -108,9 +109,36 @@ export class ServerProcess {
     await this.exit;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.child?.kill(signal);
+  }
+
+  /** Resolves when the words stand in what it has said since its start. */
+  async says(words: string): Promise<void> {
+    const deadline = Date.now() + STARTUP_MS;
+    while (!this.output.includes(words)) {
+      if (this.isOver || Date.now() > deadline) throw new Error(`the server never said ${words}:\n${this.output}`);
+      await tick(25);
+    }
+  }
+
   async whenOver(): Promise<void> {
     if (!this.isOver) await this.exit;
   }
+}
+
+/** Whatever certificate it shows. */
+function isAlive(url: string): Promise<boolean> {
+  const options = { agent: false, rejectUnauthorized: false };
+  return new Promise((resolve) => {
+    const request = (url.startsWith('https:') ? https : http).get(`${url}/health/live`, options, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    });
+    request.on('error', () => {
+      resolve(false);
+    });
+  });
 }
 
 function tick(ms: number): Promise<void> {

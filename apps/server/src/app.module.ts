@@ -16,6 +16,7 @@ import { PagesModule } from './pages/pages.module';
 import { PeopleModule } from './people/people.module';
 import { SpaceModule } from './space/space.module';
 import { StorageModule } from './storage/storage.module';
+import { TlsModule } from './tls/tls.module';
 import { UsersModule } from './users/users.module';
 
 @Module({})
@@ -25,6 +26,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         ConfigModule.with(parts),
+        TlsModule.with(parts),
         ScheduleModule.forRoot(),
         DatabaseModule,
         StorageModule,

@@ -15,10 +15,12 @@ import type { Connections } from './http/connections';
 import { DomainError } from './http/domain-error';
 import { assertPortIsFree, portError } from './http/port';
 import { resetPassword } from './reset-password';
+import { ServedCertificate } from './tls/served-certificate';
 
 const FAILED = 1;
 const BAD_SETTINGS = 2;
 const DRAIN_LIMIT_MS = 20_000;
+const HANDSHAKE_TIMEOUT_MS = 15_000;
 
 /**
  * Runs the server until it is told to stop, or the command that `words` name. Exit codes: 0 stopped or done, 1 could not
@@ -67,7 +69,14 @@ async function start(settings: ServerSettings): Promise<Started> {
   const log = openServerLog(settings);
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest's options are an interface over a class that nobody instantiates
   const options: NestApplicationOptions = { bodyParser: false, abortOnError: false, logger: log };
-  const app = await NestFactory.create<NestExpressApplication>(AppModule.with({ settings, log }), options);
+  const certificate = ServedCertificate.open(settings, log);
+  const { secureContext } = certificate;
+  if (secureContext !== null) {
+    const httpsOptions = { ...secureContext, handshakeTimeout: HANDSHAKE_TIMEOUT_MS };
+    options.httpsOptions = httpsOptions;
+  }
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.with({ settings, log, certificate }), options);
+  certificate.keepFresh(app.getHttpServer());
   const connections = configureHttp(app);
   try {
     await app.listen(settings.port);

@@ -1,6 +1,9 @@
 /** Every environment variable that the server reads, but those of tests. `.env.example` and docs/operations/settings.md name the same. */
 export const SERVER_SETTINGS = [
   'PORT',
+  'MAX_CONNECTIONS',
+  'TLS_CERT_FILE',
+  'TLS_KEY_FILE',
   'DATABASE_PATH',
   'DATABASE_URL',
   'DATABASE_POOL_SIZE',
@@ -69,6 +72,7 @@ export const AGENT_SETTINGS = [
   'HOLDFAST_RETRY_SECONDS',
   'HOLDFAST_COMPRESSION_LEVEL',
   'SERVER_CA_FILE',
+  'SERVER_CERT_FINGERPRINT',
   'ALLOW_INSECURE_HTTP',
   'SERVER_URL',
   'HOLDFAST_USERNAME',

@@ -1,7 +1,7 @@
 import { type KillPoints, killPointsFrom } from '#common';
 import { type AgentSettings, loadAgentSettings } from '../config/agent-settings';
-import { loadCa } from '../server-api/ca-file';
 import { type ServerApi } from '../server-api/server-api';
+import { loadServerTrust } from '../server-api/server-trust';
 import { type Identity, loadIdentity } from '../state/identity';
 import { CliError, ExitCode } from './failure';
 import { type World } from './world';
@@ -39,7 +39,7 @@ export async function withSession<T>(world: World, work: (session: Session) => P
   const api = world.connect({
     serverUrl,
     credentials: { clientId, secret },
-    ca: loadCa(settings.caFile),
+    trust: loadServerTrust(settings),
     retry: { retryForMs: settings.retryForMs },
   });
   try {

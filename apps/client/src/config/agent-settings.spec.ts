@@ -12,9 +12,18 @@ describe('agent settings', () => {
       retryForMs: 7000,
       compressionLevel: 3,
       caFile: null,
+      fingerprints: [],
       allowInsecureHttp: false,
       killAt: undefined,
     });
+  });
+
+  it('takes fingerprints as openssl, browsers and the page show them', () => {
+    const [a, b] = ['0a'.repeat(32), 'ff'.repeat(32)];
+    const colons = Array(32).fill('0A').join(':');
+    expect(loadAgentSettings({ SERVER_CERT_FINGERPRINT: `${colons}, ${b}` }).fingerprints).toEqual([a, b]);
+    for (const bad of ['0a', `${a}0`, `sha256/${a}`, 'x'.repeat(64)])
+      expect(() => loadAgentSettings({ SERVER_CERT_FINGERPRINT: bad })).toThrow(/SERVER_CERT_FINGERPRINT must hold/);
   });
 
   it('names every bad setting at once, and never its value', () => {

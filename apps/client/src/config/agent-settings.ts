@@ -13,6 +13,8 @@ export interface AgentSettings {
   readonly compressionLevel: number;
   /** SERVER_CA_FILE: certificates (PEM) that the server's is checked against, beside those of the system. */
   readonly caFile: string | null;
+  /** SERVER_CERT_FINGERPRINT: the server's own certificate must be one of these; 64 lower-case hex digits each. */
+  readonly fingerprints: readonly string[];
   /** ALLOW_INSECURE_HTTP: plain http also to public addresses. */
   readonly allowInsecureHttp: boolean;
   /** HOLDFAST_KILL_AT, for tests: see killPointsFrom. */
@@ -37,6 +39,7 @@ export function readAgentSettings(reader: SettingReader): AgentSettings {
     retryForMs: reader.integer('HOLDFAST_RETRY_SECONDS', { min: 0, max: 86_400, otherwise: 300 }) * 1000,
     compressionLevel: reader.integer('HOLDFAST_COMPRESSION_LEVEL', { min: 0, max: 19, otherwise: 3 }),
     caFile: reader.path('SERVER_CA_FILE'),
+    fingerprints: readFingerprints(reader),
     allowInsecureHttp: reader.flag('ALLOW_INSECURE_HTTP', false),
     killAt: readKillAt(reader),
   };
@@ -46,6 +49,14 @@ function readStateDir(reader: SettingReader): string {
   const directory = stateDirectory(reader.env);
   if (!isAbsolute(directory)) reader.refuse('HOLDFAST_STATE_DIR must be an absolute path');
   return directory;
+}
+
+function readFingerprints(reader: SettingReader): string[] {
+  // As openssl and browsers show them: with colons, in capitals.
+  const items = reader.list('SERVER_CERT_FINGERPRINT', ',').map((item) => item.replaceAll(':', '').toLowerCase());
+  if (items.every((item) => /^[0-9a-f]{64}$/.test(item))) return items;
+  reader.refuse('SERVER_CERT_FINGERPRINT must hold SHA-256 fingerprints (64 hex digits), with commas between');
+  return [];
 }
 
 function readKillAt(reader: SettingReader): string | undefined {

@@ -73,6 +73,7 @@ describe('the settings of the service', () => {
       ALLOWED_PATHS: 'hush',
       HOST_ROOT: 'hush',
       SERVER_CA_FILE: 'hush',
+      SERVER_CERT_FINGERPRINT: 'hush',
       CLIENT_UI_PORT: '70000',
       PASSWORD_FILE: '/nowhere/hush',
       BACKUP_SHCEDULE: 'hush',

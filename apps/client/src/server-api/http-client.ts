@@ -3,9 +3,10 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import * as https from 'node:https';
 import { pipeline, Readable } from 'node:stream';
 import { randomUUID } from 'node:crypto';
-import * as tls from 'node:tls';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION, REQUEST_ID_HEADER } from '#common';
+import { secureAgent } from './secure-agent';
+import type { ServerTrust } from './server-trust';
 import { parseProblem, ServerProblem, ServerUnreachableError } from './server-problem';
 import { errorCode } from '../system/error-code';
 import { type RetryClock, TryAgainLater } from './retry';
@@ -26,10 +27,11 @@ export interface HttpClientOptions {
   readonly serverUrl: string;
   /** Ends every call in flight. */
   readonly signal: AbortSignal;
-  /** Certificates (PEM) that the server's is checked against, beside those that the system trusts. */
-  readonly ca?: string | null;
+  /** Default: what the system trusts. */
+  readonly trust?: ServerTrust;
 }
 
+const SYSTEM_TRUST: ServerTrust = { ca: null, fingerprints: [] };
 const BUSY_STATUSES: readonly number[] = [408, 429, 502, 503, 504];
 const NETWORK_CODES: readonly string[] = [
   'EAI_AGAIN',
@@ -44,6 +46,9 @@ const NETWORK_CODES: readonly string[] = [
   'ERR_STREAM_PREMATURE_CLOSE',
   'ETIMEDOUT',
 ];
+/** Of TLS, and of OpenSSL's verdicts on a chain. */
+const CERTIFICATE_CODES =
+  /^ERR_(TLS|SSL)|CERT|SELF_SIGNED|^UNABLE_TO_|^INVALID_(CA|PURPOSE)$|^HOSTNAME_MISMATCH$|^PATH_LENGTH_EXCEEDED$/;
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A commit writes a manifest and a missing-query may wait for the database; a silent server is given up after this. */
@@ -63,13 +68,18 @@ export class HttpClient {
   private readonly serverUrl: string;
   private readonly signal: AbortSignal;
 
-  constructor({ serverUrl, signal, ca }: HttpClientOptions) {
+  constructor({ serverUrl, signal, trust = SYSTEM_TRUST }: HttpClientOptions) {
     this.serverUrl = serverUrl.replace(/\/+$/, '');
     this.signal = signal;
     const isSecure = new URL(serverUrl).protocol === 'https:';
     this.door = isSecure ? https : http;
-    const trusted = isSecure && typeof ca === 'string' ? { ca: [...tls.getCACertificates('default'), ca] } : {};
-    this.agent = new this.door.Agent({ keepAlive: true, ...trusted });
+    if (!isSecure && trust.fingerprints.length > 0) {
+      throw new ServerUnreachableError(
+        serverUrl,
+        'SERVER_CERT_FINGERPRINT is set, and plain http shows no certificate',
+      );
+    }
+    this.agent = isSecure ? secureAgent(trust, CONNECT_TIMEOUT_MS) : new http.Agent({ keepAlive: true });
   }
 
   /** Connections in use end too. */
@@ -181,7 +191,10 @@ export class HttpClient {
   private translate(error: unknown): unknown {
     if (this.signal.aborted) return this.signal.reason;
     const code = errorCode(error);
-    if (/^ERR_TLS|CERT|SELF_SIGNED|^ERR_SSL/.test(code)) {
+    if (error instanceof Error && code === 'ERR_TLS_CERT_FINGERPRINT') {
+      return new ServerUnreachableError(this.serverUrl, error.message, { cause: error });
+    }
+    if (CERTIFICATE_CODES.test(code)) {
       return new ServerUnreachableError(this.serverUrl, `its certificate is not accepted (${code})`, { cause: error });
     }
     // HPE_: what came is no HTTP.

@@ -22,12 +22,13 @@ import { type HttpCall, HttpClient, SYSTEM_CLOCK } from './http-client';
 import { json, parseJson, withHeaders } from './json-call';
 import type { Body, RunToken } from './server-api';
 import { ServerUnreachableError } from './server-problem';
+import type { ServerTrust } from './server-trust';
 
 export interface HttpFleetApiOptions {
   readonly serverUrl: string;
   readonly credentials: AgentCredentials;
   /** See HttpClientOptions. */
-  readonly ca: string | null;
+  readonly trust: ServerTrust;
 }
 
 /** Small calls are answered soon or not at all. */
@@ -39,8 +40,8 @@ export class HttpFleetApi implements FleetApi {
   private readonly http: HttpClient;
   private readonly token: AgentToken;
 
-  constructor({ serverUrl, credentials, ca }: HttpFleetApiOptions) {
-    this.http = new HttpClient({ serverUrl, ca, signal: this.closing.signal });
+  constructor({ serverUrl, credentials, trust }: HttpFleetApiOptions) {
+    this.http = new HttpClient({ serverUrl, trust, signal: this.closing.signal });
     this.token = new AgentToken(this.http, credentials, () => SYSTEM_CLOCK.now());
   }
 

@@ -33,13 +33,14 @@ import { bearer, json, parseJson, withHeaders } from './json-call';
 import { DEFAULT_RETRY, type RetryClock, type RetryPolicy, TryAgainLater, withRetry } from './retry';
 import type { Body, RunToken, ServerApi } from './server-api';
 import { ServerUnreachableError } from './server-problem';
+import type { ServerTrust } from './server-trust';
 
 export interface HttpServerApiOptions {
   readonly serverUrl: string;
   /** Not needed for login, registerClient and enrolClient. */
   readonly credentials?: AgentCredentials;
   /** See HttpClientOptions. */
-  readonly ca?: string | null;
+  readonly trust?: ServerTrust;
   readonly retry?: Partial<RetryPolicy>;
   readonly clock?: RetryClock;
 }
@@ -53,8 +54,9 @@ export class HttpServerApi implements ServerApi {
   private readonly token: AgentToken | null;
 
   constructor(options: HttpServerApiOptions) {
-    const { serverUrl, ca = null } = options;
-    this.http = new HttpClient({ serverUrl, ca, signal: this.closing.signal });
+    const { serverUrl, trust } = options;
+    const trusted = trust === undefined ? {} : { trust };
+    this.http = new HttpClient({ serverUrl, ...trusted, signal: this.closing.signal });
     this.policy = { ...DEFAULT_RETRY, ...options.retry };
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.token =

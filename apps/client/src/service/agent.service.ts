@@ -6,7 +6,7 @@ import { type KillPoints, killPointsFrom } from '#common';
 import type { Credentials } from '../config/service-settings';
 import { AgentLog } from '../log/agent-log';
 import { LogSpool } from '../log/log-spool';
-import { loadCa } from '../server-api/ca-file';
+import { loadServerTrust } from '../server-api/server-trust';
 import { HttpFleetApi } from '../server-api/http-fleet-api';
 import { HttpServerApi } from '../server-api/http-server-api';
 import { isProblem, ServerProblem } from '../server-api/server-problem';
@@ -136,7 +136,7 @@ export class AgentService implements OnApplicationBootstrap {
       stateDir: settings.stateDir,
       state,
       killPoints,
-      ca: loadCa(settings.caFile),
+      trust: loadServerTrust(settings),
       hostName: machine.hostName,
     });
     this.log.info(`enrolled as "${identity.clientName}" at ${identity.serverUrl}`);
@@ -177,7 +177,11 @@ export class AgentService implements OnApplicationBootstrap {
 
   /** True also when it cannot be told: then the poll finds out. */
   private async isKnownAt({ serverUrl, clientId, secret }: Identity): Promise<boolean> {
-    const fleet = new HttpFleetApi({ serverUrl, credentials: { clientId, secret }, ca: loadCa(this.settings.caFile) });
+    const fleet = new HttpFleetApi({
+      serverUrl,
+      credentials: { clientId, secret },
+      trust: loadServerTrust(this.settings),
+    });
     try {
       await fleet.me();
       return true;
@@ -192,11 +196,11 @@ export class AgentService implements OnApplicationBootstrap {
     const { settings, state, killPoints, registry, environment, machine, link, log, spool, clock } = this;
     const { serverUrl, clientId, secret } = identity;
     const credentials = { clientId, secret };
-    const ca = loadCa(settings.caFile);
+    const trust = loadServerTrust(settings);
     const session = new AgentSession({
       identity,
-      api: new HttpServerApi({ serverUrl, credentials, ca, retry: { retryForMs: settings.retryForMs } }),
-      fleet: new HttpFleetApi({ serverUrl, credentials, ca }),
+      api: new HttpServerApi({ serverUrl, credentials, trust, retry: { retryForMs: settings.retryForMs } }),
+      fleet: new HttpFleetApi({ serverUrl, credentials, trust }),
       settings,
       monitoredPaths: this.wanted().monitoredPaths,
       state,

@@ -4,6 +4,7 @@ import { AGENT_VERSION } from '../cli/version';
 import type { Credentials } from '../config/service-settings';
 import { HttpServerApi } from '../server-api/http-server-api';
 import type { ServerApi } from '../server-api/server-api';
+import type { ServerTrust } from '../server-api/server-trust';
 import { type Identity, saveIdentity } from '../state/identity';
 import type { ServiceState } from '../state/service-state';
 
@@ -17,7 +18,7 @@ export interface EnrolmentParts {
   readonly stateDir: string;
   readonly state: ServiceState;
   readonly killPoints: KillPoints;
-  readonly ca: string | null;
+  readonly trust: ServerTrust;
   readonly hostName: string;
 }
 
@@ -28,7 +29,7 @@ export interface EnrolmentParts {
 export async function enrol(target: EnrolmentTarget, parts: EnrolmentParts): Promise<Identity> {
   const { serverUrl, clientName } = target;
   const secret = secretFor(target, parts.state);
-  const api = new HttpServerApi({ serverUrl, ca: parts.ca });
+  const api = new HttpServerApi({ serverUrl, trust: parts.trust });
   try {
     const clientId = await register(api, target, { secret, hostName: parts.hostName });
     const identity: Identity = { serverUrl, clientId, clientName, secret };

@@ -66,6 +66,6 @@ export class PageGate {
   }
 
   private get usesHttps(): boolean {
-    return this.settings.publicUrl?.startsWith('https:') ?? false;
+    return this.settings.publicUrl?.startsWith('https:') ?? this.settings.tls !== null;
   }
 }

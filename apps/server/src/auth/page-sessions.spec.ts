@@ -1,5 +1,9 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { API } from '#common';
+import { makeCertificate } from '../../../../test/support/certificate';
 import { AppModule } from '../app.module';
+import type { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { eachDatabase } from '../database/testing';
 import { newUser, signIn } from '../fleet/testing';
@@ -15,8 +19,15 @@ describe('sign-ins of browsers', () => {
   let server: TestServer;
   let browser: Browser;
 
-  const start = (publicUrl: string | null = null): Promise<TestServer> =>
-    servers.start({ imports: (parts) => [AppModule.with(parts)], settings: { publicUrl } });
+  const start = (settings: Partial<ServerSettings> = {}): Promise<TestServer> =>
+    servers.start({ imports: (parts) => [AppModule.with(parts)], settings });
+  const tlsFiles = (): { certFile: string; keyFile: string } => {
+    const { cert, key } = makeCertificate();
+    const [certFile, keyFile] = [join(servers.folder(), 'cert.pem'), join(servers.folder(), 'key.pem')];
+    writeFileSync(certFile, cert);
+    writeFileSync(keyFile, key);
+    return { certFile, keyFile };
+  };
   beforeAll(async () => {
     server = await start();
   });
@@ -59,15 +70,16 @@ describe('sign-ins of browsers', () => {
     }
   });
 
-  it('keep a cookie that no script and no other site can use, over https exactly when PUBLIC_URL is', async () => {
+  it('keep a cookie that no script and no other site can use, over https exactly when PUBLIC_URL is, or the server does TLS', async () => {
     const { headers } = await login();
     const [cookie = ''] = headers.getSetCookie();
     expect(cookie).toMatch(/^holdfast_session=[0-9a-f]{64}; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax$/);
-    for (const [url, isSecure] of [
-      ['https://backup.example', true],
-      ['http://backup.example', false],
+    for (const [settings, isSecure] of [
+      [{ publicUrl: 'https://backup.example' }, true],
+      [{ publicUrl: 'http://backup.example' }, false],
+      [{ tls: tlsFiles() }, true],
     ] as const) {
-      const other = new Browser(await start(url));
+      const other = new Browser(await start(settings));
       await other.get('/login');
       const answer = await other.post('/login', { username: 'root', password: 'root password' });
       expect(answer.status).toBe(303);

@@ -1,6 +1,7 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { killPointsFrom } from '#common';
 import type { ServerLog } from '../journal/server-log';
+import type { ServedCertificate } from '../tls/served-certificate';
 import { Clock, SystemClock } from './clock';
 import { KILL_POINTS } from './kill-points.token';
 import { ServerSettings } from './server-settings';
@@ -15,6 +16,8 @@ export interface ConfigParts {
   readonly uptime?: Uptime;
   /** Tests do without. */
   readonly log?: ServerLog;
+  /** What an https server shows; without it, read from the files that the settings name. */
+  readonly certificate?: ServedCertificate;
   /** Tests read what was printed. */
   readonly terminal?: Terminal;
 }

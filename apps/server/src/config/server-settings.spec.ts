@@ -163,6 +163,18 @@ describe('loadServerSettings', () => {
     }
   });
 
+  it('takes certificate and key together, and an address for people that fits them', () => {
+    const files = { TLS_CERT_FILE: '/etc/holdfast/cert.pem', TLS_KEY_FILE: '/etc/holdfast/key.pem' };
+    expect(loadServerSettings(files).tls).toEqual({
+      certFile: '/etc/holdfast/cert.pem',
+      keyFile: '/etc/holdfast/key.pem',
+    });
+    expect(() => loadServerSettings({ ...files, TLS_KEY_FILE: '' })).toThrow(/TLS_KEY_FILE: is missing/);
+    expect(() => loadServerSettings({ ...files, TLS_CERT_FILE: '' })).toThrow(/TLS_CERT_FILE: is missing/);
+    expect(() => loadServerSettings({ ...files, PUBLIC_URL: 'http://b.example' })).toThrow(/PUBLIC_URL: must be https/);
+    expect(loadServerSettings({ ...files, PUBLIC_URL: 'https://b.example' }).publicUrl).toBe('https://b.example');
+  });
+
   it.each(['70000', '-1', '1.5', ' 80', '0x50'])('refuses the port %s', (port) => {
     expect(() => loadServerSettings({ PORT: port })).toThrow(/PORT: must be a whole number/);
   });

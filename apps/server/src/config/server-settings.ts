@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { killPointsFrom, SERVER_LOG_LEVELS, type ServerLogLevel, unknownSettings } from '#common';
+import { readTlsFiles } from './tls-files';
 import { readS3Settings, type S3Settings } from './s3-settings';
 import { type SettingOrigin, SettingSource, type SettingName } from './setting-source';
 import { InvalidError, parseSchedule } from '#engine';
@@ -13,6 +14,10 @@ import { isWellKnownSecret, MIN_SECRET_KEY_CHARACTERS } from './secret-rules';
 export class ServerSettings {
   /** 0 lets the system choose (tests). */
   port = 8_000;
+  /** More connections at a time are closed as soon as they come; a quarter of them may come from one address. */
+  maxConnections = 4_096;
+  /** Files of the certificate to show and of its key; null: plain http. */
+  tls: { readonly certFile: string; readonly keyFile: string } | null = null;
   /** PostgreSQL when set, else SQLite at {@link databasePath}. */
   databaseUrl: string | null = null;
   databasePath = './data/holdfast.sqlite';
@@ -122,6 +127,10 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   readInteger('PORT', [0, 65_535], (port) => {
     settings.port = port;
   });
+  readInteger('MAX_CONNECTIONS', [16, 1_000_000], (connections) => {
+    settings.maxConnections = connections;
+  });
+  settings.tls = readTlsFiles(value, (problem) => problems.push(problem));
   readInteger('RUN_LEASE_SECONDS', [1, 86_400], (seconds) => {
     settings.runLeaseMs = seconds * 1_000;
   });
@@ -143,6 +152,7 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   read('PUBLIC_URL', (text) => {
     if (!isWebUrl(text))
       return 'must be an address such as https://backup.example.org, without user, query or fragment';
+    if (settings.tls !== null && !text.startsWith('https:')) return 'must be https: the server does TLS itself';
     settings.publicUrl = text.replace(/\/+$/, '');
     return null;
   });

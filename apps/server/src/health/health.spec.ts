@@ -4,6 +4,7 @@ import { API, type ReadyAnswer } from '#common';
 import { AppModule } from '../app.module';
 import { Database } from '../database/database';
 import { problemFrom, type TestServer, TestServers } from '../http/testing';
+import { ServedCertificate } from '../tls/served-certificate';
 import { ReadinessService } from './readiness.service';
 
 describe('GET /health/ready', () => {
@@ -24,7 +25,14 @@ describe('GET /health/ready', () => {
     const answer = await look();
     expect(answer.status).toBe(200);
     const { checks } = (await answer.json()) as ReadyAnswer;
-    expect(Object.keys(checks).sort()).toEqual(['database', 'deletion', 'disk', 'migrations', 'storage']);
+    expect(Object.keys(checks).sort()).toEqual([
+      'certificate',
+      'database',
+      'deletion',
+      'disk',
+      'migrations',
+      'storage',
+    ]);
     // The disk of the machine that runs this may be nearly full.
     const { bavail, bsize } = statfsSync(server.settings.storagePath);
     if (bavail * bsize > 2 ** 31) for (const check of Object.values(checks)) expect(check.status).toBe('ok');
@@ -57,6 +65,20 @@ describe('GET /health/ready', () => {
     await expect(problemFrom(await look())).resolves.toMatchObject({
       details: { checks: { migrations: { status: 'failed', detail: expect.stringContaining('upgrade') as string } } },
     });
+  });
+
+  it('is 200 with a warning when the certificate that the server shows ends soon, or has ended', async () => {
+    for (const [days, words] of [
+      [40, undefined],
+      [13.5, 'the certificate ends in 13 days'],
+      [-0.5, 'the certificate has ended'],
+    ] as const) {
+      const validToMs = server.clock.now() + days * 86_400_000;
+      Reflect.set(server.app.get(ServedCertificate, { strict: false }), 'pair', { validToMs });
+      const answer = await look();
+      const { checks } = (await answer.json()) as ReadyAnswer;
+      expect([answer.status, checks.certificate.detail]).toEqual([200, words]);
+    }
   });
 
   it('is 200 with a warning while deletion is stopped', async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { HealthCheck, ReadyAnswer } from '#common';
+import { Clock } from '../config/clock';
 import { Database } from '../database/database';
 import { MIGRATIONS } from '../database/migrations';
 import { DomainError } from '../http/domain-error';
@@ -8,10 +9,12 @@ import { RepositoryIdentity } from '../storage/repository-identity';
 import { DeletionState } from './deletion-state';
 import { type DiskSpace, Disks } from './disks';
 import { HealthRepository } from './health.repository';
+import { CERTIFICATE_WARN_DAYS, ServedCertificate } from '../tls/served-certificate';
 
 /** Anybody may ask: so long an answer stands for all who do. */
 const KEPT_MS = 2_000;
 const CHECK_LIMIT_MS = 5_000;
+const DAY_MS = 86_400_000;
 /** Less than a pack: no upload can be taken in any more. */
 const FULL_BYTES = 64 * 1024 * 1024;
 const NEARLY_FULL_BYTES = 2 * 1024 * 1024 * 1024;
@@ -29,6 +32,8 @@ export class ReadinessService {
     private readonly repository: HealthRepository,
     private readonly disks: Disks,
     private readonly deletion: DeletionState,
+    private readonly certificate: ServedCertificate,
+    private readonly clock: Clock,
   ) {}
 
   async check(): Promise<Checks> {
@@ -62,7 +67,27 @@ export class ReadinessService {
       checked(() => this.deletion.look()),
     ]);
     // Backups and restores go on while nothing is deleted, and while that cannot be told.
-    return { database, migrations, storage, disk, deletion: { ...deletion, status: atMostWarning(deletion) } };
+    const certificate = this.lookAtCertificate();
+    return {
+      database,
+      migrations,
+      storage,
+      disk,
+      deletion: { ...deletion, status: atMostWarning(deletion) },
+      certificate,
+    };
+  }
+
+  /** What is served is served until its end and after: agents refuse it then, but who pins it. */
+  private lookAtCertificate(): HealthCheck {
+    const { validToMs } = this.certificate;
+    if (validToMs === null) return OK;
+    const days = Math.floor((validToMs - this.clock.now()) / DAY_MS);
+    if (days >= CERTIFICATE_WARN_DAYS) return OK;
+    return {
+      status: 'warning',
+      detail: days < 0 ? 'the certificate has ended' : `the certificate ends in ${days} days`,
+    };
   }
 
   private async lookAtMigrations(): Promise<HealthCheck> {

@@ -17,10 +17,14 @@ const FORM_LIMIT = '16kb';
 export function configureHttp(app: NestExpressApplication): Connections {
   app.disable('x-powered-by');
   app.disable('etag');
-  const { trustProxy } = app.get(ServerSettings, { strict: false });
+  const { trustProxy, maxConnections } = app.get(ServerSettings, { strict: false });
   // Off by default: anybody may send X-Forwarded-For.
   app.set('trust proxy', trustProxy ?? false);
-  const connections = new Connections(app.getHttpServer());
+  const connections = new Connections(app.getHttpServer(), {
+    maxConnections,
+    // Behind proxies all come from few addresses.
+    maxPerAddress: trustProxy === null ? Math.ceil(maxConnections / 4) : null,
+  });
   connections.watch();
   app.use(requestIds, securityHeaders, boundUnreadBodies);
   app.use(API.login, urlencoded({ limit: FORM_LIMIT, extended: false, inflate: false }));

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { makeCertificate } from '../../../../test/support/certificate';
 import { Connections } from './connections';
 
 const IDLE_MS = 60;
@@ -16,7 +19,7 @@ describe('connections', () => {
     server = createServer((request, response) => {
       exchanges.push({ request, response });
     });
-    connections = new Connections(server, IDLE_MS);
+    connections = new Connections(server, { idleTimeoutMs: IDLE_MS });
     connections.watch();
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -48,6 +51,81 @@ describe('connections', () => {
     socket.resume();
     await once(socket, 'close');
     expect(exchanges).toHaveLength(1);
+  });
+
+  it('whose body comes in drops are cut after a minute, and not while the server lets it wait', async () => {
+    const watched = new Connections(server);
+    Reflect.set(watched, 'exchanges', Reflect.get(connections, 'exchanges'));
+    const socket = await open('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n');
+    server.removeAllListeners('timeout');
+    await once(server, 'request');
+    const { request } = exchanges[0]!;
+    const drop = async (bytes: number): Promise<void> => {
+      socket.write(Buffer.alloc(bytes));
+      await once(request, 'readable');
+      while (request.read() !== null);
+    };
+    let closed = false;
+    socket.resume().once('close', () => {
+      closed = true;
+    });
+    watched.cutSlowBodies(0);
+    await drop(5_000);
+    watched.cutSlowBodies(59_000);
+    watched.cutSlowBodies(61_000);
+    socket.write(Buffer.alloc(10));
+    await once(request, 'readable');
+    // Nobody has read it.
+    watched.cutSlowBodies(122_000);
+    while (request.read() !== null);
+    await drop(10);
+    watched.cutSlowBodies(181_000);
+    expect([closed, request.socket.destroyed]).toEqual([false, false]);
+    watched.cutSlowBodies(183_000);
+    expect(request.socket.destroyed).toBe(true);
+    await once(socket, 'close');
+  });
+
+  it('are so many and no more, over TLS too', async () => {
+    for (const make of [() => createServer(), () => createTlsServer(makeCertificate())]) {
+      const full = make();
+      new Connections(full, { maxConnections: 1 }).watch();
+      full.listen(0, '127.0.0.1');
+      await once(full, 'listening');
+      const { port } = full.address() as AddressInfo;
+      const [first, second] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+      sockets.push(first, second);
+      await once(full, 'drop');
+      first.destroy();
+      second.destroy();
+      full.close();
+      await once(full, 'close');
+    }
+  });
+
+  it('that have not shaken hands do not hold up a drain, and those that have end with their request', async () => {
+    const { cert, key } = makeCertificate();
+    const secure = createTlsServer({ cert, key });
+    const watched = new Connections(secure);
+    watched.watch();
+    secure.listen(0, '127.0.0.1');
+    await once(secure, 'listening');
+    const { port } = secure.address() as AddressInfo;
+    const silent = connect(port, '127.0.0.1');
+    await once(secure, 'connection');
+    const busy = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    sockets.push(silent, busy);
+    await once(busy, 'secureConnect');
+    busy.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    const [, response] = (await once(secure, 'request')) as [IncomingMessage, ServerResponse];
+    silent.resume();
+    const drained = watched.drain(60_000);
+    await once(silent, 'close');
+    expect(response.destroyed).toBe(false);
+    response.end('done');
+    const [bytes] = (await once(busy, 'data')) as [Buffer];
+    expect(bytes.toString()).toContain('done');
+    await drained;
   });
 
   it('whose reader stands still are cut', async () => {

@@ -15,6 +15,9 @@ const orOff = (cron: string | null): string => cron ?? 'off';
 /** Every setting of the server; one that is new stands here, or this does not compile. */
 const ROWS: Readonly<Record<ServerSetting, Row>> = {
   PORT: ['Server', 'Port that it listens on', (it) => it.port],
+  MAX_CONNECTIONS: ['Server', 'Connections at a time', (it) => it.maxConnections],
+  TLS_CERT_FILE: ['Server', 'Certificate that it shows', (it) => it.tls?.certFile ?? null],
+  TLS_KEY_FILE: ['Server', 'Its key', (it) => it.tls?.keyFile ?? null],
   PUBLIC_URL: ['Server', 'Its address for people', (it) => it.publicUrl],
   TRUST_PROXY: ['Server', 'Proxies that are believed', (it) => joined(it.trustProxy)],
   TZ: ['Server', 'Zone of schedules', (it) => it.timeZone],

@@ -1,7 +1,7 @@
 import type { AgentSettings } from '../../config/agent-settings';
 import { parseServerAddress } from '../../config/server-address';
-import { loadCa } from '../../server-api/ca-file';
 import type { ServerApi } from '../../server-api/server-api';
+import { loadServerTrust, type ServerTrust } from '../../server-api/server-trust';
 import { type Identity, loadIdentity, saveIdentity } from '../../state/identity';
 import { makeStateDirectory } from '../../state/durable-write';
 import { CliError, ExitCode } from '../failure';
@@ -90,17 +90,17 @@ async function obtain(
     args: EnrollArguments;
   },
 ): Promise<Identity> {
-  const ca = loadCa(settings.caFile);
+  const trust = loadServerTrust(settings);
   const machine = { hostName: world.hostName, platform: process.platform, agentVersion: AGENT_VERSION };
   if (credentials.kind === 'secret') {
     const secret = (await readPassword(world, true)).trim();
     if (!SECRET.test(secret))
       throw new CliError('usage', 'Standard input holds no secret (64 hex digits).', ExitCode.usage);
-    return named(world, { serverUrl, clientId: credentials.clientId, clientName, secret }, ca);
+    return named(world, { serverUrl, clientId: credentials.clientId, clientName, secret }, trust);
   }
   const request = { name: clientName, ...machine };
   const password = credentials.kind === 'password' ? await readPassword(world, args.passwordStdin) : '';
-  const { clientId, secret } = await using(world.connect({ serverUrl, ca }), async (api) => {
+  const { clientId, secret } = await using(world.connect({ serverUrl, trust }), async (api) => {
     if (credentials.kind === 'code') return api.enrolClient({ ...request, code: credentials.code });
     const { access_token } = await api.login(credentials.username, password);
     return api.registerClient(access_token, request);
@@ -109,13 +109,13 @@ async function obtain(
   if (credentials.kind !== 'code') return identity;
   // Kept before anything else can fail: the code is spent. It may be for one client, whatever name was asked for.
   saveIdentity(settings.stateDir, identity, killPointsOf(settings));
-  return named(world, identity, ca);
+  return named(world, identity, trust);
 }
 
 /** With the name that the server has for it; proves the secret, too. */
-function named(world: World, identity: Identity, ca: string | null): Promise<Identity> {
+function named(world: World, identity: Identity, trust: ServerTrust): Promise<Identity> {
   const { serverUrl, clientId, secret } = identity;
-  return using(world.connect({ serverUrl, credentials: { clientId, secret }, ca }), async (api) => ({
+  return using(world.connect({ serverUrl, credentials: { clientId, secret }, trust }), async (api) => ({
     ...identity,
     clientName: (await api.me()).name,
   }));
