@@ -140,7 +140,7 @@ describe('a process that is killed at a write', () => {
     await expectSame(third.id, third.copy);
   }
 
-  /** Two passes a day apart and one more; whatever dies, what is kept restores. */
+  /** Two passes two days apart and one more, days later; whatever dies, what is kept restores. */
   async function reclaim(): Promise<void> {
     await journey!.enroll();
     await journey!.keepVersions(1);
@@ -150,7 +150,7 @@ describe('a process that is killed at a write', () => {
     await journey!.backup('second');
     journey!.changeAlone();
     const third = await journey!.backup('third');
-    for (const hours of [0, 25, 27]) await journey!.reclaimAt(hours);
+    for (const hours of [0, 49, 122]) await journey!.reclaimAt(hours);
     await expectSame(third.id, third.copy);
   }
 

@@ -39,7 +39,7 @@ import { QuotaRepository } from './quota.repository';
 import { UploadRoom } from './upload-room';
 import { ReclaimMark } from './reclaim-mark';
 import { ReclaimRepository } from './reclaim.repository';
-import { ReclaimRewrite } from './reclaim-rewrite';
+import { ReclaimRewrite, RewriteWork } from './reclaim-rewrite';
 import { ReclaimParts, ReclaimService } from './reclaim.service';
 import { PackRewriter, RewriterRepositories } from './pack-rewriter';
 import { PackUsages } from './pack-usage';
@@ -113,7 +113,7 @@ const CHUNKS = [
 /** What people and agents say of tasks and runs. */
 const DEFINITIONS = [TaskDefinitionsService, TaskDefinitionRules, FreshSignIn, RunQueueService, RunReports];
 
-const RECLAIM = [ReclaimService, ReclaimMark, ReclaimRewrite, PackUsages, PackRewriter];
+const RECLAIM = [ReclaimService, ReclaimMark, ReclaimRewrite, RewriteWork, PackUsages, PackRewriter];
 
 /** Readings of the catalog. */
 const READING = [

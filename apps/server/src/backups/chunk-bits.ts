@@ -17,6 +17,21 @@ export class ChunkBits {
     return true;
   }
 
+  /** The numbers, ascending, in slices of at most `size`. */
+  *slices(size: number): Generator<number[], void, undefined> {
+    let slice: number[] = [];
+    for (let at = 0; at < this.bits.length; at += 1) {
+      const byte = this.bits[at] ?? 0;
+      for (let bit = 0; byte >> bit !== 0; bit += 1) {
+        if ((byte & (1 << bit)) === 0) continue;
+        if (slice.push(at * 8 + bit) < size) continue;
+        yield slice;
+        slice = [];
+      }
+    }
+    if (slice.length > 0) yield slice;
+  }
+
   private grow(length: number): void {
     const grown = new Uint8Array(Math.max(length, 2 * this.bits.length));
     grown.set(this.bits);

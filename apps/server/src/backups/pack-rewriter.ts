@@ -36,6 +36,20 @@ export interface RewriteResult {
   /** Bytes of the new pack; 0: there was nothing to write. */
   writtenBytes: number;
   movedChunks: number;
+  /** Packs of which something could not be read; it stays where it is. */
+  unreadable: UnreadablePack[];
+}
+
+interface UnreadablePack {
+  readonly pack: PackUsage;
+  readonly reason: string;
+}
+
+/** A block as it is, or what is in use of it. */
+interface ReadBlock {
+  readonly whole: Buffer | null;
+  readonly cut: readonly PlainChunk[];
+  readonly keys: readonly ChunkKey[];
 }
 
 interface Target {
@@ -68,23 +82,24 @@ export class PackRewriter {
     private readonly guard: DeletionGuard,
   ) {}
 
-  /** What cannot be read is left where it is, bad chunks marked as damaged. Throws `storage-unavailable` when it could not be told. */
+  /** What cannot be read is left where it is: bad chunks marked as damaged, packs of which nothing could be told named. */
   async rewrite(packs: readonly PackUsage[], signal: AbortSignal): Promise<RewriteResult> {
     const spool = await IngestSpool.create(this.storage.spoolDir);
+    const unreadable: UnreadablePack[] = [];
     try {
-      const upload = await spool.receive(this.blocks(packs, signal), {
+      const upload = await spool.receive(this.blocks(packs, { unreadable, signal }), {
         assertOwned: () => Promise.resolve(),
         onMemory: () => undefined,
         onProgress: () => Promise.resolve(),
       });
-      if (upload.blocks.length === 0) return { writtenBytes: 0, movedChunks: 0 };
+      if (upload.blocks.length === 0) return { writtenBytes: 0, movedChunks: 0, unreadable };
       const { target, places } = await this.store(packs, upload, spool);
       let movedChunks = 0;
       for (const pack of packs) movedChunks += await this.movePack(pack.no, target, places, signal);
       // All rows were moved or swept by somebody else meanwhile: then nothing may ever point there.
       if (!target.isLive)
         await this.database.write('packs.dead', (tx) => this.repositories.packs.markDead(tx, target.no));
-      return { writtenBytes: target.length, movedChunks };
+      return { writtenBytes: target.length, movedChunks, unreadable };
     } finally {
       await spool.remove();
     }
@@ -117,7 +132,10 @@ export class PackRewriter {
   }
 
   /** The blocks of the new pack: old ones as they are where all in them is in use, else rebuilt of what is. */
-  private async *blocks(packs: readonly PackUsage[], signal: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+  private async *blocks(
+    packs: readonly PackUsage[],
+    { unreadable, signal }: { unreadable: UnreadablePack[]; signal: AbortSignal },
+  ): AsyncGenerator<Buffer, void, undefined> {
     const builder = new BlockBuilder();
     const room = new Room();
     for (const pack of packs) {
@@ -125,6 +143,11 @@ export class PackRewriter {
         signal.throwIfAborted();
         const read = await this.readBlock(pack, chunks);
         if (read === null) continue;
+        if ('reason' in read) {
+          // The rest of it is not asked for: a disk that fails, or a storage that is away, answers no better.
+          unreadable.push({ pack, reason: read.reason });
+          break;
+        }
         // What does not fit stays where it is: the next pass comes to it.
         if (!room.take(read)) return yield* flush(builder);
         if (read.whole !== null) yield read.whole;
@@ -158,16 +181,17 @@ export class PackRewriter {
     return inOrder.map((chunks) => chunks.sort((a, b) => a.chunkOffset - b.chunkOffset));
   }
 
-  /** Null when the block cannot be used; what is bad when it is read twice is marked. */
+  /** Null when the block cannot be used; what is bad when it is read twice is marked. A reason when it could not be told. */
   private async readBlock(
     pack: PackUsage,
     chunks: readonly StoredChunk[],
-  ): Promise<{ whole: Buffer | null; cut: readonly PlainChunk[]; keys: readonly ChunkKey[] } | null> {
+  ): Promise<ReadBlock | { readonly reason: string } | null> {
     const [first] = chunks;
     if (first === undefined) return null;
     const place = { packNo: pack.no, packKey: pack.key, offset: first.blockOffset, length: first.blockLength };
     for (let look = 1; ; look += 1) {
-      const { read, bad } = await this.readOnce(place, chunks);
+      const { read, bad, reason } = await this.readOnce(place, chunks);
+      if (reason !== undefined) return { reason };
       if (bad === null) return read;
       if (look < 2) continue;
       await this.damage.mark([bad]);
@@ -179,10 +203,7 @@ export class PackRewriter {
   private async readOnce(
     { packNo, packKey, offset, length }: { packNo: number; packKey: string; offset: number; length: number },
     chunks: readonly StoredChunk[],
-  ): Promise<{
-    read: { whole: Buffer | null; cut: readonly PlainChunk[]; keys: readonly ChunkKey[] } | null;
-    bad: BrokenBlock | null;
-  }> {
+  ): Promise<{ read: ReadBlock | null; bad: BrokenBlock | null; reason?: string }> {
     const place = `${packKey}, block at byte ${offset}`;
     let bytes: Buffer | null = null;
     try {
@@ -193,6 +214,8 @@ export class PackRewriter {
       return { read: { whole, cut, keys: chunks }, bad };
     } catch (error) {
       if (error instanceof UnsupportedError) return { read: null, bad: null };
+      if (error instanceof DomainError && error.code === 'storage-unavailable')
+        return { read: null, bad: null, reason: error.message };
       const isGone = error instanceof DomainError && (error.code === 'object-missing' || error.code === 'corrupt');
       if (!isGone && !(error instanceof CorruptError)) throw error;
       return { read: null, bad: { packNo, offset, bytes, chunks } };
@@ -246,7 +269,7 @@ class Room {
   private chunks = LIMITS.packChunks;
   private listBytes = LIMITS.packListBytes;
 
-  take(block: { whole: Buffer | null; cut: readonly PlainChunk[]; keys: readonly ChunkKey[] }): boolean {
+  take(block: ReadBlock): boolean {
     const cutBytes = block.cut.reduce((sum, { bytes }) => sum + bytes.length, 0);
     const bytes = block.whole?.length ?? cutBytes;
     const isList = block.keys.some(({ height }) => height > 0);

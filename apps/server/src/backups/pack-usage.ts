@@ -48,7 +48,7 @@ export class PackUsages {
   /** Of packs live since before `before`, but for `except`. Chunks of `gone` count as gone. */
   async read(
     before: number,
-    { except, gone, signal }: { except: ReadonlySet<number>; gone: ChunkBits | null; signal: AbortSignal },
+    { except, gone, signal }: { except: ReadonlySet<number>; gone: Pick<ChunkBits, 'has'> | null; signal: AbortSignal },
   ): Promise<PackUsage[]> {
     const packs = await this.database.read((sql) => this.repository.livePacks(sql, before));
     const wanted = new Map(packs.filter(({ no }) => !except.has(no)).map((pack) => [pack.no, pack]));

@@ -67,6 +67,14 @@ export class PacksRepository {
     return true;
   }
 
+  /** Scrub reads it with its next run: as far as anybody knows, none of its bytes is good. */
+  async askForScrub(tx: Sql, packNo: number, fault: string): Promise<void> {
+    await tx.run(`update packs set scrubbed_at = 0, fault = ? where no = ? and state = 'live'`, [
+      `could not be written anew: ${fault}`,
+      packNo,
+    ]);
+  }
+
   /** Keeps these packs from dying until the transaction ends; returns those that are live. Call it before pointing at them. */
   async lockLiveForShare(tx: Sql, packNos: Iterable<number>): Promise<Set<number>> {
     const live = new Set<number>();

@@ -43,10 +43,13 @@ const aStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       kind: fc.constant('pass' as const),
-      ms: fc.constantFrom(MINUTE, 10 * MINUTE, 2 * HOUR, DAY + HOUR, 2 * DAY, 9 * DAY),
+      ms: fc.constantFrom(MINUTE, 10 * MINUTE, 2 * HOUR, DAY + HOUR, 2 * DAY + HOUR, 4 * DAY, 9 * DAY),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('leap' as const), ms: fc.constantFrom(HOUR, 3 * DAY) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('leap' as const), ms: fc.constantFrom(HOUR, DAY - HOUR, 3 * DAY) }),
+  },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('die' as const), writes: fc.integer({ min: 1, max: 14 }) }) },
 );
 
@@ -171,7 +174,7 @@ async function expectAllThere(world: ModelWorld): Promise<void> {
 async function expectNothingElse(world: ModelWorld): Promise<void> {
   await world.start();
   for (const machine of world.agents) if (machine.open !== null) await giveUp(machine);
-  for (const ms of [HOUR, 9 * DAY, DAY + HOUR, DAY + HOUR, 2 * HOUR, DAY + HOUR, 2 * HOUR]) {
+  for (const ms of [HOUR, 9 * DAY, 2 * DAY + HOUR, 2 * DAY + HOUR, 2 * HOUR, 3 * DAY + HOUR, 3 * DAY + HOUR]) {
     world.pass(ms);
     await world.acknowledge();
     await world.tick();

@@ -130,7 +130,7 @@ export class ModelWorld {
     this.guard = guardOn(database, storage, new TestUptime(this.passed));
     this.server = new TestServer(database, storage, this.guard);
     this.bench = IngestBench.on(db, storage);
-    this.reclaim = reclaimOn(database, storage, this.guard, this.server.settings).service;
+    this.reclaim = reclaimOn(database, storage, this.guard, { settings: this.server.settings }).service;
     for (const { agent } of this.agents) agent.use(this.server);
     await this.server.retention.service.onModuleInit();
     await codeOf(this.guard.assertSafe());

@@ -2,7 +2,7 @@
 export interface ReclaimReport {
   chunks: number;
   referenced: number;
-  /** Condemned by this pass: gone at the earliest with the first pass that begins a day later. */
+  /** Condemned by this pass: gone at the earliest with the first pass that begins two days later. */
   condemned: number;
   swept: number;
   sweptBytes: number;
@@ -10,6 +10,9 @@ export interface ReclaimReport {
   packsDeleted: number;
   /** Bytes that went from storage. */
   freedBytes: number;
+  /** Packs that were written anew before, and wait in storage until no copy of the catalog that counts names them. */
+  heldPacks: number;
+  heldBytes: number;
   /** Packs that were to be written anew: too much in them is not in use, or they are small. */
   sparsePacks: number;
   smallPacks: number;
@@ -18,6 +21,12 @@ export interface ReclaimReport {
   writtenBytes: number;
   /** What comes back when the packs that were to be written anew have gone. */
   rewriteFreesBytes: number;
+  /** Packs that were to be written anew, for which the disk had no room. */
+  packsWithoutRoom: number;
+  /** Packs that were to be written anew and could not be read, or be written: nothing is concluded, scrub looks at them first. */
+  failedPacks: number;
+  /** What was wrong with the first of them. */
+  problems: string[];
 }
 
 export function emptyReport(): ReclaimReport {
@@ -30,11 +39,16 @@ export function emptyReport(): ReclaimReport {
     packsDied: 0,
     packsDeleted: 0,
     freedBytes: 0,
+    heldPacks: 0,
+    heldBytes: 0,
     sparsePacks: 0,
     smallPacks: 0,
     rewrittenPacks: 0,
     writtenBytes: 0,
     rewriteFreesBytes: 0,
+    packsWithoutRoom: 0,
+    failedPacks: 0,
+    problems: [],
   };
 }
 

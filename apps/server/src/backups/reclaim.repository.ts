@@ -24,6 +24,13 @@ export interface ChunkState {
   readonly condemnedAt: number | null;
 }
 
+/** When a pack must have died so that it goes from storage now, ms. */
+interface DeathBounds {
+  readonly before: number;
+  /** Of those from which chunks moved to a new pack. */
+  readonly movedBefore: number;
+}
+
 export interface DeadPack {
   readonly no: number;
   readonly key: string;
@@ -90,25 +97,26 @@ export class ReclaimRepository {
    * are locked first and looked at again in further statements: one alone would work on a snapshot from before the lock, and
    * whoever came to rely on a chunk has written its row (durability.md, invariant 4).
    */
-  async sweep(tx: Sql, nos: readonly number[], condemnedBefore: number): Promise<number[]> {
+  async sweep(tx: Sql, nos: readonly number[], condemnedBefore: number): Promise<{ chunks: number; bytes: number }> {
     const locked = await lockChunks(tx, nos, 'c.condemned_at is not null and c.condemned_at <= ?', [condemnedBefore]);
-    const swept: number[] = [];
+    const swept = { chunks: 0, bytes: 0 };
     const freed = new Map<number, number>();
     for await (const slice of slices(locked)) {
-      const rows = await tx.allWith<{ no: number; domainNo: number; storedLength: number }>(
+      const rows = await tx.allWith<{ no: number; domainNo: number; length: number; storedLength: number }>(
         nosInput(slice),
-        `select c.no, c.domain_no as "domainNo", c.stored_length as "storedLength"
+        `select c.no, c.domain_no as "domainNo", c.chunk_length as length, c.stored_length as "storedLength"
          from input cross join chunks c where c.no = input.no and c.condemned_at <= ?
            and not exists (select 1 from list_refs r where r.child_no = c.no)`,
         [condemnedBefore],
       );
       const free = rows.map(({ no }) => no);
-      for (const { domainNo, storedLength } of rows) {
+      for (const { domainNo, length, storedLength } of rows) {
         freed.set(domainNo, (freed.get(domainNo) ?? 0) + storedLength);
+        swept.bytes += length;
       }
       await tx.runWith(nosInput(free), 'delete from list_refs where list_no in (select no from input)');
       await tx.runWith(nosInput(free), 'delete from chunks where no in (select no from input)');
-      swept.push(...free);
+      swept.chunks += free.length;
     }
     // Last, and in order: an upload holds its domain's row until it commits.
     for (const [domainNo, bytes] of [...freed].sort(([a], [b]) => a - b)) await countStored(tx, domainNo, -bytes);
@@ -150,12 +158,24 @@ export class ReclaimRepository {
     return nos;
   }
 
-  /** Packs that have been dead since before `before`: no reader has them open any more. */
-  deadPacks(sql: Sql, before: number, limit: number): Promise<DeadPack[]> {
+  /**
+   * Packs that have been dead since before `before`: no reader has them open any more. Those whose chunks moved to another: since
+   * before `movedBefore` too, for they lie in them as far as an older copy of the catalog knows.
+   */
+  deadPacks(sql: Sql, { before, movedBefore }: DeathBounds, limit: number): Promise<DeadPack[]> {
     return sql.all<DeadPack>(
-      `select no, key, length from packs where state = 'dead' and changed_at < ? order by no limit ?`,
-      [before, limit],
+      `select no, key, length from packs where state = 'dead' and changed_at < ?
+         and (moved_at is null or changed_at < ?) order by no limit ?`,
+      [before, movedBefore, limit],
     );
+  }
+
+  /** Those that stay for their chunks' sake. */
+  async heldPacks(sql: Sql): Promise<{ packs: number; bytes: number }> {
+    const row = await sql.get<{ packs: number; bytes: number | null }>(
+      `select count(*) as packs, sum(length) as bytes from packs where state = 'dead' and moved_at is not null`,
+    );
+    return { packs: row?.packs ?? 0, bytes: row?.bytes ?? 0 };
   }
 
   async markDeleted(tx: Sql, packNo: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
+import { LEAP_MS } from '../guards/clock-judgement';
 import { DeletionGuard } from '../guards/deletion-guard';
 import { type Storage, STORAGE } from '../storage/storage';
 import { ChunkBits } from './chunk-bits';
@@ -12,8 +13,10 @@ import { ReclaimRepository } from './reclaim.repository';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** Between two passes that take a chunk; no transaction and no upload that counts on it lasts so long. */
-const GRACE_MS = DAY_MS;
+/** Between two passes that take a chunk: no transaction and no upload that counts on it lasts a day. */
+const REAL_GRACE_MS = DAY_MS;
+/** A clock may have leapt by just less than what the guard notices: a real day must be over even then. */
+const GRACE_MS = REAL_GRACE_MS + LEAP_MS;
 /** Readers of a pack that died have finished by then, or ask again and find its chunks elsewhere. */
 const READERS_MS = HOUR_MS;
 const STALE_UPLOAD_MS = DAY_MS;
@@ -41,8 +44,12 @@ export class ReclaimParts {
   ) {}
 }
 
-/** Chunks that may go, by height: numbers and lengths only, some ten bytes each. */
-type Ripe = Map<number, { nos: number[]; lengths: number[] }>;
+/** Chunks that may go, by height: a bit each. */
+interface Ripe {
+  readonly byHeight: Map<number, ChunkBits>;
+  chunks: number;
+  bytes: number;
+}
 
 /**
  * Gives back the space of chunks that nothing refers to, in two passes (durability.md, "Packs, reclaim, scrub"). Broken off
@@ -74,13 +81,19 @@ export class ReclaimService {
     const exempt = await this.database.read((sql) => reclaim.exemptPacks(sql, failedSince));
     const marked = await mark.mark(exempt, signal);
     const ripe = await this.condemn(marked, pass);
-    const gone = await this.sweep(ripe, pass);
-    if (!isDryRun) {
+    if (isDryRun) {
+      report.swept = ripe.chunks;
+      report.sweptBytes = ripe.bytes;
+    } else {
+      await this.sweep(ripe, pass);
       await this.buryPacks(pass);
       await this.deletePacks(pass);
     }
+    const held = await this.database.read((sql) => reclaim.heldPacks(sql));
+    report.heldPacks = held.packs;
+    report.heldBytes = held.bytes;
     // Last: it needs space, and on a full disk the steps before made some.
-    await rewrite.run(pass, exempt, isDryRun ? gone : null);
+    await rewrite.run(pass, exempt, isDryRun ? unionOf(ripe) : null);
     return report;
   }
 
@@ -88,7 +101,7 @@ export class ReclaimService {
   private async condemn(marked: ChunkBits, pass: ReclaimPass): Promise<Ripe> {
     const { reclaim } = this.parts;
     const { report } = pass;
-    const ripe: Ripe = new Map();
+    const ripe: Ripe = { byHeight: new Map(), chunks: 0, bytes: 0 };
     for (let after = 0, isOver = false; !isOver;) {
       pass.signal.throwIfAborted();
       const place = after;
@@ -98,10 +111,11 @@ export class ReclaimService {
       const innocent = rows.filter(({ no, condemnedAt }) => condemnedAt !== null && marked.has(no)).map(({ no }) => no);
       for (const { no, height, length, condemnedAt } of free) {
         if (condemnedAt === null || condemnedAt > pass.startedAt - GRACE_MS) continue;
-        const ofHeight = ripe.get(height) ?? { nos: [], lengths: [] };
-        ofHeight.nos.push(no);
-        ofHeight.lengths.push(length);
-        ripe.set(height, ofHeight);
+        const ofHeight = ripe.byHeight.get(height) ?? new ChunkBits();
+        ripe.byHeight.set(height, ofHeight);
+        ofHeight.add(no);
+        ripe.chunks += 1;
+        ripe.bytes += length;
       }
       report.chunks += rows.length;
       report.referenced += rows.length - free.length;
@@ -125,27 +139,20 @@ export class ReclaimService {
     }
   }
 
-  /** The highest lists first: a chunk goes only when no list names it. Returns what went. */
-  private async sweep(ripe: Ripe, { isDryRun, signal, startedAt, report, tell }: ReclaimPass): Promise<ChunkBits> {
-    const gone = new ChunkBits();
-    for (const [, { nos, lengths }] of [...ripe].sort(([a], [b]) => b - a)) {
-      for (let at = 0; at < nos.length; at += SWEEP_ROWS) {
+  /** The highest lists first: a chunk goes only when no list names it. */
+  private async sweep({ byHeight }: Ripe, { signal, startedAt, report, tell }: ReclaimPass): Promise<void> {
+    for (const [, bits] of [...byHeight].sort(([a], [b]) => b - a)) {
+      for (const slice of bits.slices(SWEEP_ROWS)) {
         signal.throwIfAborted();
-        const slice = nos.slice(at, at + SWEEP_ROWS);
-        const swept = new Set(isDryRun ? slice : await this.sweepSlice(slice, startedAt - GRACE_MS));
-        for (const [position, no] of slice.entries()) {
-          if (!swept.has(no)) continue;
-          gone.add(no);
-          report.swept += 1;
-          report.sweptBytes += lengths[at + position] ?? 0;
-        }
+        const swept = await this.sweepSlice(slice, startedAt - GRACE_MS);
+        report.swept += swept.chunks;
+        report.sweptBytes += swept.bytes;
         tell('sweep');
       }
     }
-    return gone;
   }
 
-  private sweepSlice(nos: readonly number[], condemnedBefore: number): Promise<number[]> {
+  private sweepSlice(nos: readonly number[], condemnedBefore: number): Promise<{ chunks: number; bytes: number }> {
     return this.database.write('reclaim.sweep', async (tx) => {
       await this.guard.assertIn(tx);
       return this.parts.reclaim.sweep(tx, nos, condemnedBefore);
@@ -169,10 +176,12 @@ export class ReclaimService {
     const { reclaim } = this.parts;
     for (;;) {
       signal.throwIfAborted();
-      const before = (await this.database.now()) - READERS_MS;
+      const now = await this.database.now();
+      const before = now - READERS_MS;
+      const movedBefore = now - this.settings.reclaimMovedDays * DAY_MS;
       const dead = await this.database.read(async (sql) => {
         await this.guard.assertIn(sql);
-        return reclaim.deadPacks(sql, before, PACKS_PER_STEP);
+        return reclaim.deadPacks(sql, { before, movedBefore }, PACKS_PER_STEP);
       });
       for (const { no, key, length } of dead) {
         await this.storage.delete(key);
@@ -195,4 +204,8 @@ export class ReclaimService {
       if (stale.length < PACKS_PER_STEP) return;
     }
   }
+}
+
+function unionOf({ byHeight }: Ripe): Pick<ChunkBits, 'has'> {
+  return { has: (no) => [...byHeight.values()].some((bits) => bits.has(no)) };
 }

@@ -1,6 +1,6 @@
 import type { PlainChunk } from '#engine';
 import { keyString } from '#engine';
-import { eachDatabase, gate, type TestDatabase, TestUptime } from '../database/testing';
+import { eachDatabase, gate, TestClock, type TestDatabase, TestUptime } from '../database/testing';
 import { guardOn } from '../guards/guards.testing';
 import { RepositoryIdentity } from '../storage/repository-identity';
 import { blockOf, dataChunk, IngestBench, listsOver, sized } from './ingest.testing';
@@ -62,14 +62,14 @@ eachDatabase('reclaim', (open, dialect) => {
   const left = async (chunks: readonly PlainChunk[]): Promise<boolean[]> =>
     (await numbers(chunks)).map((no) => no !== 0);
 
-  it('takes what nothing refers to with the first pass that begins a day later, and its pack an hour after that', async () => {
+  it('takes what nothing refers to with the first pass that begins two days later, and its pack an hour after that', async () => {
     const [kept, gone] = [dataChunk('kept'), dataChunk('gone')];
     await bench.send(run, [blockOf(kept)]);
     await bench.send(run, [blockOf(gone)]);
     await refer(1, { contentNo: (await numbers([kept]))[0]! });
     await endRun('succeeded');
     expect(await pass()).toMatchObject({ chunks: 2, referenced: 1, condemned: 1, swept: 0 });
-    db.clock.advance(DAY - 1);
+    db.clock.advance(2 * DAY - 1);
     expect(await pass()).toMatchObject({ condemned: 0, swept: 0 });
     db.clock.advance(1);
     expect(await pass()).toMatchObject({ swept: 1, sweptBytes: 2_000, packsDied: 1, packsDeleted: 0 });
@@ -81,6 +81,23 @@ eachDatabase('reclaim', (open, dialect) => {
     expect(report.freedBytes).toBeGreaterThan(2_000);
     expect(await bench.storedKeys()).toHaveLength(1);
     expect((await bench.read(domainNo, [kept])).chunks.size).toBe(1);
+  });
+
+  it('takes nothing before a day has really passed, when the clock leaps by just less than the guard notices', async () => {
+    const machine = new TestClock(db.clock.now());
+    const guard = guardOn(db.database, bench.memory, new TestUptime(machine));
+    const { service } = reclaimOn(db.database, bench.memory, guard);
+    const leaping = (): Promise<ReclaimReport> =>
+      service.run({ isDryRun: false, signal: new AbortController().signal });
+    await bench.send(run, [blockOf(dataChunk('gone'))]);
+    await endRun('succeeded');
+    expect(await leaping()).toMatchObject({ condemned: 1 });
+    db.clock.advance(DAY);
+    expect(await leaping()).toMatchObject({ swept: 0 });
+    for (const clock of [db.clock, machine]) clock.advance(DAY - 1);
+    expect(await leaping()).toMatchObject({ swept: 0 });
+    for (const clock of [db.clock, machine]) clock.advance(1);
+    expect(await leaping()).toMatchObject({ swept: 1 });
   });
 
   it('keeps contents, extended attributes, and all that a list names that is referred to', async () => {
@@ -119,7 +136,7 @@ eachDatabase('reclaim', (open, dialect) => {
     expect(await pass()).toMatchObject({ condemned: 0 });
     db.clock.advance(2);
     expect(await pass()).toMatchObject({ condemned: 1 });
-    db.clock.advance(DAY);
+    db.clock.advance(2 * DAY);
     expect(await pass()).toMatchObject({ swept: 1 });
   });
 

@@ -5,10 +5,11 @@ import type { Storage } from '../storage/storage';
 import { ChunkDamage } from './chunk-damage';
 import { ChunksRepository } from './chunks.repository';
 import { PackRewriter, RewriterRepositories } from './pack-rewriter';
+import { TestDisk } from './ingest.testing';
 import { PackUsages } from './pack-usage';
 import { PacksRepository } from './packs.repository';
 import { ReclaimMark } from './reclaim-mark';
-import { ReclaimRewrite } from './reclaim-rewrite';
+import { ReclaimRewrite, RewriteWork } from './reclaim-rewrite';
 import { ReclaimParts, ReclaimService } from './reclaim.service';
 import { ReclaimRepository } from './reclaim.repository';
 import { RewriteRepository } from './rewrite.repository';
@@ -18,7 +19,7 @@ export function reclaimOn(
   database: Database,
   storage: Storage,
   guard: DeletionGuard,
-  settings = new ServerSettings(),
+  { settings = new ServerSettings(), disk = new TestDisk() }: { settings?: ServerSettings; disk?: TestDisk } = {},
 ): { service: ReclaimService; rewriter: PackRewriter; usages: PackUsages } {
   const packs = new PacksRepository();
   const reclaim = new ReclaimRepository();
@@ -26,7 +27,7 @@ export function reclaimOn(
   const damage = new ChunkDamage(database, new ChunksRepository(), packs);
   const rewriter = new PackRewriter(database, storage, new RewriterRepositories(moves, packs), damage, guard);
   const usages = new PackUsages(database, moves);
-  const rewrite = new ReclaimRewrite(database, settings, reclaim, usages, rewriter);
+  const rewrite = new ReclaimRewrite(database, settings, disk, new RewriteWork(reclaim, packs, usages, rewriter));
   const parts = new ReclaimParts(reclaim, packs, new ReclaimMark(database, reclaim), rewrite);
   return { service: new ReclaimService(database, storage, settings, parts, guard), rewriter, usages };
 }

@@ -88,6 +88,7 @@ export class RewriteRepository {
          from input where chunks.no = input.no`,
       );
     }
+    if (locked.length > 0) await tx.run('update packs set moved_at = ? where no = ?', [await tx.now(), fromPack]);
     return locked.length;
   }
 }

@@ -65,6 +65,8 @@ export class ServerSettings {
   resumeDays = 7;
   /** A pack of which at least so much is not in use is written anew by reclaim. */
   reclaimUnusedPercent = 25;
+  /** A pack whose chunks were moved to a new one stays in storage for so long: older copies of the catalog name it. */
+  reclaimMovedDays = 3;
   /** IANA zone of schedules, and of tasks that name none. */
   timeZone = 'UTC';
   /** Cron, in {@link timeZone}; null: only by hand. */
@@ -174,6 +176,9 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
   readInteger('RECLAIM_UNUSED_PERCENT', [5, 100], (percent) => {
     settings.reclaimUnusedPercent = percent;
+  });
+  readInteger('RECLAIM_MOVED_DAYS', [0, 365], (days) => {
+    settings.reclaimMovedDays = days;
   });
   const readSchedule = (name: SettingName, apply: (cron: string | null) => void): void => {
     read(name, (text) => {

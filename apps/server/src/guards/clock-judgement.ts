@@ -24,7 +24,8 @@ export interface ClockFault {
   readonly text: string;
 }
 
-const LEAP_MS = 86_400_000;
+/** A clock may be wrong by so much before it counts as a leap. */
+export const LEAP_MS = 86_400_000;
 /** Clocks of servers and database differ by less, and stamps are pushed forward by a millisecond at most. */
 const TOLERANCE_MS = 60_000;
 

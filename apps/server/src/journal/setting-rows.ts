@@ -77,6 +77,11 @@ const ROWS: Readonly<Record<ServerSetting, Row>> = {
     'A pack is written anew when so much of it is unused',
     (it) => `${it.reclaimUnusedPercent} %`,
   ],
+  RECLAIM_MOVED_DAYS: [
+    'Jobs',
+    'A pack that was written anew stays in storage, for older copies of the catalog, for',
+    (it) => days(it.reclaimMovedDays),
+  ],
   SCRUB_SCHEDULE: ['Jobs', 'Scrub', (it) => orOff(it.scrubSchedule)],
   SCRUB_DAYS: ['Jobs', 'Every pack is read back once within', (it) => days(it.scrubDays)],
   SCRUB_BYTES_PER_SECOND: [

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { MaintenanceJob } from '#common';
 import { ReclaimService } from '../backups/reclaim.service';
 import { DeletionGuard } from '../guards/deletion-guard';
+import { DomainError } from '../http/domain-error';
 import { RetentionSimulation } from '../retention/retention-simulation';
 import { RetentionService } from '../retention/retention.service';
 import { ScrubService } from '../scrub/scrub.service';
@@ -28,9 +29,20 @@ export class MaintenanceJobs {
   ) {}
 
   async run(job: MaintenanceJob, how: JobOptions): Promise<object> {
-    if (job === 'reclaim') return this.reclaim.run(how);
+    if (job === 'reclaim') return this.reclaimAll(how);
     if (job === 'scrub') return this.scrub.run(how);
     return how.isDryRun ? this.simulation.simulateAll() : this.applyRetention(how);
+  }
+
+  /** What is wrong with single packs keeps no other back; in the end the pass has failed all the same, and says so. */
+  private async reclaimAll(how: JobOptions): Promise<object> {
+    const report = await this.reclaim.run(how);
+    if (report.failedPacks === 0) return report;
+    how.onProgress(report);
+    throw new DomainError(
+      'storage-unavailable',
+      `${report.failedPacks} packs could not be written anew; all else of the pass is done. ${report.problems[0] ?? ''}`,
+    );
   }
 
   /** A task of which a run is on is left out: its commit, and tomorrow's application, come to it. */

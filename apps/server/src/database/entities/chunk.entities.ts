@@ -80,10 +80,12 @@ export class PackRow {
   plain_bytes!: number | null;
   created_at!: number;
   changed_at!: number;
-  /** When scrub read all of it back last, ms; null: never. */
+  /** When scrub read all of it back last, ms; null: never; 0: it is to be read before all others. */
   scrubbed_at!: number | null;
   /** What is wrong with it although its chunks can be read, or why it could not be read; null: nothing. */
   fault!: string | null;
+  /** When rows of chunks last moved from here to a new pack, ms; null: never. A catalog from before that looks for them here. */
+  moved_at!: number | null;
 }
 
 export const packsTable: TableSpec<PackRow> = {
@@ -101,6 +103,7 @@ export const packsTable: TableSpec<PackRow> = {
     changed_at: bigint,
     scrubbed_at: nullable(bigint),
     fault: nullable(text),
+    moved_at: nullable(bigint),
   },
   indices: [{ name: 'packs_storage_key', columns: ['key'], isUnique: true }],
 };

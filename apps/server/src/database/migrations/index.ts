@@ -9,6 +9,7 @@ import { PageSessions1795000040001 } from './1795000040001-page-sessions';
 import { Scrub1795000050001 } from './1795000050001-scrub';
 import { Space1795000050002 } from './1795000050002-space';
 import { LogBytes1795000060001 } from './1795000060001-log-bytes';
+import { MovedPacks1795000070001 } from './1795000070001-moved-packs';
 
 /** In order. A released migration never changes. */
 export const MIGRATIONS = [
@@ -23,4 +24,5 @@ export const MIGRATIONS = [
   Scrub1795000050001,
   Space1795000050002,
   LogBytes1795000060001,
+  MovedPacks1795000070001,
 ];
