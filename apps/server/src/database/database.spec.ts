@@ -261,6 +261,23 @@ eachDatabase('Database', (open) => {
       expect(await insert([])).toEqual([]);
     });
 
+    it('goes on in the same write when a row was there already', async () => {
+      const columns: Column[] = [
+        { name: 'task_no', type: 'int' },
+        { name: 'parent_no', type: 'int' },
+        { name: 'name', type: 'bytes' },
+      ];
+      const insert = (tx: Sql, name: string): Promise<(number | null)[]> =>
+        tx.insertNumbered('paths', columns, [[1, 0, Buffer.from(name)]], ['task_no', 'parent_no', 'name']);
+      await database.write('settings.set', async (tx) => {
+        await insert(tx, 'first');
+        expect(await insert(tx, 'first')).toEqual([null]);
+        await insert(tx, 'second');
+      });
+      const names = await database.read((sql) => sql.all<{ name: Buffer }>('select name from paths order by no'));
+      expect(names.map(({ name }) => name.toString())).toEqual(['first', 'second']);
+    });
+
     it('runs changing statements that give rows back', async () => {
       const row = await database.write('settings.set', (tx) =>
         tx.get('insert into domains (created_at) values (?), (?) returning created_at', [7, 8]),

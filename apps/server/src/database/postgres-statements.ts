@@ -68,18 +68,8 @@ export class PostgresSql implements Sql {
     rows: readonly (readonly Value[])[],
     unique: readonly string[],
   ): Promise<(number | null)[]> {
-    const names = columns.map((column) => column.name).join(', ');
-    const key = unique.join(', ');
-    // The rows that come back are told by their key: `returning` sees nothing of where they came from.
-    const found = await this.allWith<{ n: number; no: number }>(
-      { columns, rows },
-      `, inserted as (insert into ${table} (${names}) select ${names} from input order by n
-         on conflict (${key}) do nothing returning no, ${key})
-       select input.n, inserted.no from inserted join input using (${key})`,
-    );
-    const numbers = rows.map((): number | null => null);
-    for (const { n, no } of found) numbers[n] = no;
-    return numbers;
+    if (rows.length === 0) return [];
+    return (await this.insertAllNew(table, columns, rows)) ?? this.insertAbsent(table, columns, { rows, unique });
   }
 
   forUpdate(alias?: string): string {
@@ -96,6 +86,56 @@ export class PostgresSql implements Sql {
 
   now(): Promise<number> {
     return this.clock(this);
+  }
+
+  /**
+   * The numbers of the rows, or null when one of them is there: then nothing was inserted. Nearly always all are new, and a
+   * plain insert costs PostgreSQL two thirds of one with `on conflict` (measured with chunks: 18 instead of 28 us a row).
+   */
+  private async insertAllNew(
+    table: string,
+    columns: readonly Column[],
+    rows: readonly (readonly Value[])[],
+  ): Promise<number[] | null> {
+    // Taken first: `returning` does not promise the order of the rows. (`offset 0`: the sequence is looked up once.)
+    const taken = await this.all<{ no: number }>(
+      `select nextval(found.sequence) as no
+       from (select cast(pg_get_serial_sequence(?, 'no') as regclass) as sequence offset 0) found
+       cross join generate_series(1, ?)`,
+      [table, rows.length],
+    );
+    const numbered = rows.map((row, position) => [taken[position]?.no ?? null, ...row]);
+    let nos: number[] | null = taken.map(({ no }) => no);
+    await this.run('savepoint all_new');
+    try {
+      await this.insertMany(table, [{ name: 'no', type: 'int' }, ...columns], numbered);
+    } catch (error) {
+      // Any other error ends the transaction, and its savepoints with it.
+      if (!isTaken(error)) throw error;
+      await this.run('rollback to savepoint all_new');
+      nos = null;
+    }
+    await this.run('release savepoint all_new');
+    return nos;
+  }
+
+  private async insertAbsent(
+    table: string,
+    columns: readonly Column[],
+    { rows, unique }: { rows: readonly (readonly Value[])[]; unique: readonly string[] },
+  ): Promise<(number | null)[]> {
+    const names = columns.map((column) => column.name).join(', ');
+    const key = unique.join(', ');
+    // The rows that come back are told by their key: `returning` sees nothing of where they came from.
+    const found = await this.allWith<{ n: number; no: number }>(
+      { columns, rows },
+      `, inserted as (insert into ${table} (${names}) select ${names} from input order by n
+         on conflict (${key}) do nothing returning no, ${key})
+       select input.n, inserted.no from inserted join input using (${key})`,
+    );
+    const numbers = rows.map((): number | null => null);
+    for (const { n, no } of found) numbers[n] = no;
+    return numbers;
   }
 
   private queryWith(input: InputRows, sql: string, params: readonly Value[]): Promise<QueryResult> {
@@ -115,4 +155,9 @@ function numberedText(sql: string): string {
   const text = numberPlaceholders(sql);
   numbered.set(sql, text);
   return text;
+}
+
+/** unique_violation (looked for by hand, as an error of another realm, jest's sandbox, has a different Error) */
+function isTaken(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === '23505';
 }
