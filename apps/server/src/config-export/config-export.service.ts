@@ -29,7 +29,8 @@ interface MadeExport {
 
 /**
  * Keeps storage's copy of what the server was told: users, clients, tasks, policies, pins. Who was deleted or revoked stays
- * so when an older database is brought back, because its export names him (durability.md, "What storage knows").
+ * so when an older database is brought back, because its export names him (durability.md, "What storage knows"). Such a database
+ * exports nothing: its export would stand above newer ones and be believed. It waits until these were adopted, or given up.
  */
 @Injectable()
 export class ConfigExport extends SettledConfig {
@@ -54,7 +55,7 @@ export class ConfigExport extends SettledConfig {
       if (!(error instanceof DomainError)) throw error;
       throw new DomainError(
         'storage-unavailable',
-        `The change is made, but storage could not be told of it: ask for it once more when storage is back. (${error.message})`,
+        `The change is made, but storage could not be told of it: ask for it once more when that is put right. (${error.message})`,
         { cause: error },
       );
     }
@@ -89,7 +90,8 @@ export class ConfigExport extends SettledConfig {
   /** Numbered and read under one lock, so that of two exports the one with the larger number knows more. */
   private async make(tx: Sql, inStorage: number): Promise<MadeExport | null> {
     const place = await this.exports.lock(tx);
-    const number = Math.max(place.number, inStorage) + 1;
+    if (inStorage > place.number) throw isOlder(inStorage, place);
+    const number = place.number + 1;
     const encoder = new RecordStreamEncoder('config', 'compressed');
     const header = { repositoryId: await this.exports.repositoryId(tx), number, madeMs: await tx.now() };
     const digest = new ConfigDigest();
@@ -99,11 +101,10 @@ export class ConfigExport extends SettledConfig {
       digest.add(bytes);
       parts.push(encoder.add(bytes));
     }
-    const isForeign = inStorage > place.number;
     const isThere = inStorage >= (place.stored?.number ?? 0);
-    if (digest.value() === place.stored?.digest && isThere && !isForeign) return null;
+    if (digest.value() === place.stored?.digest && isThere) return null;
     const bytes = Buffer.concat([...parts.filter((part) => part !== null), encoder.finish()]);
-    await this.exports.save(tx, { ...place, number, ...(isForeign && { foreignUpTo: inStorage }) });
+    await this.exports.save(tx, { ...place, number });
     return { number, digest: digest.value(), bytes };
   }
 
@@ -137,4 +138,12 @@ export class ConfigExport extends SettledConfig {
     const { records } = await openConfigExport(await this.storage.stream(key), key);
     while ((await records.next()).done !== true);
   }
+}
+
+function isOlder(inStorage: number, { number }: ExportPlace): DomainError {
+  return new DomainError(
+    'conflict',
+    `The storage holds the config export ${inStorage}, and the newest of this database is ${number}: the database is older than its ` +
+      'storage. Bring the newest one back, or have an admin acknowledge storage-ahead (GET /api/maintenance).',
+  );
 }

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { API } from '#common';
 import { type ConfigRecord, configKey, openConfigExport } from '#engine';
 import { AppModule } from '../app.module';
+import { codeOf } from '../backups/runs.testing';
 import { eachDatabase } from '../database/testing';
 import { enrol, newUser, signIn, type TestCaller, type TestMachine } from '../fleet/testing';
+import { DeletionGuard } from '../guards/deletion-guard';
 import { TestServers, type TestServer } from '../http/testing';
 import { type Storage, STORAGE } from '../storage/storage';
 import { SettledConfig } from './settled-config';
@@ -118,10 +120,20 @@ eachDatabase('config exports', (open) => {
     expect(await rowOf('client', machine.id)).toMatchObject({ state: 'revoked' });
   });
 
-  it('of an older database stand above those that storage has, and remove none of them', async () => {
+  it('are not made by a database that is older than its storage, until an admin gives up what it does not know', async () => {
     await settle();
     const foreign = configKey(500, randomUUID());
     await storage.put(foreign, { bytes: Buffer.from('made by a database that was newer') });
+    const before = await keys();
+    const revoke = (): ReturnType<TestCaller['call']> => root.post(`${API.client(machine.id)}/revoke`);
+    // It stands in the database, and who asked is told that storage does not know.
+    expect(await revoke()).toMatchObject({ status: 503, body: { code: 'storage-unavailable' } });
+    expect(await keys()).toEqual(before);
+    await codeOf(server.app.get(DeletionGuard).assertSafe());
+    const [stop] = (await root.get(API.maintenance)).body.stops;
+    expect(stop.kind).toBe('storage-ahead');
+    const acknowledged = await root.post(API.acknowledgeStop('storage-ahead'), { state: stop.state });
+    expect(acknowledged.status).toBe(204);
     for (let time = 0; time < 12; time += 1) {
       await root.call('PATCH', API.client(machine.id), { labels: [`label-${time}`] });
       await settle();
@@ -129,6 +141,14 @@ eachDatabase('config exports', (open) => {
     const found = await keys();
     expect(found).toContain(foreign);
     expect(found.indexOf(foreign)).toBeLessThan(found.length - 8 + 1);
-    expect(await rowOf('client', machine.id)).toMatchObject({ labels: '["label-11"]' });
+    expect(await rowOf('client', machine.id)).toMatchObject({ labels: '["label-11"]', state: 'revoked' });
+  });
+
+  it('tell of quotas', async () => {
+    const eve = await newUser(server, 'eve', 'user');
+    const eveId = (await eve.get('/api/users/me')).body.id;
+    expect((await root.call('PATCH', API.user(eveId), { quota_bytes: 5_000 })).status).toBe(200);
+    await settle();
+    expect(await rowOf('user', eveId)).toMatchObject({ quotaBytes: 5_000 });
   });
 });

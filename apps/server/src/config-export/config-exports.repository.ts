@@ -35,6 +35,13 @@ export class ConfigExportsRepository {
     await tx.run('update settings set value = ? where name = ?', [JSON.stringify(place), SETTING]);
   }
 
+  /** Exports up to this number are somebody else's, are left where they are, and are none that hold this database's back any more. */
+  async accept(tx: Sql, number: number): Promise<void> {
+    const place = await this.lock(tx);
+    if (number <= place.number) return;
+    await this.save(tx, { ...place, number, foreignUpTo: number });
+  }
+
   async repositoryId(sql: Sql): Promise<string> {
     const row = await sql.get<{ value: string }>(`select value from settings where name = 'repository_id'`);
     if (row === undefined) throw new Error('the repository has no id yet');

@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { DeletionStop, DeletionStopKind } from '#common';
 import { actorOf } from '../audit/actor';
 import { AuditService } from '../audit/audit.service';
+import { ExportLine } from '../config-export/export-line';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
@@ -28,13 +29,14 @@ export class GuardRepositories {
   constructor(
     readonly stops: DeletionStopsRepository,
     readonly beats: HeartbeatsRepository,
+    readonly exports: ExportLine,
   ) {}
 }
 
 /**
  * Looked at before anything is deleted: a wrong storage, an older database or a wrong clock deletes the wrong things (durability.md,
  * invariants 11 and 12). What is found stands in the database, for all servers, until it is put right or an admin acknowledges it;
- * a leap of the clock until he does.
+ * a leap of the clock, or a storage that is ahead by more than records with names, until he does.
  */
 @Injectable()
 export class DeletionGuard {
@@ -94,12 +96,12 @@ export class DeletionGuard {
   async acknowledge(person: PersonIdentity, kind: DeletionStopKind, state: string): Promise<void> {
     if (!canBeAcknowledged(kind))
       throw new DomainError('conflict', 'The right storage must be brought back: this cannot be acknowledged.');
-    const lead = kind === 'storage-ahead' ? await this.watches.storage.lead() : null;
+    // Looked at anew: what was shown to him must be all that there is.
+    const lead = kind === 'storage-ahead' ? await this.lookAtStorage() : null;
     await this.database.write('guards.acknowledge', async (tx) => {
       const stop = await this.repositories.stops.lock(tx, kind);
       if (stop === undefined) throw new DomainError('not-found', `Nothing is stopped by ${kind}.`);
-      const isSame = stop.state === state && (lead === null || StorageWatch.stopOf(lead)?.state === state);
-      if (!isSame)
+      if (stop.state !== state)
         throw new DomainError('conflict', `What stops deletions (${kind}) has changed meanwhile: look again.`);
       await this.accept(tx, kind, { state, lead });
       await this.repositories.stops.clear(tx, kind);
@@ -116,7 +118,7 @@ export class DeletionGuard {
     kind: DeletionStopKind,
     { state, lead }: { state: string; lead: StorageLead | null },
   ): Promise<void> {
-    const { stops, beats } = this.repositories;
+    const { stops, beats, exports } = this.repositories;
     if (kind === 'clock-leapt') await this.watches.clock.believe(tx);
     if (kind === 'clock-behind') await stops.acknowledge(tx, kind, [state]);
     if (lead === null) return;
@@ -126,23 +128,30 @@ export class DeletionGuard {
       lead.unknown.map(({ id }) => id),
     );
     if (lead.stampMs !== null) await beats.raiseNewestStamp(tx, lead.stampMs);
+    if (lead.configExport !== null) await exports.accept(tx, lead.configExport);
   }
 
-  private async lookAtStorage(): Promise<void> {
-    let lead: FoundStop | null;
+  private async lookAtStorage(): Promise<StorageLead> {
+    let lead: StorageLead;
     try {
-      lead = StorageWatch.stopOf(await this.watches.storage.lead());
+      lead = await this.watches.storage.lead();
     } catch (error) {
       const found = [unverified(error)];
       await this.settle('guards.stop', () => Promise.resolve({ found, isGone: [], result: null }));
       throw error;
     }
-    const stands = (await this.state()).map(({ kind }) => kind);
-    const isGone = ['storage-unverified', ...(lead === null ? ['storage-ahead'] : [])] as DeletionStopKind[];
+    const stands = await this.state();
+    const isLasting = stands.some(({ kind, state }) => kind === 'storage-ahead' && !StorageWatch.endsByItself(state));
+    const found = StorageWatch.stopOf(lead);
+    const stop = found !== null && isLasting ? StorageWatch.lasting(found) : found;
+    const isGone = stands.filter(
+      ({ kind }) => kind === 'storage-unverified' || (kind === 'storage-ahead' && stop === null && !isLasting),
+    );
     // Nothing to write, as nearly always.
-    if (lead === null && !isGone.some((kind) => stands.includes(kind))) return;
-    const found = lead === null ? [] : [lead];
-    await this.settle('guards.stop', () => Promise.resolve({ found, isGone, result: null }));
+    if (stop === null && isGone.length === 0) return lead;
+    const look = { found: stop === null ? [] : [stop], isGone: isGone.map(({ kind }) => kind), result: null };
+    await this.settle('guards.stop', () => Promise.resolve(look));
+    return lead;
   }
 
   /** Writes down what a look found and what is over, and tells the log of what is new. */

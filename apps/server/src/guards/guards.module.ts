@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
+import { ExportPlaceModule } from '../config-export/export-place.module';
 import { ClockWatch } from './clock-watch';
 import { DeletionGuard, GuardRepositories, GuardWatches } from './deletion-guard';
 import { DeletionStopsRepository } from './deletion-stops.repository';
@@ -11,7 +12,7 @@ import { StorageWatch, StorageWatchReading } from './storage-watch';
 
 /** Whether it is safe to delete. */
 @Module({
-  imports: [AuditModule],
+  imports: [AuditModule, ExportPlaceModule],
   providers: [
     DeletionGuard,
     GuardWatches,

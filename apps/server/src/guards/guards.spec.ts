@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
+import { configKey } from '#engine';
 import { Uptime } from '../config/uptime';
 import { eachDatabase, type TestDatabase } from '../database/testing';
 import { codeOf } from '../backups/runs.testing';
@@ -194,6 +195,48 @@ eachDatabase('the guard of deletions', (open) => {
     expect(await storage.get(keys[0]!)).toEqual(before);
     await acknowledge();
     expect(await safe()).toBe('resolved');
+  });
+
+  it('stays stopped when a newer run hides that the database is older than its storage, until an admin says so', async () => {
+    await stamp(db.clock.now());
+    await guard.beat();
+    await db.database.write('settings.set', async (tx) => {
+      await tx.run('delete from tasks');
+      await tx.run(`delete from settings where name = 'newest_stamp'`);
+    });
+    guard = guardOn(db.database, storage, machine);
+    expect(await safe()).toBe('deletion-stopped');
+    // A record with a name comes and goes: what the stamp told is not forgotten for it.
+    const key = `tasks/${randomUUID()}/run-1-${randomUUID()}`;
+    await storage.put(key, { bytes: Buffer.from('x') });
+    expect(await safe()).toBe('deletion-stopped');
+    machine.pass(HOUR);
+    await stamp(db.clock.now());
+    expect(await safe()).toBe('deletion-stopped');
+    await storage.delete(key);
+    expect(await safe()).toBe('deletion-stopped');
+    expect(await kinds()).toEqual(['storage-ahead']);
+    await acknowledge();
+    expect(await safe()).toBe('resolved');
+  });
+
+  it('ends by itself when all that storage knew by name is known', async () => {
+    const key = `tasks/${randomUUID()}/run-1-${randomUUID()}`;
+    await storage.put(key, { bytes: Buffer.from('x') });
+    expect(await safe()).toBe('deletion-stopped');
+    await storage.delete(key);
+    expect(await safe()).toBe('resolved');
+    expect(await kinds()).toEqual([]);
+  });
+
+  it('stops when storage has a config export that the database never made, until an admin gives it up', async () => {
+    await storage.put(configKey(7, randomUUID()), { bytes: Buffer.from('made by a newer database') });
+    expect(await safe()).toBe('deletion-stopped');
+    expect((await guard.state())[0]?.text).toContain('config export 7');
+    await acknowledge();
+    expect(await safe()).toBe('resolved');
+    await storage.put(configKey(8, randomUUID()), { bytes: Buffer.from('and another') });
+    expect(await safe()).toBe('deletion-stopped');
   });
 
   it('knows the newest run when its task is gone', async () => {

@@ -1,5 +1,6 @@
 import { auditOn } from '../audit/audit.testing';
 import { SystemUptime, type Uptime } from '../config/uptime';
+import { exportLine } from '../config-export/config-export.testing';
 import type { Database } from '../database/database';
 import { RepositoryIdentity } from '../storage/repository-identity';
 import type { Storage } from '../storage/storage';
@@ -13,15 +14,16 @@ import { StorageWatch, StorageWatchReading } from './storage-watch';
 
 /** The guard as a server wires it. */
 export function guardOn(database: Database, storage: Storage, uptime: Uptime = new SystemUptime()): DeletionGuard {
+  const exports = exportLine();
   const beats = new HeartbeatsRepository();
   const identity = new RepositoryIdentity(database, storage);
   const highWater = new HighWater(database, storage, identity);
-  const reading = new StorageWatchReading(new RecordedHistory(), beats, highWater);
+  const reading = new StorageWatchReading(new RecordedHistory(), beats, highWater, exports);
   const watch = new StorageWatch(database, storage, identity, reading);
   return new DeletionGuard(
     database,
     new GuardWatches(new ClockWatch(uptime, beats), watch, highWater),
-    new GuardRepositories(new DeletionStopsRepository(), beats),
+    new GuardRepositories(new DeletionStopsRepository(), beats, exports),
     auditOn(database),
   );
 }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import { configNumber } from '#engine';
+import { ExportLine } from '../config-export/export-line';
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
 import { RepositoryIdentity } from '../storage/repository-identity';
@@ -17,7 +19,12 @@ export interface StorageLead {
   readonly unknown: readonly NamedRecord[];
   /** Highest stamp in storage, where it is above all that the database knows of; else null. */
   readonly stampMs: number | null;
+  /** Number of the newest config export in storage, where it is above all that the database made; else null. */
+  readonly configExport: number | null;
 }
+
+/** How the state of a stop begins that ends by itself: what was unknown has a name, and is known or gone. */
+const NAMED = 'named-';
 
 /** What the watch reads. */
 @Injectable()
@@ -26,6 +33,7 @@ export class StorageWatchReading {
     readonly recorded: RecordedHistory,
     readonly beats: HeartbeatsRepository,
     readonly highWater: HighWater,
+    readonly exports: ExportLine,
   ) {}
 }
 
@@ -44,29 +52,52 @@ export class StorageWatch {
     await this.identity.verify();
     // Storage first: what is written between is known to the database by then.
     const highest = await this.reading.highWater.highest();
-    const newest = await this.database.read((sql) => this.reading.beats.newestStamp(sql));
-    return { unknown: await this.unknown(), stampMs: highest > newest ? highest : null };
+    const exported = await this.newestExport();
+    const { newest, made } = await this.database.read(async (sql) => ({
+      newest: await this.reading.beats.newestStamp(sql),
+      made: await this.reading.exports.newest(sql),
+    }));
+    return {
+      unknown: await this.unknown(),
+      stampMs: highest > newest ? highest : null,
+      configExport: exported > made ? exported : null,
+    };
+  }
+
+  /**
+   * Whether a stop of this state is over once storage leads no more. A newer run, or an export, raises what the database knows
+   * without making it less old: what was told by a stamp or a number stands until somebody says what becomes of it.
+   */
+  static endsByItself(state: string): boolean {
+    return state.startsWith(NAMED);
+  }
+
+  /** The same, but that it does not end by itself: one before it does not. */
+  static lasting(stop: FoundStop): FoundStop {
+    return { ...stop, state: stop.state.replace(NAMED, '') };
   }
 
   /** The stop that this is; null when storage knows nothing more than the database. */
-  static stopOf({ unknown, stampMs }: StorageLead): FoundStop | null {
+  static stopOf({ unknown, stampMs, configExport }: StorageLead): FoundStop | null {
     const [first] = unknown;
-    if (first === undefined && stampMs === null) return null;
+    if (first === undefined && stampMs === null && configExport === null) return null;
     const hash = createHash('sha256');
     for (const id of unknown.map((record) => record.id).sort()) hash.update(id);
-    hash.update(String(stampMs));
-    const more = unknown.length > 1 ? ` and ${unknown.length - 1} more` : '';
-    const what =
-      first === undefined
-        ? `says that a run was made at ${new Date(stampMs ?? 0).toISOString()}, and the newest that the database knows is older`
-        : `has the ${first.kind} ${first.id}${more}, which the database does not know`;
+    hash.update(`${String(stampMs)} ${String(configExport)}`);
+    const isNamed = stampMs === null && configExport === null;
     return {
       kind: 'storage-ahead',
-      state: hash.digest('hex').slice(0, 32),
+      state: `${isNamed ? NAMED : ''}${hash.digest('hex').slice(0, 32)}`,
       text:
-        `The storage ${what}: the database is older than its storage. Bring the newest database back. To acknowledge this is ` +
+        `The storage ${wordsOf({ unknown, stampMs, configExport })}: the database is older than its storage. Bring the newest database back. To acknowledge this is ` +
         'to give up what the database does not know.',
     };
+  }
+
+  private async newestExport(): Promise<number> {
+    let newest = 0;
+    for await (const { key } of this.storage.list('config/')) newest = Math.max(newest, configNumber(key) ?? 0);
+    return newest;
   }
 
   private async unknown(): Promise<NamedRecord[]> {
@@ -86,6 +117,15 @@ export class StorageWatch {
     await look();
     return unknown;
   }
+}
+
+function wordsOf({ unknown, stampMs, configExport }: StorageLead): string {
+  const [first] = unknown;
+  const more = unknown.length > 1 ? ` and ${unknown.length - 1} more` : '';
+  if (first !== undefined) return `has the ${first.kind} ${first.id}${more}, which the database does not know`;
+  if (stampMs !== null)
+    return `says that a run was made at ${new Date(stampMs).toISOString()}, and the newest that the database knows is older`;
+  return `has the config export ${String(configExport)}, which the database never made`;
 }
 
 /** A look that failed: another repository's storage, or one that cannot be told. */
