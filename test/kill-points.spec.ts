@@ -44,7 +44,7 @@ const serverPairs = [
   ...WRITE_POINTS.map((point) => [`${point}:before-commit`, `${point}:after-commit`] as const),
   ...STORAGE_CLASSES.map((name) => [`storage.put.${name}:before`, `storage.put.${name}:after`] as const),
 ];
-/** What only the service writes: test/fleet-agent.spec.ts kills it there. */
+/** What only the service writes: test/fleet-agent.spec.ts kills it there, also on its configuration page. */
 const OF_SERVICE: readonly string[] = [
   'state.enrolling',
   'state.settings',

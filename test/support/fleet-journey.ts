@@ -26,6 +26,7 @@ export class ServiceProcess {
   private child: ChildProcess | null = null;
   private exit: Promise<unknown> = Promise.resolve();
   private output = '';
+  private startedAt = 0;
   private readonly agent: AgentProcess;
 
   constructor(
@@ -38,6 +39,10 @@ export class ServiceProcess {
   /** What it has printed since it was made. */
   get log(): string {
     return this.output;
+  }
+
+  get logSinceStart(): string {
+    return this.output.slice(this.startedAt);
   }
 
   get exitCode(): number | null {
@@ -59,6 +64,7 @@ export class ServiceProcess {
       ...settings,
     });
     this.child = child;
+    this.startedAt = this.output.length;
     this.exit = once(child, 'close');
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (bytes: Buffer) => (this.output += bytes.toString()));
@@ -166,6 +172,13 @@ export class FleetJourney {
   async client(name: string): Promise<ClientDetail | undefined> {
     const { clients } = (await this.call('GET', API.clients)) as ClientsAnswer;
     return clients.find((client) => client.name === name);
+  }
+
+  /** A machine that nothing is set of: it is enrolled on its configuration page, which listens at `pageHost`. Not started yet. */
+  blankMachine(name: string, pageHost = '127.0.0.1'): ServiceProcess {
+    const unset = ['SERVER_URL', 'CLIENT_NAME', 'HOLDFAST_USERNAME', 'HOLDFAST_PASSWORD', 'MONITORED_PATHS'];
+    const page = { CLIENT_UI_ENABLED: 'true', CLIENT_UI_PORT: '0', CLIENT_UI_HOST: pageHost };
+    return this.machine(name, { ...Object.fromEntries(unset.map((setting) => [setting, undefined])), ...page });
   }
 
   /** Waits until the agent has enrolled and pinged. */

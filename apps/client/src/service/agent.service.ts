@@ -81,9 +81,10 @@ export class AgentService implements OnApplicationBootstrap {
   /** Enrols with what a person gave to the page, keeps it, and begins to work. Throws what the server refuses with. */
   async enrolAs(wanted: SavedSettings, credentials: Credentials): Promise<void> {
     const { serverUrl, clientName } = wanted;
-    const identity = await this.enrol({ serverUrl, clientName, credentials });
+    // Before the identity: an agent that is enrolled and knows no folders would back up nothing, and ask nobody.
     this.state.settings.save(wanted);
-    await this.replaceWork(identity);
+    const identity = await this.enrol({ serverUrl, clientName, credentials });
+    this.replaceWork(identity);
   }
 
   /** Ends everything; resolves when nothing of it is left. */
@@ -237,10 +238,9 @@ export class AgentService implements OnApplicationBootstrap {
     this.begin(identity);
   }
 
-  private async replaceWork(identity: Identity): Promise<void> {
+  private replaceWork(identity: Identity): void {
     if (this.registry.doesExist('interval', LOOK_JOB)) this.registry.deleteInterval(LOOK_JOB);
     if (this.work !== null) throw new Error('this machine is enrolled already');
     this.begin(identity);
-    return Promise.resolve();
   }
 }

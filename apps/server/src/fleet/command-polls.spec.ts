@@ -8,6 +8,12 @@ import { TestServers, type TestServer } from '../http/testing';
 import { CommandPolls } from './command-polls';
 import { enrol, machineOf, signIn, type TestCaller, type TestMachine } from './testing';
 
+/** Nobody is told by the end of such a wait: whoever is answered within LONGEST_MS was woken. Generous, for busy machines. */
+const LONG_WAIT_SECONDS = 110;
+const LONGEST_MS = 60_000;
+
+jest.setTimeout(130_000);
+
 eachDatabase('an agent that waits for commands', (open, dialect) => {
   const servers = new TestServers();
   let server: TestServer;
@@ -51,7 +57,7 @@ eachDatabase('an agent that waits for commands', (open, dialect) => {
     expect(await poll(first.sequence, 0)).toEqual(first);
   });
 
-  it('is woken by a run, a cancel and a change, within two seconds', async () => {
+  it('is woken by a run, a cancel and a change, not by the end of its wait', async () => {
     const taskId = await createTask();
     let { sequence } = await poll(0);
     const changes = [
@@ -60,12 +66,12 @@ eachDatabase('an agent that waits for commands', (open, dialect) => {
       () => root.call('PATCH', API.taskDetail(taskId), { excludes: ['x'] }),
     ];
     for (const change of changes) {
-      const waiting = poll(sequence);
+      const waiting = poll(sequence, LONG_WAIT_SECONDS);
       await arrival();
       const began = Date.now();
       await change();
       const answer = await waiting;
-      expect(Date.now() - began).toBeLessThan(2_000);
+      expect(Date.now() - began).toBeLessThan(LONGEST_MS);
       expect(answer.sequence).toBeGreaterThan(sequence);
       ({ sequence } = answer);
     }
@@ -112,11 +118,11 @@ eachDatabase('an agent that waits for commands', (open, dialect) => {
     const taskId = await createTask();
     const { sequence } = await poll(0);
     const elsewhere = await signIn(second);
-    const waiting = poll(sequence);
+    const waiting = poll(sequence, LONG_WAIT_SECONDS);
     await arrival();
     const began = Date.now();
     await elsewhere.post(`${API.taskDetail(taskId)}/run`);
     expect((await waiting).commands).toMatchObject([{ kind: 'run', taskId }]);
-    expect(Date.now() - began).toBeLessThan(2_000);
+    expect(Date.now() - began).toBeLessThan(LONGEST_MS);
   });
 });
