@@ -34,7 +34,8 @@ export class AgentLog {
 
   private write(level: LogLevel, message: string, runId: string | undefined): void {
     const timeMs = this.now();
-    const text = message.slice(0, LIMITS.logLineCharacters).toWellFormed() || '(nothing)';
+    // Databases keep no NUL: a line with one would be refused, and all those after it with it.
+    const text = message.slice(0, LIMITS.logLineCharacters).toWellFormed().replaceAll('\0', '\ufffd') || '(nothing)';
     this.print(`${new Date(timeMs).toISOString()} ${level} ${text.replace(/\s*\n\s*/g, ' | ')}\n`);
     this.spool.append({ timeMs, level, message: text, ...(runId === undefined ? {} : { runId }) });
   }

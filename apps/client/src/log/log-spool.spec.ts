@@ -70,14 +70,14 @@ describe('the log of the agent', () => {
       (line) => printed.push(line),
       () => 0,
     );
-    log.error('two\nlines', '11111111-aaaa-4aaa-8aaa-aaaaaaaaaaaa');
+    log.error('two\nlines\0\ud800', '11111111-aaaa-4aaa-8aaa-aaaaaaaaaaaa');
     log.local('setup code 123');
     expect(printed).toEqual([
-      '1970-01-01T00:00:00.000Z error two | lines\n',
+      '1970-01-01T00:00:00.000Z error two | lines\ufffd\ufffd\n',
       '1970-01-01T00:00:00.000Z info setup code 123\n',
     ]);
     expect(spool.read(1, 10)!.lines).toEqual([
-      { timeMs: 0, level: 'error', message: 'two\nlines', runId: '11111111-aaaa-4aaa-8aaa-aaaaaaaaaaaa' },
+      { timeMs: 0, level: 'error', message: 'two\nlines\ufffd\ufffd', runId: '11111111-aaaa-4aaa-8aaa-aaaaaaaaaaaa' },
     ]);
   });
 });
