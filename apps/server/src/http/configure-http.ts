@@ -3,6 +3,7 @@ import { urlencoded, type NextFunction, type Request, type Response } from 'expr
 import { API } from '#common';
 import { ServerSettings } from '../config/server-settings';
 import { Connections } from './connections';
+import { DomainError } from './domain-error';
 import { JsonBodies } from './json-bodies';
 import { PageAnswers } from '../pages/page-answers';
 import { PageForms } from '../pages/page-forms';
@@ -26,7 +27,7 @@ export function configureHttp(app: NestExpressApplication): Connections {
     maxPerAddress: trustProxy === null ? Math.ceil(maxConnections / 4) : null,
   });
   connections.watch();
-  app.use(requestIds, securityHeaders, boundUnreadBodies);
+  app.use(requestIds, securityHeaders, refuseNul, boundUnreadBodies);
   app.use(API.login, urlencoded({ limit: FORM_LIMIT, extended: false, inflate: false }));
   app.useGlobalInterceptors(new JsonBodies(), new PageForms(), new PageAnswers());
   app.useGlobalPipes(validationPipe());
@@ -38,4 +39,9 @@ function securityHeaders(_request: Request, response: Response, next: NextFuncti
   response.setHeader('cache-control', 'no-store');
   response.setHeader('x-content-type-options', 'nosniff');
   next();
+}
+
+/** No id, name or search has it, and PostgreSQL takes no text with it. */
+function refuseNul(request: Request, _response: Response, next: NextFunction): void {
+  next(request.url.includes('%00') ? new DomainError('invalid', 'The address has NUL.') : undefined);
 }

@@ -85,6 +85,11 @@ describe('problems', () => {
     await expect(problemFrom(asText)).resolves.toMatchObject({ code: 'invalid' });
   });
 
+  it.each(['/ids/a%00b', '/fault?search=%00', '/nowhere%00'])('refuse NUL in the address %s', async (path) => {
+    const problem = await problemFrom(await fetch(url + path));
+    expect(problem).toMatchObject({ status: 422, code: 'invalid', detail: 'The address has NUL.' });
+  });
+
   it('take forms at the sign-in path only', async () => {
     const init = { method: 'POST', body: new URLSearchParams({ username: 'a', password: 'b' }) };
     await expect(problemFrom(await fetch(`${url}/login`, init))).resolves.toMatchObject({ code: 'invalid' });
