@@ -83,7 +83,9 @@ export class AuditRepository {
     const conditions = ['no > ?', 'no <= ?'];
     const params: Value[] = [above, upTo];
     const like = (columns: readonly string[], pattern: string): void => {
-      conditions.push(`(${columns.map((column) => `lower(coalesce(${column}, '')) like ? escape '\\'`).join(' or ')})`);
+      conditions.push(
+        `(${columns.map((column) => `lower(coalesce(${column}, '')) like lower(?) escape '\\'`).join(' or ')})`,
+      );
       params.push(...columns.map(() => pattern));
     };
     if (action !== '') like(['action'], `${escaped(action)}%`);
@@ -96,7 +98,7 @@ export class AuditRepository {
   }
 }
 
-/** As it stands in a pattern of `like`. */
+/** As it stands in a pattern of `like`; in which case letters are is for the database, which compares with its own `lower`. */
 function escaped(text: string): string {
-  return text.toLowerCase().replace(/[\\%_]/g, '\\$&');
+  return text.replace(/[\\%_]/g, '\\$&');
 }

@@ -92,6 +92,21 @@ eachDatabase('accounts', (open, dialect) => {
     ]);
   });
 
+  it('have names that count in whatever case, also those of other letters than ASCII', async () => {
+    const password = 'password of ada';
+    const register = (username: string): Promise<Answer> => root.post(API.users, { username, password });
+    expect((await register('Ådå Ünal')).status).toBe(201);
+    expect((await register('ådÅ üNAL')).body.code).toBe('name-taken');
+    // The same letters, put together otherwise.
+    expect((await register('A\u030ada\u030a Unal'.replace('Unal', 'U\u0308nal'))).body.code).toBe('name-taken');
+    expect((await login('ÅDÅ ÜNAL', password)).status).toBe(200);
+    const id = (await register('Öve')).body.id as string;
+    const rename = (username: string): Promise<Answer> => root.call('PATCH', API.user(id), { username });
+    expect((await rename('åDå ünal')).body.code).toBe('name-taken');
+    expect((await rename('öve')).body).toMatchObject({ username: 'öve' });
+    expect((await login('ÖVE', password)).status).toBe(200);
+  });
+
   itInTime(
     'can be brought back while the window in force lasts, also one that was longer or is made longer',
     async () => {

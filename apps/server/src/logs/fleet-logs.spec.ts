@@ -26,7 +26,7 @@ eachDatabase('the lines of all clients', (open) => {
       }
       for (const [clientNo, level, message] of [
         [1, 1, 'one'],
-        [2, 3, 'Two'],
+        [2, 3, 'Two of Übung'],
         [1, 3, '3%'],
       ] as const) {
         await logs.insert(tx, clientNo, [{ at: 0, level, message, runId: null }]);
@@ -57,6 +57,8 @@ eachDatabase('the lines of all clients', (open) => {
   it('are found by level, words and place', async () => {
     expect(await found(ALL, { level: 2 })).toEqual(['3 PC_1', '2 PC_2']);
     expect(await found(ALL, { search: 'TWO' })).toEqual(['2 PC_2']);
+    // Other letters than those of ASCII are found as they stand, whatever the database knows of them.
+    expect(await found(ALL, { search: 'OF Übung' })).toEqual(['2 PC_2']);
     expect(await found(ALL, { search: '%' })).toEqual(['3 PC_1']);
     expect(await found(ALL, { above: 2 })).toEqual(['3 PC_1']);
   });

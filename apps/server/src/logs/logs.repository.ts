@@ -103,7 +103,7 @@ export class LogsRepository {
       params.push(filter.before);
     }
     if (filter.search !== null) {
-      conditions.push(`lower(message) like ? escape '\\'`);
+      conditions.push(`lower(message) like lower(?) escape '\\'`);
       params.push(holding(filter.search));
     }
     return sql.all<LogRow>(
@@ -134,7 +134,7 @@ export class LogsRepository {
     filter: { level: number; search: string; above: number; upTo: number; limit: number },
   ): Promise<FleetLogRow[]> {
     const [where, params] = clientsOf(scope);
-    const search = filter.search === '' ? '' : `and lower(l.message) like ? escape '\\'`;
+    const search = filter.search === '' ? '' : `and lower(l.message) like lower(?) escape '\\'`;
     return sql.all<FleetLogRow>(
       `select l.no, l.received_at as "receivedAt", l.level, l.message, c.id as "clientId", c.name as client
        from client_logs l join clients c on c.no = l.client_no
@@ -201,15 +201,15 @@ export class LogsRepository {
   }
 }
 
-/** A pattern of `like` for what holds the text, in whatever case. */
+/** A pattern of `like` for what holds the text; both go through the database's `lower`, which may know ASCII letters only. */
 function holding(text: string): string {
-  return `%${text.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`;
+  return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 }
 
 function clientsOf({ ownerNo, client }: LogScope): [where: string, params: Value[]] {
   const conditions = [
     ...(ownerNo === null ? [] : ['c.owner_no = ?']),
-    ...(client === '' ? [] : [`lower(c.name) like ? escape '\\'`]),
+    ...(client === '' ? [] : [`lower(c.name) like lower(?) escape '\\'`]),
   ];
   return [
     conditions.join(' and '),

@@ -51,6 +51,8 @@ export class AccountsService {
       };
       assertCountsVersions(user, request);
       if (after.role !== 'admin' || after.state !== 'active') await this.assertAdminLeft(tx, user);
+      // Renames wait for each other, so that none misses the name that another one takes.
+      if (after.username !== user.username) await this.users.lockActiveAdmins(tx);
       const namesake = await this.users.findByUsername(tx, after.username);
       if (namesake !== undefined && namesake.no !== user.no) {
         throw new DomainError('name-taken', 'There is, or was, a user of this name already; choose another one.');

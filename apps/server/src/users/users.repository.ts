@@ -23,6 +23,11 @@ export class UsersRepository {
   /** False when the name is taken (in whatever case). */
   async insert(tx: Sql, user: NewUser): Promise<boolean> {
     const { id, username, passwordHash, role, domainNo, retentionDays, retentionVersions } = user;
+    if (!isAscii(username)) {
+      // What the index does not tell apart from others: one after the other, so that the look sees who came first.
+      await this.lockActiveAdmins(tx);
+      if ((await this.findByUsername(tx, username)) !== undefined) return false;
+    }
     const { changes } = await tx.run(
       `insert into users (id, username, password_hash, role, domain_no, state, created_at, retention_days,
          retention_versions)
@@ -32,9 +37,17 @@ export class UsersRepository {
     return changes === 1;
   }
 
-  /** Also one who is deleted. */
-  findByUsername(sql: Sql, username: string): Promise<UserRow | undefined> {
-    return sql.get<UserRow>('select * from users where lower(username) = lower(?)', [username]);
+  /**
+   * Also one who is deleted. By a name in NFC, in whatever case, alike on every database: SQLite's `lower` knows ASCII only,
+   * PostgreSQL's the letters of its locale. ASCII names are equal to ASCII names only, and have the index.
+   */
+  async findByUsername(sql: Sql, username: string): Promise<UserRow | undefined> {
+    if (isAscii(username)) return sql.get<UserRow>('select * from users where lower(username) = lower(?)', [username]);
+    const names = await sql.all<{ no: number; username: string }>('select no, username from users order by no');
+    const wanted = username.toLowerCase();
+    const found =
+      names.find((row) => row.username === username) ?? names.find((row) => row.username.toLowerCase() === wanted);
+    return found === undefined ? undefined : sql.get<UserRow>('select * from users where no = ?', [found.no]);
   }
 
   /** Also one who is deleted. */
@@ -100,4 +113,8 @@ export class UsersRepository {
   async unhide(tx: Sql, no: number): Promise<void> {
     await tx.run('update users set deleted_at = null, purge_after = null where no = ?', [no]);
   }
+}
+
+function isAscii(text: string): boolean {
+  return /^[\x20-\x7e]*$/.test(text);
 }
