@@ -349,6 +349,27 @@ eachDatabase('accounts', (open, dialect) => {
       expect((await anyone().post(API.enrolClient, { code: 'AAAA-AAAA-AAAA', name: 'x' })).status).toBe(401);
     });
 
+    it('cannot be guessed at any pace, and wrong ones hold no sign-in up', async () => {
+      server.app.getHttpAdapter().getInstance().set('trust proxy', 1);
+      const from = (address: string): Record<string, string> => ({ 'x-forwarded-for': address });
+      const guess = (text: string, address: string): Promise<Answer> =>
+        anyone().call('POST', API.enrolClient, { code: text, name: 'pc' }, from(address));
+      expect((await guess('AAAA-AAAA-AAAA', '10.9.9.9')).status).toBe(401);
+      const counted = () =>
+        server.app.get(Database).write('sign-in.attempt', async (tx) => {
+          const rows = await tx.all<{ name: string }>('select name from sign_in_attempts');
+          // As many as hold an attempt up for a minute.
+          await tx.run('update sign_in_attempts set failures = 40, free_at = ?', [(await tx.now()) + 60_000]);
+          return rows.map(({ name }) => name);
+        });
+      expect(await counted()).toEqual(['codes of address 10.9.9.9']);
+      const right = await code();
+      expect((await guess(right, '10.9.9.9')).body).toMatchObject({ code: 'slow-down' });
+      expect((await login('root', 'root password', from('10.9.9.9'))).status).toBe(200);
+      expect((await guess(right, '10.9.9.8')).status).toBe(201);
+      expect(await actions('?action=codes.failed')).toEqual(['codes.failed']);
+    });
+
     it('answer the same again to the machine whose answer was lost, and to no other', async () => {
       const text = await code();
       const first = await anyone().post(API.enrolClient, { code: text, name: 'pc', secret: SECRET });

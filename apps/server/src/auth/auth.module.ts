@@ -19,14 +19,13 @@ import { PageSignIn } from './page-sign-in';
 import { ProfilePagesController } from './profile.pages.controller';
 import { PageSessions } from './page-sessions.service';
 import { PageSessionsRepository } from './page-sessions.repository';
-import { SignInThrottle } from './sign-in-throttle';
-import { SignInThrottleRepository } from './sign-in-throttle.repository';
+import { SignInThrottleModule } from './sign-in-throttle.module';
 import { SigningKey } from './signing-key';
 import { SigningKeyRepository } from './signing-key.repository';
 import { Tokens } from './tokens';
 
 @Module({
-  imports: [JwtModule.register({}), AuditModule, ConfigExportModule, UsersModule, ClientsModule],
+  imports: [JwtModule.register({}), AuditModule, ConfigExportModule, UsersModule, ClientsModule, SignInThrottleModule],
   controllers: [AuthApiController, LoginPagesController, OwnAccountApiController, ProfilePagesController],
   providers: [
     AuthService,
@@ -38,8 +37,6 @@ import { Tokens } from './tokens';
     PageSignIn,
     PageSessions,
     PageSessionsRepository,
-    SignInThrottle,
-    SignInThrottleRepository,
     SigningKey,
     SigningKeyRepository,
     Tokens,

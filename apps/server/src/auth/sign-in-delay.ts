@@ -39,3 +39,8 @@ export function addressName(address: string): string {
   const groups = [...left, ...zeros, ...right].slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
   return `address ${groups.join(':')}::/64`;
 }
+
+/** Of enrolment codes that come from there. */
+export function codesName(address: string): string {
+  return `codes of ${addressName(address)}`;
+}

@@ -6,7 +6,7 @@ import type { SignInAttemptsRow } from '../database/entities/fleet.entities';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
-import { accountName, addressName, delayMs, remainingFailures } from './sign-in-delay';
+import { accountName, addressName, codesName, delayMs, remainingFailures, type Throttled } from './sign-in-delay';
 import { SignInThrottleRepository } from './sign-in-throttle.repository';
 
 /** Whoever would wait longer is told to come again. */
@@ -14,12 +14,13 @@ const MAX_WAIT_MS = 10_000;
 const KEPT_MS = 86_400_000;
 
 export interface SignInAttempt {
-  readonly username: string;
+  /** null: a machine with an enrolment code, which is nobody's account. Codes of an address are counted apart from its sign-ins. */
+  readonly username: string | null;
   readonly address: string | null;
 }
 
 /**
- * Holds up who guesses passwords, by account and by address, in the database, so that all servers count together. Attempts
+ * Holds up who guesses passwords and enrolment codes, by account and by address, in the database, so that all servers count together. Attempts
  * of one address come one after the other; those for one account are each held up a few seconds at most, so that nobody
  * is locked out by what others try.
  */
@@ -42,7 +43,10 @@ export class SignInThrottle {
     await this.database.write('sign-in.attempt', async (tx) => {
       const now = await tx.now();
       await this.attempts.forgetBefore(tx, now - KEPT_MS);
-      for (const name of namesOf(attempt)) {
+      // In one order, so that two attempts never wait for each other.
+      const { account, place } = namesOf(attempt);
+      for (const name of [account, place]) {
+        if (name === null) continue;
         const row = await this.attempts.lock(tx, name);
         await this.attempts.fail(tx, name, { kept: countOf(row, now), now });
       }
@@ -51,7 +55,7 @@ export class SignInThrottle {
   }
 
   /** The account's failures are over; those of the address, which may try many accounts, are not. */
-  async succeeded({ username }: SignInAttempt): Promise<void> {
+  async succeeded({ username }: { readonly username: string }): Promise<void> {
     const name = accountName(username);
     const isKnown = await this.database.read(async (sql) => (await this.attempts.find(sql, name)) !== undefined);
     if (isKnown) await this.database.write('sign-in.attempt', (tx) => this.attempts.forget(tx, name));
@@ -63,19 +67,21 @@ export class SignInThrottle {
   }
 
   private async reserve(attempt: SignInAttempt): Promise<number> {
-    const { address } = attempt;
-    const { accountMs, isAddressHeldUp } = await this.database.read(async (sql) => {
+    const { account, place } = namesOf(attempt);
+    const [accountMs, placeMs] = await this.database.read(async (sql) => {
       const now = await sql.now();
-      const account = await this.attempts.find(sql, accountName(attempt.username));
-      const place = address === null ? undefined : await this.attempts.find(sql, addressName(address));
-      return {
-        accountMs: delayMs('account', countOf(account, now)),
-        isAddressHeldUp: delayMs('address', countOf(place, now)) > 0,
-      };
+      return [
+        await this.delayOf(sql, 'account', account, now),
+        await this.delayOf(sql, 'address', place, now),
+      ] as const;
     });
     // Most sign-ins are nobody's second try: no write for them.
-    if (address === null || !isAddressHeldUp) return accountMs;
-    return Math.max(accountMs, await this.reserveSlot(addressName(address)));
+    if (place === null || placeMs === 0) return accountMs;
+    return Math.max(accountMs, await this.reserveSlot(place));
+  }
+
+  private async delayOf(sql: Sql, kind: Throttled, name: string | null, now: number): Promise<number> {
+    return name === null ? 0 : delayMs(kind, countOf(await this.attempts.find(sql, name), now));
   }
 
   private reserveSlot(name: string): Promise<number> {
@@ -85,7 +91,7 @@ export class SignInThrottle {
       const slot = Math.max(now, row?.free_at ?? now);
       if (slot - now > MAX_WAIT_MS) {
         const retryAfterSeconds = Math.ceil((slot - now) / 1_000);
-        throw new DomainError('slow-down', `Too many sign-ins went wrong; try again in ${retryAfterSeconds} s.`, {
+        throw new DomainError('slow-down', `Too many attempts went wrong; try again in ${retryAfterSeconds} s.`, {
           details: { retryAfterSeconds },
         });
       }
@@ -95,9 +101,9 @@ export class SignInThrottle {
   }
 }
 
-/** In one order, so that two attempts never wait for each other. */
-function namesOf({ username, address }: SignInAttempt): string[] {
-  return [accountName(username), ...(address === null ? [] : [addressName(address)])];
+function namesOf({ username, address }: SignInAttempt): { account: string | null; place: string | null } {
+  if (username === null) return { account: null, place: address === null ? null : codesName(address) };
+  return { account: accountName(username), place: address === null ? null : addressName(address) };
 }
 
 function countOf(row: SignInAttemptsRow | undefined, now: number): number {

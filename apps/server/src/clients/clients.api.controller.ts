@@ -14,6 +14,7 @@ import type { AgentIdentity } from '../auth/agent-identity';
 import { CurrentAgent, CurrentPerson } from '../auth/request-identity';
 import type { PersonIdentity } from '../users/person-identity';
 import { ClientsService } from './clients.service';
+import { CodeEnrolment } from './code-enrolment';
 import { EnrolmentCodesService } from './enrolment-codes.service';
 
 @Controller()
@@ -21,6 +22,7 @@ export class ClientsApiController {
   constructor(
     private readonly clients: ClientsService,
     private readonly codes: EnrolmentCodesService,
+    private readonly enrolment: CodeEnrolment,
   ) {}
 
   @ForPeople('enrol-clients')
@@ -45,7 +47,7 @@ export class ClientsApiController {
   @AgentProtocol()
   @Post(API.enrolClient)
   enrol(@Body() enrolment: EnrolRequest, @Req() request: Request): Promise<RegisterClientAnswer> {
-    return this.codes.enrol(enrolment, request.ip ?? null);
+    return this.enrolment.enrol(enrolment, request.ip ?? null);
   }
 
   @ForAgents()

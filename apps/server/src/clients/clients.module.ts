@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
 import { FreshSignIn } from '../auth/fresh-sign-in';
+import { SignInThrottleModule } from '../auth/sign-in-throttle.module';
 import { ConfigExportModule } from '../config-export/config-export.module';
 import { ProtectWindowModule } from '../retention/protect-window.module';
 import { UsersModule } from '../users/users.module';
@@ -11,11 +12,12 @@ import { ClientSignals } from './client-signals';
 import { ClientsApiController } from './clients.api.controller';
 import { ClientsRepository } from './clients.repository';
 import { ClientsService } from './clients.service';
+import { CodeEnrolment, EnrolmentRepositories } from './code-enrolment';
 import { EnrolmentCodesRepository } from './enrolment-codes.repository';
-import { EnrolmentCodesService, EnrolmentRepositories } from './enrolment-codes.service';
+import { EnrolmentCodesService } from './enrolment-codes.service';
 
 @Module({
-  imports: [AuditModule, ConfigExportModule, ProtectWindowModule, UsersModule],
+  imports: [AuditModule, ConfigExportModule, ProtectWindowModule, SignInThrottleModule, UsersModule],
   controllers: [ClientsApiController],
   providers: [
     ClientCareService,
@@ -24,6 +26,7 @@ import { EnrolmentCodesService, EnrolmentRepositories } from './enrolment-codes.
     ClientSignals,
     ClientsRepository,
     ClientsService,
+    CodeEnrolment,
     EnrolmentCodesRepository,
     EnrolmentCodesService,
     EnrolmentRepositories,
