@@ -77,21 +77,22 @@ export class SignInThrottle {
     });
     // Most sign-ins are nobody's second try: no write for them.
     if (place === null || placeMs === 0) return accountMs;
-    return Math.max(accountMs, await this.reserveSlot(place));
+    const what = attempt.username === null ? 'enrolment codes' : 'sign-ins';
+    return Math.max(accountMs, await this.reserveSlot(place, what));
   }
 
   private async delayOf(sql: Sql, kind: Throttled, name: string | null, now: number): Promise<number> {
     return name === null ? 0 : delayMs(kind, countOf(await this.attempts.find(sql, name), now));
   }
 
-  private reserveSlot(name: string): Promise<number> {
+  private reserveSlot(name: string, what: string): Promise<number> {
     return this.database.write('sign-in.attempt', async (tx) => {
       const now = await tx.now();
       const row = await this.attempts.lock(tx, name);
       const slot = Math.max(now, row?.free_at ?? now);
       if (slot - now > MAX_WAIT_MS) {
         const retryAfterSeconds = Math.ceil((slot - now) / 1_000);
-        throw new DomainError('slow-down', `Too many attempts went wrong; try again in ${retryAfterSeconds} s.`, {
+        throw new DomainError('slow-down', `Too many ${what} went wrong; try again in ${retryAfterSeconds} s.`, {
           details: { retryAfterSeconds },
         });
       }
