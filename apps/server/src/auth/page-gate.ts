@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import { ServerSettings } from '../config/server-settings';
 import { setCaller } from '../http/held-memory';
 import { DomainError } from '../http/domain-error';
-import { cookieOf, setCookie } from '../pages/cookies';
+import { type Cookie, cookieOf, setCookie } from '../pages/cookies';
 import { setViewer } from '../pages/viewer';
 import type { PersonIdentity } from '../users/person-identity';
 import type { Access } from './access';
@@ -11,7 +11,6 @@ import { newToken, PageSessions } from './page-sessions.service';
 import { setPerson } from './request-identity';
 import { assertRole } from './role-matrix';
 
-const COOKIE = 'holdfast_session';
 const SHAPE = /^[0-9a-f]{64}$/;
 
 /** Who may see a page: told by the cookie of his browser. A browser without one is given one, which its forms are tied to. */
@@ -32,8 +31,7 @@ export class PageGate {
     const found = given === null ? null : await this.sessions.find(given);
     const token = found?.renewed ?? given ?? newToken();
     if (token !== given) this.give(response, token);
-    const { usesHttps } = this;
-    const { timeZone } = this.settings;
+    const { usesHttps, timeZone } = this.settings;
     if (found === null) {
       setViewer(request, { token, person: null, usesHttps, timeZone });
       if (access.kind === 'page') throw new DomainError('unauthenticated', 'Sign in first.');
@@ -56,16 +54,16 @@ export class PageGate {
   }
 
   tokenOf(request: Request): string | null {
-    const token = cookieOf(request, COOKIE);
+    const token = cookieOf(request, this.cookie);
     return token !== null && SHAPE.test(token) ? token : null;
   }
 
   /** Until the browser is closed for good, or the session ends. */
   give(response: Response, token: string): void {
-    setCookie(response, COOKIE, { value: token, isSecure: this.usesHttps, maxAgeSeconds: 30 * 86_400 });
+    setCookie(response, this.cookie, { value: token, maxAgeSeconds: 30 * 86_400 });
   }
 
-  private get usesHttps(): boolean {
-    return this.settings.publicUrl?.startsWith('https:') ?? this.settings.tls !== null;
+  private get cookie(): Cookie {
+    return { name: 'holdfast_session', isSecure: this.settings.usesHttps };
   }
 }

@@ -95,6 +95,11 @@ export class ServerSettings {
   isBesideServer = false;
   /** Tests only: kill point at which this process dies. */
   killAt: string | undefined;
+
+  /** People reach the server over https only. */
+  get usesHttps(): boolean {
+    return this.publicUrl?.startsWith('https:') ?? this.tls !== null;
+  }
 }
 
 /** Every bad setting at once, by name and reason; never by value, which may be a secret. */

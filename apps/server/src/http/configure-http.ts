@@ -1,9 +1,11 @@
+import { Logger } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { urlencoded, type NextFunction, type Request, type Response } from 'express';
+import { urlencoded, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import { API } from '#common';
 import { ServerSettings } from '../config/server-settings';
 import { Connections } from './connections';
 import { DomainError } from './domain-error';
+import { forwardedFor } from './forwarded-for';
 import { JsonBodies } from './json-bodies';
 import { PageAnswers } from '../pages/page-answers';
 import { PageForms } from '../pages/page-forms';
@@ -18,7 +20,8 @@ const FORM_LIMIT = '16kb';
 export function configureHttp(app: NestExpressApplication): Connections {
   app.disable('x-powered-by');
   app.disable('etag');
-  const { trustProxy, maxConnections } = app.get(ServerSettings, { strict: false });
+  const settings = app.get(ServerSettings, { strict: false });
+  const { trustProxy, maxConnections } = settings;
   // Off by default: anybody may send X-Forwarded-For.
   app.set('trust proxy', trustProxy ?? false);
   const connections = new Connections(app.getHttpServer(), {
@@ -27,7 +30,11 @@ export function configureHttp(app: NestExpressApplication): Connections {
     maxPerAddress: trustProxy === null ? Math.ceil(maxConnections / 4) : null,
   });
   connections.watch();
-  app.use(requestIds, securityHeaders, refuseNul, boundUnreadBodies);
+  const logger = new Logger('Http');
+  const forwarded = forwardedFor(trustProxy !== null, (message) => {
+    logger.warn(message);
+  });
+  app.use(requestIds, forwarded, securityHeaders(settings), refuseNul, boundUnreadBodies);
   app.use(API.login, urlencoded({ limit: FORM_LIMIT, extended: false, inflate: false }));
   app.useGlobalInterceptors(new JsonBodies(), new PageForms(), new PageAnswers());
   app.useGlobalPipes(validationPipe());
@@ -35,10 +42,15 @@ export function configureHttp(app: NestExpressApplication): Connections {
   return connections;
 }
 
-function securityHeaders(_request: Request, response: Response, next: NextFunction): void {
-  response.setHeader('cache-control', 'no-store');
-  response.setHeader('x-content-type-options', 'nosniff');
-  next();
+/** With a year of https for browsers, where the address is a host's own: other ports of it may be somebody else's. */
+function securityHeaders({ publicUrl, usesHttps }: ServerSettings): RequestHandler {
+  const isOwnHost = publicUrl !== null && new URL(publicUrl).port === '';
+  return (_request, response, next) => {
+    response.setHeader('cache-control', 'no-store');
+    response.setHeader('x-content-type-options', 'nosniff');
+    if (usesHttps && isOwnHost) response.setHeader('strict-transport-security', 'max-age=31536000');
+    next();
+  };
 }
 
 /** No id, name or search has it, and PostgreSQL takes no text with it. */
