@@ -42,6 +42,6 @@ import { Tokens } from './tokens';
     Tokens,
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [FreshSignIn, OwnAccountService, PageSignIn],
+  exports: [FreshSignIn, OwnAccountService, PageSessions, PageSignIn],
 })
 export class AuthModule {}

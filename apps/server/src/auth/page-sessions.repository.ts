@@ -59,6 +59,16 @@ export class PageSessionsRepository {
     );
   }
 
+  /** Hashes of the sessions that are live, of as many as one server has streams for, and still of the role they began with. */
+  async liveAmong(sql: Sql, tokenHashes: readonly Buffer[], { now, usedSince }: Counting): Promise<Buffer[]> {
+    if (tokenHashes.length === 0) return [];
+    const rows = await sql.all<{ hash: Buffer }>(
+      `select s.token_hash as hash ${LIVE} and s.role = u.role and s.token_hash in (${tokenHashes.map(() => '?').join(', ')})`,
+      [now, usedSince, ...tokenHashes],
+    );
+    return rows.map(({ hash }) => hash);
+  }
+
   async markSeen(tx: Sql, no: number, now: number): Promise<void> {
     await tx.run('update page_sessions set seen_at = ? where no = ?', [now, no]);
   }

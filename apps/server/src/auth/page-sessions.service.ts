@@ -71,6 +71,15 @@ export class PageSessions {
     return { session, renewed: null };
   }
 
+  /** Those of these cookies that still are what they were: not signed out, ended or disabled, nor of another role since. */
+  async among(tokens: readonly string[]): Promise<Set<string>> {
+    const hashes = new Map(tokens.map((token) => [hashOf(token).toString('hex'), token]));
+    const live = await this.database.read(async (sql) =>
+      this.sessions.liveAmong(sql, [...new Set(tokens)].map(hashOf), counting(await sql.now())),
+    );
+    return new Set(live.map((hash) => hashes.get(hash.toString('hex')) ?? ''));
+  }
+
   async end(token: string): Promise<void> {
     await this.database.write('sign-in.attempt', (tx) => this.sessions.remove(tx, hashOf(token)));
   }

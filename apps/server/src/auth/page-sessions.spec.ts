@@ -289,6 +289,13 @@ eachDatabase('page sessions', (open) => {
     await expect(find(2_000, 500)).resolves.toMatchObject({ user_id: 'u', current_role: 'user', seen_at: 1_000 });
     await expect(find(9_000, 500)).resolves.toBeUndefined();
     await expect(find(2_000, 1_000)).resolves.toBeUndefined();
+    const among = (now: number) =>
+      database.read((sql) => repository.liveAmong(sql, [Buffer.alloc(32, 9), hash], { now, usedSince: 500 }));
+    await expect(among(2_000)).resolves.toEqual([hash]);
+    await expect(among(9_000)).resolves.toEqual([]);
+    await database.write('settings.set', (tx) => tx.run("update users set role = 'viewer' where id = 'u'"));
+    await expect(among(2_000)).resolves.toEqual([]);
+    await database.write('settings.set', (tx) => tx.run("update users set role = 'user' where id = 'u'"));
     const to = Buffer.alloc(32, 2);
     await database.write('settings.set', async (tx) => {
       expect(await repository.renew(tx, { from: hash, to, role: 'admin' })).toBe(true);

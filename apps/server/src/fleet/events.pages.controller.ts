@@ -19,19 +19,20 @@ export class EventsPagesController {
   @Page('see-status')
   @Get('/events')
   async open(
-    @CurrentViewer() { person }: SignedInViewer,
+    @CurrentViewer() viewer: SignedInViewer,
     @Query('client') client: unknown,
     @Res() response: Response,
   ): Promise<void> {
+    const { person } = viewer;
     const id = queryText(client);
     if (id !== '') {
       const { no } = await this.clients.get({ kind: 'person', person }, id);
-      this.events.open(response, (clientNo) => clientNo === no);
+      this.events.open(response, viewer, (clientNo) => clientNo === no);
     } else if (ownerBoundOf(person) === null) {
-      this.events.open(response, () => true);
+      this.events.open(response, viewer, () => true);
     } else {
       const own = new Set((await this.clients.list(person)).map(({ no }) => no));
-      this.events.open(response, (clientNo) => own.has(clientNo));
+      this.events.open(response, viewer, (clientNo) => own.has(clientNo));
     }
   }
 }

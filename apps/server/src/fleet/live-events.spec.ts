@@ -1,0 +1,58 @@
+import { AppModule } from '../app.module';
+import { TestServers, type TestServer } from '../http/testing';
+import { Browser } from '../pages/testing';
+import { LiveEvents } from './live-events';
+import { newUser, signIn } from './testing';
+
+describe('the streams of open pages', () => {
+  const servers = new TestServers();
+  let server: TestServer;
+  const leaving = new AbortController();
+  beforeAll(async () => {
+    server = await servers.start({ imports: (parts) => [AppModule.with(parts)] });
+  });
+  afterAll(async () => {
+    leaving.abort();
+    await servers.stopAll();
+  });
+
+  const open = (browser: Browser): Promise<Response> => {
+    const cookie = `holdfast_session=${browser.cookie('holdfast_session') ?? ''}`;
+    const { signal } = leaving;
+    return fetch(`${server.url}/events`, { headers: { cookie, accept: 'text/event-stream' }, signal });
+  };
+
+  it('end with the session that they were opened in, and with no other', async () => {
+    const root = await signIn(server);
+    await newUser(server, 'eve', 'viewer');
+    const [signedOut, demoted, staying] = [
+      await Browser.signedIn(server, 'root', 'root password'),
+      await Browser.signedIn(server, 'eve'),
+      await Browser.signedIn(server, 'root', 'root password'),
+    ];
+    const streams = [await open(signedOut), await open(demoted), await open(staying)];
+    expect(streams.map(({ status }) => status)).toEqual([200, 200, 200]);
+    await signedOut.post('/logout', {});
+    const users = (await root.get('/api/users')).body as { users: { id: string; username: string }[] };
+    const eve = users.users.find(({ username }) => username === 'eve')!;
+    await root.call('PATCH', `/api/users/${eve.id}`, { role: 'user' });
+    await server.app.get(LiveEvents).breathe();
+    const [first, second, third] = streams as [Response, Response, Response];
+    // Both have ended: their whole text is there.
+    expect(await first.text()).toBe('retry: 5000\n\n');
+    expect(await second.text()).toBe('retry: 5000\n\n');
+    const reader = third.body!.getReader();
+    let text = '';
+    while (!text.endsWith(':\n\n')) text += Buffer.from((await reader.read()).value as Uint8Array).toString();
+    expect(text).toBe('retry: 5000\n\n:\n\n');
+  });
+
+  it('are bounded for each person', async () => {
+    await newUser(server, 'bob', 'user');
+    const browser = await Browser.signedIn(server, 'bob');
+    for (let count = 0; count < 30; count += 1) expect((await open(browser)).status).toBe(200);
+    const refused = await open(browser);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '30']);
+    expect((await open(await Browser.signedIn(server, 'root', 'root password'))).status).toBe(200);
+  });
+});
