@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { API, type AuditAnswer, type ClientsAnswer, type FileHistoryAnswer, type FilesAnswer } from '#common';
+import {
+  API,
+  type AuditAnswer,
+  type ClientsAnswer,
+  type FileHistoryAnswer,
+  type FilesAnswer,
+  type PinAnswer,
+  type TasksAnswer,
+} from '#common';
 import { postgresSettings } from './support/postgres';
 import { ADMIN, AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
 
@@ -74,6 +82,11 @@ describe.each(['sqlite', 'postgres'] as const)('files of a backup, for people, o
       'accept-ranges': 'bytes',
     });
     expect(Buffer.from(await answer.arrayBuffer()).equals(large)).toBe(true);
+    // What is read is held against retention meanwhile, and a while longer.
+    const { tasks } = await json<TasksAnswer>(API.tasks(clientId));
+    const { snapshotId } = await list('');
+    const pins = await json<PinAnswer[]>(API.taskPins(tasks[0]!.id));
+    expect(pins).toMatchObject([{ kind: 'lease', snapshotId }]);
     const empty = await get(await versionOf('empty'));
     expect({ status: empty.status, text: await empty.text() }).toEqual({ status: 200, text: '' });
   });

@@ -4,13 +4,16 @@ import { splitPath } from '#engine';
 import { actorOf } from '../audit/actor';
 import { AuditService } from '../audit/audit.service';
 import type { ClientWithOwner } from '../clients/clients.service';
+import { Clock } from '../config/clock';
 import { holdMemory } from '../http/held-memory';
 import { streamAnswer } from '../http/stream-answer';
+import { PinsService } from '../retention/pins.service';
 import type { PersonIdentity } from '../users/person-identity';
 import { attachment, parseRange } from './download-headers';
 import { FileContent } from './file-content';
 import { decodeVersion } from './file-paths';
 import { FilesService } from './files.service';
+import { heldBytes } from './held-bytes';
 
 /** Two windows of a file's chunks, and the blocks that they come in. */
 const DOWNLOAD_BYTES = 32 * 1024 * 1024;
@@ -28,6 +31,8 @@ export class DownloadService {
     private readonly files: FilesService,
     private readonly content: FileContent,
     private readonly audit: AuditService,
+    private readonly pins: PinsService,
+    private readonly clock: Clock,
   ) {}
 
   async answer({ person, client, version }: Wanted, request: Request, response: Response): Promise<void> {
@@ -50,6 +55,8 @@ export class DownloadService {
       return;
     }
     holdMemory(request, DOWNLOAD_BYTES);
+    const hold = () => this.pins.lease({ clientNo: client.no, holder: person.userId }, snapshotId, 'download');
+    await hold();
     // Before the first byte: whatever leaves was written down.
     await this.audit.recordAlone(actorOf(person), {
       action: 'files.download',
@@ -57,8 +64,9 @@ export class DownloadService {
       details: { path: path.toString('utf8'), snapshotId, start, end },
     });
     const bytes = this.content.read(client.domain_no, file.content, { start, end });
+    const held = heldBytes(bytes, hold, () => this.clock.now());
     try {
-      await streamAnswer(response, 'application/octet-stream', bytes);
+      await streamAnswer(response, 'application/octet-stream', held);
     } catch (error) {
       // The problem is not the file, and must not be saved under its name.
       for (const name of ['content-disposition', 'content-range', 'content-length', 'etag'])

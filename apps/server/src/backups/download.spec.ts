@@ -1,5 +1,6 @@
 import { attachment, parseRange } from './download-headers';
 import { decodeVersion, encodeVersion } from './file-paths';
+import { heldBytes } from './held-bytes';
 
 describe('the header of a download', () => {
   it.each([
@@ -46,4 +47,38 @@ describe('the name of a version', () => {
       expect(() => decodeVersion(text)).toThrow();
     },
   );
+});
+
+describe('the bytes of a download', () => {
+  const MINUTE_MS = 60_000;
+
+  /** Passes on one piece for each time at which it is taken; returns when the snapshot was held anew. */
+  async function holdsAt(minutes: readonly number[], isAway = false): Promise<number[]> {
+    let now = 0;
+    const held: number[] = [];
+    const bytes = (async function* () {
+      await Promise.resolve();
+      for (const minute of minutes) {
+        now = minute * MINUTE_MS;
+        yield Buffer.from([minute]);
+      }
+    })();
+    const hold = (): Promise<void> => {
+      held.push(now / MINUTE_MS);
+      return isAway ? Promise.reject(new Error('the database is away')) : Promise.resolve();
+    };
+    const passed: number[] = [];
+    for await (const piece of heldBytes(bytes, hold, () => now)) passed.push(piece[0]!);
+    expect(passed).toEqual(minutes);
+    return held;
+  }
+
+  it('hold their snapshot anew as they go, for as long as they go', async () => {
+    await expect(holdsAt([0, 1, 9])).resolves.toEqual([]);
+    await expect(holdsAt([0, 9, 12, 13, 21, 22, 60])).resolves.toEqual([12, 22, 60]);
+  });
+
+  it('go on when it cannot be held anew, and try again', async () => {
+    await expect(holdsAt([0, 12, 30], true)).resolves.toEqual([12, 30]);
+  });
 });

@@ -12,8 +12,8 @@ import { RemovalsRepository } from './removals.repository';
 import { RetentionPoliciesService } from './retention-policies.service';
 import { ThinnedSnapshotsRepository } from './thinned-snapshots.repository';
 
-/** How long a reader's lease holds a snapshot; it is renewed while the reading goes on. */
-const LEASE_MS = 6 * 3_600_000;
+/** How long a reader's lease holds a snapshot; it is renewed while the reading goes on. Agents may be cut off for hours. */
+const LEASE_MS = { restore: 6 * 3_600_000, download: 3_600_000 };
 /** Versions that one page of missing paths looks at. */
 const GONE_ROWS = 20_000;
 
@@ -81,15 +81,18 @@ export class PinsService {
     });
   }
 
-  /** Holds the snapshot for a reader. One client has one lease of a snapshot, so nothing piles up. */
-  async lease(agent: AgentIdentity, runId: string): Promise<{ expiresAt: number }> {
+  /** Holds a snapshot of the client for a reader. Each holder has one lease of a snapshot, so nothing piles up. */
+  async lease(
+    { clientNo, holder }: { readonly clientNo: number; readonly holder: string },
+    runId: string,
+    reading: keyof typeof LEASE_MS,
+  ): Promise<{ expiresAt: number }> {
     const { pins, snapshots } = this.repositories;
     return this.database.write('retention.pin', async (tx) => {
       const snapshot = await snapshots.find(tx, runId);
-      if (snapshot?.clientNo !== agent.clientNo) throw noSnapshot(runId);
-      const expiresAt = (await tx.now()) + LEASE_MS;
+      if (snapshot?.clientNo !== clientNo) throw noSnapshot(runId);
+      const expiresAt = (await tx.now()) + LEASE_MS[reading];
       const { taskNo, number } = snapshot;
-      const holder = agent.clientId;
       await pins.set(tx, { id: randomUUID(), taskNo, runNumber: number, kind: 'lease', holder, note: null, expiresAt });
       return { expiresAt };
     });

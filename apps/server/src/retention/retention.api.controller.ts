@@ -113,7 +113,7 @@ export class RetentionApiController {
   @Post(API.lease(':runId'))
   @HttpCode(200)
   lease(@CurrentAgent() agent: AgentIdentity, @Param('runId', UuidPipe) runId: string): Promise<{ expiresAt: number }> {
-    return this.pins.lease(agent, runId);
+    return this.pins.lease({ clientNo: agent.clientNo, holder: agent.clientId }, runId, 'restore');
   }
 
   @ForAgents()

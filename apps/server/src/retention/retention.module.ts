@@ -48,6 +48,6 @@ const REPOSITORIES = [
     ForgetService,
     PinsService,
   ],
-  exports: [RetentionService, RetentionPoliciesService, RetentionSimulation],
+  exports: [PinsService, RetentionService, RetentionPoliciesService, RetentionSimulation],
 })
 export class RetentionModule {}

@@ -36,7 +36,7 @@ export class PinRow {
   run_number!: number;
   /** `lease`: of a restore or download, renewed while it goes on. */
   kind!: 'pin' | 'lease';
-  /** UUID of the user who pinned, or of the client that reads. */
+  /** UUID of the user who pinned or downloads, or of the client that restores. */
   holder!: string;
   note!: string | null;
   created_at!: number;
