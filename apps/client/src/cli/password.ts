@@ -9,7 +9,8 @@ const BACKSPACES = ['\u007f', '\b'];
 /** From standard input as a whole (one line end at its end is no part of it), or asked for without echo. */
 export async function readPassword(world: World, fromStdin: boolean): Promise<string> {
   const password = fromStdin ? await readAll(world) : await prompt(world);
-  if (password === '') throw new CliError('usage', 'The password is empty.', ExitCode.usage);
+  const what = fromStdin ? 'Standard input' : 'The password';
+  if (password === '') throw new CliError('usage', `${what} is empty.`, ExitCode.usage);
   return password;
 }
 

@@ -58,6 +58,7 @@ function addBackup(add: Add, world: World, output: Output, done: Done): void {
     .option('--username <name>', 'a user of the server')
     .option('--password-stdin', 'read the password from standard input instead of asking for it', false)
     .option('--code <code>', 'an enrolment code, instead of a user and a password')
+    .option('--code-stdin', 'read the code from standard input: arguments are seen in the list of processes', false)
     .option(
       '--client <id>',
       'the client whose new secret stands on standard input (after it was rotated on the server)',

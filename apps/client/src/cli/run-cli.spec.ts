@@ -63,6 +63,13 @@ describe('runCli', () => {
         registered = request;
         return { clientId: SNAPSHOTS[0]!.id, secret: 'ab'.repeat(32) };
       },
+      enrolClient: async ({ code, name }) => {
+        if (code !== 'GOOD-CODE')
+          throw new ServerProblem({ code: 'unauthenticated', status: 401, detail: 'no' }, 'enrol');
+        asked.push(`enrol ${name ?? ''}`);
+        return { clientId: SNAPSHOTS[0]!.id, secret: 'ab'.repeat(32) };
+      },
+      me: async () => ({ id: SNAPSHOTS[0]!.id, name: 'named by the code', owner: 'ada' }),
       snapshots: async () => ({ snapshots: [...SNAPSHOTS].reverse() }),
       history: async (path) => {
         asked.push(path.toString('latin1'));
@@ -117,6 +124,8 @@ describe('runCli', () => {
       [['snapshots', '--nonsense'], 2],
       [['enroll', '--server', 'ftp://x', '--username', 'ada', '--password-stdin'], 2],
       [['enroll', '--server', 'http://x', '--username', 'ada'], 2],
+      [['enroll', '--server', 'http://127.0.0.1:1', '--code', 'A-B', '--code-stdin'], 2],
+      [['enroll', '--server', 'http://127.0.0.1:1', '--code-stdin'], 2],
       [['snapshots'], 1],
     ])('%j ends with %d', async (args, code) => {
       expect((await run(args)).code).toBe(code);
@@ -153,6 +162,14 @@ describe('runCli', () => {
       expect(registered).toMatchObject({ name: 'box', hostName: 'machine', platform: process.platform });
       expect(statSync(join(root, 'state', 'identity.json')).mode & 0o777).toBe(0o600);
       expect(ran.stdout + ran.stderr).not.toContain('abab');
+    });
+
+    it('takes a code from standard input, where nobody sees it, and the name that the code is for', async () => {
+      const words = ['enroll', '--server', 'http://127.0.0.1:1/', '--code-stdin', '--json'];
+      expect((await run(words, { stdin: 'BAD-CODE\n' })).code).toBe(1);
+      const ran = await run(words, { stdin: ' GOOD-CODE \n' });
+      expect(JSON.parse(ran.stdout)).toMatchObject({ clientId: SNAPSHOTS[0]!.id, name: 'named by the code' });
+      expect(asked).toEqual(['enrol machine']);
     });
 
     it('is refused when the password is wrong', async () => {

@@ -39,7 +39,7 @@ export class PageController {
     private readonly log: AgentLog,
   ) {
     this.setupCode = new SetupCode((code) => {
-      log.local(`setup code of the configuration page: ${code} (valid for a day)`);
+      log.local(`setup code of the configuration page: ${code} (for one browser, valid for a day)`);
     });
     if (this.needsCode) this.setupCode.offer();
   }
@@ -77,6 +77,7 @@ export class PageController {
       this.unlockPage(response, visitor, problem);
       return;
     }
+    this.log.info('a browser was let into the configuration page with the setup code');
     // Another cookie from here on: whoever planted the one before is not let in with it.
     this.visitors.letInVisitor(this.giveCookie(response));
     response.redirect(303, './');
@@ -192,7 +193,7 @@ export class PageController {
       : null;
     const { running } = runner;
     const view = statusView({
-      clientName: identity.clientName,
+      clientName: session.clientName,
       clientId: identity.clientId,
       publicUrl: session.lastConfig.publicUrl,
       serverUrl: identity.serverUrl,

@@ -197,7 +197,13 @@ describe('the configuration page that others can reach', () => {
     expect(inside.text).toContain('Folders');
     expect((await call('/enrol', { ...GOOD, token: tokenIn(inside) })).status).toBe(303);
     cookie = before;
-    expect((await call('/')).text).not.toContain('Folders');
+    // The code was for one browser; another one is told for the next.
+    const again = await call('/');
+    expect(again.text).not.toContain('Folders');
+    expect((await call('/unlock', { token: tokenIn(again), code })).status).toBe(403);
+    const [, next = ''] = [...printed.join('').matchAll(/setup code of[^:]*: (\S+)/g)].map(([, told]) => told);
+    expect(next).not.toBe(code);
+    expect((await call('/unlock', { token: tokenIn(again), code: next })).status).toBe(303);
   });
 
   it('does not let codes be tried out', async () => {

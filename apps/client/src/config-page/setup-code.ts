@@ -8,8 +8,8 @@ const VALID_MS = 24 * 60 * 60_000;
 const GUESSES_PER_MINUTE = 10;
 
 /**
- * The code that whoever reads this machine's log proves it with. It ends after a day; the next one is told in the log when
- * somebody asks for the page.
+ * The code that whoever reads this machine's log proves it with. It lets one browser in, and ends after a day: logs are kept,
+ * and what stands in one for long must be worth nothing. The next one is told in the log when somebody asks for the page.
  */
 export class SetupCode {
   private code: string | null = null;
@@ -37,7 +37,9 @@ export class SetupCode {
     if (this.guesses.length >= GUESSES_PER_MINUTE) return 'slow-down';
     this.guesses.push(this.now());
     this.offer();
-    return isSame(plain(guess), plain(this.code ?? '')) ? 'right' : 'wrong';
+    if (!isSame(plain(guess), plain(this.code ?? ''))) return 'wrong';
+    this.code = null;
+    return 'right';
   }
 }
 

@@ -18,6 +18,8 @@ export interface EnrollArguments {
   passwordStdin: boolean;
   /** An enrolment code, instead of a user and a password. */
   code?: string;
+  /** It stands on standard input: arguments can be seen in the list of processes. */
+  codeStdin: boolean;
   /** A client's id, whose new secret stands on standard input: it was rotated on the server. */
   client?: string;
   name?: string;
@@ -34,7 +36,7 @@ const SECRET = /^[0-9a-f]{64}$/;
 export async function enroll(world: World, output: Output, args: EnrollArguments): Promise<ExitCode> {
   const settings = settingsOf(world);
   const serverUrl = serverUrlOf(args.server, settings);
-  const credentials = credentialsOf(args);
+  const credentials = await credentialsOf(world, args);
   // Before the password is asked for, and before the server makes a client that could not be kept.
   const existing = loadIdentity(settings.stateDir);
   const clientName =
@@ -54,15 +56,16 @@ export async function enroll(world: World, output: Output, args: EnrollArguments
   return ExitCode.done;
 }
 
-function credentialsOf({ username, code, client }: EnrollArguments): Credentials {
-  const given: Credentials[] = [
-    ...(username === undefined ? [] : [{ kind: 'password', username } as const]),
-    ...(code === undefined ? [] : [{ kind: 'code', code } as const]),
-    ...(client === undefined ? [] : [{ kind: 'secret', clientId: client } as const]),
-  ];
-  const [credentials] = given;
-  if (credentials !== undefined && given.length === 1) return credentials;
-  throw new CliError('usage', 'Give one of --username, --code and --client.', ExitCode.usage);
+async function credentialsOf(
+  world: World,
+  { username, code, codeStdin, client }: EnrollArguments,
+): Promise<Credentials> {
+  const given = [username, code, client].filter((value) => value !== undefined).length + (codeStdin ? 1 : 0);
+  if (given !== 1)
+    throw new CliError('usage', 'Give one of --username, --code, --code-stdin and --client.', ExitCode.usage);
+  if (codeStdin) return { kind: 'code', code: (await readPassword(world, true)).trim() };
+  if (code !== undefined) return { kind: 'code', code };
+  return client === undefined ? { kind: 'password', username: username ?? '' } : { kind: 'secret', clientId: client };
 }
 
 /** The same name at the same server is attached again, with a new secret: an enrolment that was cut off can be repeated. */
