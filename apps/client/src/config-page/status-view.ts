@@ -5,7 +5,6 @@ import type { LinkState } from '../service/server-link';
 export interface StatusFacts {
   readonly clientName: string;
   readonly clientId: string;
-  /** Of the server, for people. */
   /** Where the server says that its pages are. */
   readonly publicUrl: string | null;
   /** Where the agent reaches it. */
@@ -74,7 +73,7 @@ function connectionText(link: LinkState): string {
     case 'away':
       return `The server is away (${link.reason}). Runs that are due wait for it.`;
     case 'refused':
-      return `Stopped: ${link.reason}. Stop the agent, run "holdfast enroll" on this machine, and start it again.`;
+      return `Stopped: ${link.reason}. Run "holdfast enroll" on this machine: the agent goes on by itself then.`;
   }
 }
 

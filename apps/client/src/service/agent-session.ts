@@ -37,6 +37,11 @@ export class AgentSession {
     return this.config?.version ?? 0;
   }
 
+  /** As the server calls it, which may have renamed it; before its first config: as it was enrolled. */
+  get clientName(): string {
+    return this.config?.client.name ?? this.parts.identity.clientName;
+  }
+
   /** The last one that the server gave; before the first: one without tasks. */
   get lastConfig(): ServerWishes {
     return this.config ?? { preCommands: [], tasks: [], publicUrl: null };

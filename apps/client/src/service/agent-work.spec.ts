@@ -131,11 +131,14 @@ const serverOnly = () => ({
 
 describe('the agent at work', () => {
   it('backs its own task up at once, tells the server of it, and pings', async () => {
-    const { work } = start({ PRE_COMMANDS: `echo "$HOLDFAST_TASK:$PASSWORD:" > ${workspace.path('dump')}` });
+    const { work } = start({
+      PRE_COMMANDS: `echo "$HOLDFAST_TASK:$PASSWORD:$HOLDFAST_CLIENT" > ${workspace.path('dump')}`,
+    });
     await until(() => states()[0] === 'succeeded' && fleet.lastPing !== null);
     expect(workspace.server.paths(workspace.source)).toEqual(['dump', 'file']);
     // The agent's secrets are not in the environment of commands.
-    expect(readFileSync(workspace.path('dump'), 'utf8')).toBe('default::\n');
+    // The client is called what the server calls it.
+    expect(readFileSync(workspace.path('dump'), 'utf8')).toBe('default::renamed\n');
     expect(fleet.ownTask).toMatchObject({
       paths: [workspace.source],
       schedule: { kind: 'every', everySeconds: 86_400 },

@@ -54,7 +54,7 @@ export class FakeFleet implements FleetApi {
     return this.answer({
       version: this.version,
       serverTimeMs: Date.now(),
-      client: { id: 'client', name: 'machine', owner: 'ada' },
+      client: { id: 'client', name: 'renamed', owner: 'ada' },
       publicUrl: null,
       preCommands: this.preCommands,
       tasks: this.tasks as TaskConfig[],

@@ -197,7 +197,7 @@ export class TaskRun {
     const { environment, session } = this.parts;
     return cleanEnvironment(environment, session.parts.settings.commandEnvironment, {
       HOLDFAST_TASK: this.task.name,
-      HOLDFAST_CLIENT: session.parts.identity.clientName,
+      HOLDFAST_CLIENT: session.clientName,
       ...context,
     });
   }
