@@ -37,7 +37,7 @@ const BY_RECLAIM: readonly string[] = [
   'packs.deleted',
 ];
 const BY_STOPPING: readonly string[] = ['guards.stop', 'guards.acknowledge'];
-const BY_SCRUB: readonly string[] = ['scrub.progress'];
+const BY_SCRUB: readonly string[] = ['scrub.progress', 'space.reckon'];
 const BY_FORGETTING: readonly string[] = ['retention.begin'];
 
 const serverPairs = [

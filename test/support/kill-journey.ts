@@ -256,10 +256,11 @@ export class KillJourney {
     return kinds;
   }
 
-  /** Every pack is read back. */
-  scrub(): Promise<void> {
+  /** Every pack is read back, and it is reckoned what is stored. */
+  async scrub(): Promise<void> {
     this.isMaintaining = true;
-    return this.insistAsAdmin((admin) => admin.run('scrub', { full: true }));
+    await this.insistAsAdmin((admin) => admin.run('scrub', { full: true }));
+    await this.insistAsAdmin((admin) => admin.run('space', {}));
   }
 
   forget(pattern: string): Promise<void> {

@@ -93,4 +93,8 @@ export const API = {
   startMaintenance: (job: string) => `/api/maintenance/${job}`,
   /** {@link AcknowledgeStopRequest} */
   acknowledgeStop: (kind: string) => `/api/maintenance/stops/${kind}/acknowledge`,
+  /** {@link SpaceAnswer} */
+  space: '/api/space',
+  /** {@link SpaceHistoryQuery} in the address, {@link SpaceHistoryAnswer} out. */
+  spaceHistory: '/api/space/history',
 } as const;

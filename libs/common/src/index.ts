@@ -163,6 +163,18 @@ export {
   type RetentionReport,
 } from './retention.dto';
 export {
+  type ClientSpace,
+  type SpaceAnswer,
+  type SpaceDay,
+  type SpaceForecast,
+  type SpaceHistoryAnswer,
+  SpaceHistoryQuery,
+  type SpaceLevel,
+  type SpaceSums,
+  type TaskSpace,
+  type UserSpace,
+} from './space.dto';
+export {
   MAINTENANCE_JOBS,
   AcknowledgeStopRequest,
   DELETION_STOPS,

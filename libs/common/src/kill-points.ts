@@ -43,6 +43,7 @@ export const WRITE_POINTS = [
   'reclaim.condemn',
   'reclaim.sweep',
   'scrub.progress',
+  'space.reckon',
   'reclaim.move',
   'retention.policy',
   'retention.pin',

@@ -53,6 +53,9 @@ const ROUTES: Readonly<Record<string, Who>> = {
 
   'GET /api/clients/:clientId/config': { both: 'see-details' },
 
+  'GET /api/space': { people: 'see-status' },
+  'GET /api/space/history': { people: 'see-status' },
+
   'GET /api/users/me': { people: 'own-account' },
   'POST /api/users/me/password': { people: 'own-account' },
   'POST /api/users/me/revoke': { people: 'own-account' },

@@ -20,6 +20,7 @@ Commands:
   reclaim [--dry-run] [--json]        one pass: give back space that nothing refers to
   scrub [--now] [--dry-run] [--json]  look whether all packs are there, and read back what is due;
                                       --now: read all of them
+  space [--dry-run] [--json]          reckon what is stored for whom
   reset-password USER [--password-stdin]
                                       the way back in
 
@@ -38,6 +39,7 @@ const FLAGS: Readonly<Record<MaintenanceJob, readonly string[]>> = {
   retention: ['--dry-run', '--json'],
   reclaim: ['--dry-run', '--json'],
   scrub: ['--now', '--dry-run', '--json'],
+  space: ['--dry-run', '--json'],
 };
 
 /** Null when the command is no job. Throws StartError on words that the job does not know. */

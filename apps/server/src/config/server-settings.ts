@@ -81,6 +81,8 @@ export class ServerSettings {
   metricsAddresses: readonly string[] = [];
   /** Cron likewise: when scrub looks and reads. */
   scrubSchedule: string | null = '0 5 * * *';
+  /** Cron likewise: when it is reckoned what is stored for whom. */
+  spaceSchedule: string | null = '30 4 * * *';
   /** Every pack is read back once within so many days. */
   scrubDays = 30;
   /** How fast scrub reads at most; 0: no limit. */
@@ -197,6 +199,9 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
   readSchedule('RECLAIM_SCHEDULE', (cron) => {
     settings.reclaimSchedule = cron;
+  });
+  readSchedule('SPACE_SCHEDULE', (cron) => {
+    settings.spaceSchedule = cron;
   });
   readSchedule('SCRUB_SCHEDULE', (cron) => {
     settings.scrubSchedule = cron;

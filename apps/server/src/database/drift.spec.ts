@@ -56,6 +56,7 @@ eachDatabase('migrations', (open) => {
       'run_problems',
       'settings',
       'sign_in_attempts',
+      'space_days',
     ]);
   });
 });

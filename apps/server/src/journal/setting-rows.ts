@@ -82,6 +82,7 @@ const ROWS: Readonly<Record<ServerSetting, Row>> = {
     'A pack that was written anew stays in storage, for older copies of the catalog, for',
     (it) => days(it.reclaimMovedDays),
   ],
+  SPACE_SCHEDULE: ['Jobs', 'Space', (it) => orOff(it.spaceSchedule)],
   SCRUB_SCHEDULE: ['Jobs', 'Scrub', (it) => orOff(it.scrubSchedule)],
   SCRUB_DAYS: ['Jobs', 'Every pack is read back once within', (it) => days(it.scrubDays)],
   SCRUB_BYTES_PER_SECOND: [

@@ -5,6 +5,7 @@ import { DeletionGuard } from '../guards/deletion-guard';
 import { DomainError } from '../http/domain-error';
 import { RetentionSimulation } from '../retention/retention-simulation';
 import { RetentionService } from '../retention/retention.service';
+import { SpaceReckoning } from '../space/space-reckoning';
 import { ScrubService } from '../scrub/scrub.service';
 
 export interface JobOptions {
@@ -26,10 +27,12 @@ export class MaintenanceJobs {
     private readonly reclaim: ReclaimService,
     private readonly scrub: ScrubService,
     private readonly guard: DeletionGuard,
+    private readonly space: SpaceReckoning,
   ) {}
 
   async run(job: MaintenanceJob, how: JobOptions): Promise<object> {
     if (job === 'reclaim') return this.reclaimAll(how);
+    if (job === 'space') return this.space.run(how);
     if (job === 'scrub') return this.scrub.run(how);
     return how.isDryRun ? this.simulation.simulateAll() : this.applyRetention(how);
   }

@@ -5,6 +5,7 @@ import { GuardsModule } from '../guards/guards.module';
 import { LeasesModule } from '../leases/leases.module';
 import { RetentionModule } from '../retention/retention.module';
 import { ScrubModule } from '../scrub/scrub.module';
+import { ReckoningModule } from '../space/reckoning.module';
 import { MaintenanceJobs } from './maintenance-jobs';
 import { MaintenanceApiController } from './maintenance.api.controller';
 import { MaintenanceRepository } from './maintenance.repository';
@@ -13,7 +14,7 @@ import { MaintenanceService } from './maintenance.service';
 
 /** Jobs that look after what is stored, each on one server at a time. */
 @Module({
-  imports: [AuditModule, BackupsModule, GuardsModule, LeasesModule, RetentionModule, ScrubModule],
+  imports: [AuditModule, BackupsModule, GuardsModule, LeasesModule, RetentionModule, ScrubModule, ReckoningModule],
   controllers: [MaintenanceApiController],
   providers: [MaintenanceService, MaintenanceJobs, MaintenanceRepository, MaintenanceScheduler],
   exports: [MaintenanceService],

@@ -116,8 +116,8 @@ export class MaintenanceService implements OnModuleDestroy {
   }
 
   private scheduleOf(job: MaintenanceJob): string | null {
-    const { retentionSchedule, reclaimSchedule, scrubSchedule } = this.settings;
-    return { retention: retentionSchedule, reclaim: reclaimSchedule, scrub: scrubSchedule }[job];
+    const { retentionSchedule, reclaimSchedule, scrubSchedule, spaceSchedule } = this.settings;
+    return { retention: retentionSchedule, reclaim: reclaimSchedule, scrub: scrubSchedule, space: spaceSchedule }[job];
   }
 
   private async isDue(sql: Sql, job: MaintenanceJob): Promise<boolean> {

@@ -25,7 +25,11 @@ eachDatabase('maintenance', (open) => {
     const jobs = { run: work } as unknown as MaintenanceJobs;
     const guard = guardOn(database, new MemoryStorage(''));
     const leases = new Leases(database, new LeasesRepository());
-    const settings = Object.assign(new ServerSettings(), { reclaimSchedule: null, scrubSchedule: null });
+    const settings = Object.assign(new ServerSettings(), {
+      reclaimSchedule: null,
+      scrubSchedule: null,
+      spaceSchedule: null,
+    });
     return new MaintenanceService(
       database,
       settings,

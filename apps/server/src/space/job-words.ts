@@ -17,10 +17,21 @@ export const JOB_WORDS: Readonly<Record<MaintenanceJob, { label: string; does: s
     does: 'Looks whether all packs are there, and reads those back that are due.',
     warning: null,
   },
+  space: {
+    label: 'Space',
+    does: 'Reckons what is stored for each user, client and task, for the history and the forecast.',
+    warning: null,
+  },
 };
 
 const FIGURES: Readonly<Record<string, string>> = {
+  users: 'users',
+  clients: 'clients',
   tasks: 'tasks',
+  logicalBytes: 'in all versions',
+  uniqueBytes: 'in different chunks',
+  storedBytes: 'in storage',
+  reclaimableBytes: 'to come back',
   skippedTasks: 'tasks left out',
   versions: 'versions looked at',
   removedVersions: 'versions to remove',

@@ -16,6 +16,7 @@ import { doomedVersionsTable, pinsTable, removalsTable } from './retention.entit
 import { runProblemsTable, runsTable, tasksTable } from './run.entities';
 import { deletionStopsTable, guardAcknowledgementsTable, heartbeatsTable } from './guard.entities';
 import { maintenanceRunsTable } from './maintenance.entities';
+import { spaceDaysTable } from './space.entities';
 import { entityOf } from './table';
 
 /** Every table, for TypeORM. */
@@ -37,6 +38,7 @@ export function entitiesFor(dialect: Dialect): EntitySchema[] {
     entityOf(removalsTable, dialect),
     entityOf(doomedVersionsTable, dialect),
     entityOf(maintenanceRunsTable, dialect),
+    entityOf(spaceDaysTable, dialect),
     entityOf(heartbeatsTable, dialect),
     entityOf(deletionStopsTable, dialect),
     entityOf(guardAcknowledgementsTable, dialect),

@@ -10,6 +10,7 @@ import { Scrub1795000050001 } from './1795000050001-scrub';
 import { Space1795000050002 } from './1795000050002-space';
 import { LogBytes1795000060001 } from './1795000060001-log-bytes';
 import { MovedPacks1795000070001 } from './1795000070001-moved-packs';
+import { SpaceDays1795000070002 } from './1795000070002-space-days';
 
 /** In order. A released migration never changes. */
 export const MIGRATIONS = [
@@ -25,4 +26,5 @@ export const MIGRATIONS = [
   Space1795000050002,
   LogBytes1795000060001,
   MovedPacks1795000070001,
+  SpaceDays1795000070002,
 ];

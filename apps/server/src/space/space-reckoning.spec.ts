@@ -1,0 +1,283 @@
+import type { SpaceSums } from '#common';
+import { ServerSettings } from '../config/server-settings';
+import { eachDatabase, type TestDatabase } from '../database/testing';
+import { TestDisk } from '../backups/ingest.testing';
+import type { Sql } from '../database/sql';
+import type { PersonIdentity } from '../users/person-identity';
+import { SpaceDaysRepository } from './space-days.repository';
+import { SpaceReadingRepository } from './space-reading.repository';
+import { ReckoningReading, SpaceReckoning } from './space-reckoning';
+import { SpaceSubjectsRepository } from './space-subjects.repository';
+import { SpaceService } from './space.service';
+import { StorageSpace } from './storage-space';
+import { TaskSpace } from './task-space';
+
+const DAY = 86_400_000;
+const uuid = (no: number): string => `00000000-0000-4000-8000-00000000000${no}`;
+const sums = (logicalBytes: number, uniqueBytes: number, storedBytes: number, reclaimableBytes: number): SpaceSums => ({
+  ...{ logicalBytes, uniqueBytes, storedBytes, reclaimableBytes },
+});
+
+/** Ann has clients 1 (tasks 1 and 2) and 2 (task 3), Bob client 3 (task 4). */
+async function fill(tx: Sql): Promise<void> {
+  for (const [no, bytes] of [
+    [1, 755],
+    [2, 85],
+  ] as const)
+    await tx.run('insert into domains (no, created_at, stored_bytes) values (?, 0, ?)', [no, bytes]);
+  for (const [no, name] of [
+    [1, 'ann'],
+    [2, 'bob'],
+  ] as const) {
+    await tx.run(
+      `insert into users (no, id, username, password_hash, role, domain_no, state, created_at, quota_bytes)
+       values (?, ?, ?, '', 'user', ?, 'active', 0, ?)`,
+      [no, uuid(no), name, no, no === 2 ? 285 : null],
+    );
+  }
+  for (const [no, owner] of [
+    [1, 1],
+    [2, 1],
+    [3, 2],
+  ] as const) {
+    await tx.run(
+      `insert into clients (no, id, owner_no, domain_no, name, secret_hash, state, created_at)
+       values (?, ?, ?, ?, ?, ?, 'active', 0)`,
+      [no, uuid(no), owner, owner, `client ${no}`, Buffer.alloc(32)],
+    );
+  }
+  for (const [no, client, head] of [
+    [1, 1, 2],
+    [2, 1, 1],
+    [3, 2, 1],
+    [4, 3, 1],
+  ] as const) {
+    await tx.run('insert into tasks (no, id, client_no, name, created_at, head_run) values (?, ?, ?, ?, 0, ?)', [
+      ...[no, uuid(no), client, `task ${no}`, head],
+    ]);
+  }
+  await run(tx, { task: 1, number: 3, state: 'failed' });
+  for (const [no, state, task, runNumber, length, plain] of [
+    [1, 'live', 1, 1, 600, 1_010],
+    [2, 'live', 1, 3, 300, 500],
+    [3, 'live', 4, 1, 40, 70],
+    [4, 'dead', 1, 1, 1_000, 1_000],
+    [5, 'deleted', 1, 1, 7_000, 7_000],
+  ] as const) {
+    await tx.run(
+      `insert into packs (no, key, state, task_no, run_number, length, plain_bytes, created_at, changed_at)
+       values (?, ?, ?, ?, ?, ?, ?, 0, 0)`,
+      [no, `pack ${no}`, state, task, runNumber, length, plain],
+    );
+  }
+  // The sixth lies where the first does: another domain has the same.
+  for (const [no, domain, height, pack, offset, length, stored] of [
+    [1, 1, 0, 1, 0, 100, 50],
+    [2, 1, 0, 1, 100, 200, 100],
+    [3, 1, 0, 1, 300, 300, 150],
+    [4, 1, 0, 1, 600, 400, 200],
+    [5, 1, 1, 1, 1_000, 10, 5],
+    [6, 2, 0, 1, 0, 100, 50],
+    [7, 1, 0, 2, 0, 500, 250],
+    [8, 2, 0, 3, 0, 70, 35],
+  ] as const) {
+    await tx.run(
+      `insert into chunks (no, id, height, domain_no, size, pack_no, block_offset, block_length, chunk_offset,
+         chunk_length, stored_length) values (?, ?, ?, ?, ?, ?, 0, 1000, ?, ?, ?)`,
+      [no, Buffer.from([no]), height, domain, length, pack, offset, length, stored],
+    );
+  }
+  for (const child of [3, 4]) await tx.run('insert into list_refs (list_no, child_no) values (5, ?)', [child]);
+  for (const [task, path, first, last, size, content] of [
+    [1, 1, 1, 2, 100, 1],
+    [1, 1, 2, null, 200, 2],
+    [1, 2, 1, null, 700, 5],
+    // Of a run that was never committed.
+    [1, 3, 3, null, 500, 7],
+    [2, 1, 1, null, 100, 1],
+    [3, 1, 1, null, 200, 2],
+    [4, 1, 1, null, 100, 6],
+  ] as const) {
+    await tx.run(
+      `insert into file_versions (task_no, path_no, first_run, last_run, kind, size, content_no, content_since,
+         exists_since, entry, detect) values (?, ?, ?, ?, 1, ?, ?, 1, 1, ?, ?)`,
+      [task, path, first, last, size, content, Buffer.alloc(1), Buffer.alloc(1)],
+    );
+  }
+}
+
+async function run(
+  tx: Sql,
+  {
+    task,
+    number,
+    state,
+    added: [newBytes, storedBytes] = [0, 0],
+  }: { task: number; number: number; state: string; added?: [number, number] },
+): Promise<void> {
+  await tx.run(
+    `insert into runs (task_no, number, id, state, token_hash, chain_digest, lease_until, started_at, platform, chunker,
+       roots, excludes, new_bytes, stored_bytes) values (?, ?, ?, ?, ?, ?, 0, 0, 'linux', 'x', ?, '[]', ?, ?)`,
+    [
+      ...[task, number, `${task} ${number}`, state, Buffer.alloc(1), Buffer.alloc(1), Buffer.alloc(1)],
+      ...[newBytes, storedBytes],
+    ],
+  );
+}
+
+eachDatabase('the reckoning of space', (open) => {
+  let db: TestDatabase;
+  let reckoning: SpaceReckoning;
+  let space: SpaceService;
+  let disk: TestDisk;
+
+  beforeEach(async () => {
+    db = await open();
+    const { database } = db;
+    const [reading, days, settings] = [new SpaceReadingRepository(), new SpaceDaysRepository(), new ServerSettings()];
+    const parts = new ReckoningReading(reading, new TaskSpace(database, reading), new StorageSpace(database, reading));
+    reckoning = new SpaceReckoning(database, settings, parts, days);
+    disk = new TestDisk();
+    space = new SpaceService(database, settings, new SpaceSubjectsRepository(), days, disk);
+    await database.write('tasks.change', fill);
+  });
+
+  const reckon = (isDryRun = false): Promise<object> =>
+    reckoning.run({ isDryRun, signal: new AbortController().signal, onProgress: () => undefined });
+  const person = (role: 'admin' | 'user', userNo: number): PersonIdentity => ({
+    ...{ userNo, userId: '', username: '', role, signedInMs: null, scopes: null, address: null },
+  });
+  const admin = person('admin', 9);
+  const change = (sql: string): Promise<unknown> => db.database.write('tasks.change', (tx) => tx.run(sql));
+
+  it('counts versions in full and chunks once, for each task, client and user, and what nothing refers to', async () => {
+    expect(await reckon()).toMatchObject({
+      ...{ users: 2, clients: 3, tasks: 4, ...sums(1_400, 1_000, 1_940, 1_340) },
+      largestUsers: [
+        { username: 'ann', storedBytes: 755, reclaimableBytes: 250 },
+        { username: 'bob', storedBytes: 85, reclaimableBytes: 35 },
+      ],
+    });
+    const { total, users, clients, tasks } = await space.describe(admin);
+    // Of 1,940 bytes that lie there, 600 are in use.
+    expect(total).toEqual(sums(1_400, 1_000, 1_940, 1_340));
+    expect(users).toMatchObject([
+      { username: 'ann', quotaBytes: null, ...sums(1_300, 1_000, 755, 250) },
+      { username: 'bob', quotaBytes: 285, ...sums(100, 100, 85, 35) },
+    ]);
+    expect(clients).toMatchObject([
+      { name: 'client 1', userId: uuid(1), ...sums(1_100, 1_000, 505, 250) },
+      { name: 'client 2', ...sums(200, 200, 100, 0) },
+      { name: 'client 3', userId: uuid(2), ...sums(100, 100, 50, 35) },
+    ]);
+    expect(tasks).toMatchObject([
+      { name: 'task 1', clientId: uuid(1), ...sums(1_000, 1_000, 505, 250) },
+      { name: 'task 2', ...sums(100, 100, 50, 0) },
+      { name: 'task 3', ...sums(200, 200, 100, 0) },
+      { name: 'task 4', ...sums(100, 100, 50, 35) },
+    ]);
+  });
+
+  it('does not take for unused what a run brought that is on', async () => {
+    await change(`update runs set state = 'running'`);
+    await reckon();
+    const { total, users } = await space.describe(admin);
+    expect(users[0]).toMatchObject({ username: 'ann', reclaimableBytes: 0 });
+    expect(total.reclaimableBytes).toBe(1_040);
+  });
+
+  it('adds what runs brought since, and keeps nothing of a dry run', async () => {
+    await reckon(true);
+    expect((await space.describe(admin)).atMs).toBeNull();
+    await reckon();
+    await db.database.write('tasks.change', async (tx) => {
+      await run(tx, { task: 4, number: 2, state: 'succeeded', added: [30, 10] });
+      await run(tx, { task: 4, number: 3, state: 'failed', added: [999, 999] });
+    });
+    await change('update domains set stored_bytes = 95 where no = 2');
+    const { total, users, clients, tasks } = await space.describe(admin);
+    expect(total).toEqual(sums(1_430, 1_030, 1_950, 1_340));
+    expect(users[1]).toMatchObject(sums(130, 130, 95, 35));
+    expect([clients[2], tasks[3]]).toMatchObject([sums(130, 130, 60, 35), sums(130, 130, 60, 35)]);
+    expect(clients[0]).toMatchObject(sums(1_100, 1_000, 505, 250));
+  });
+
+  it('shows a user his own alone', async () => {
+    await reckon();
+    const answer = await space.describe(person('user', 2));
+    expect(answer).toMatchObject({ disk: null, total: sums(100, 100, 85, 35) });
+    expect([answer.users.length, answer.clients.length, answer.tasks.length]).toEqual([1, 1, 1]);
+    expect((await space.history(person('user', 2), { of: 'all' })).days).toMatchObject([sums(100, 100, 85, 35)]);
+    await expect(space.history(person('user', 2), { of: 'task', id: uuid(1) })).rejects.toThrow('There is no task');
+    await expect(space.history(person('user', 2), { of: 'client' })).rejects.toThrow('There is no client');
+  });
+
+  it('keeps a row a day of what changed, tells every day, and when it will be full', async () => {
+    const { minFreeBytes } = new ServerSettings();
+    disk.freeBytes = minFreeBytes + 500;
+    await reckon();
+    expect((await space.describe(admin)).forecast).toBeNull();
+    // Reckoned anew on the same day: the later one counts.
+    await change('update packs set length = length + 100 where no = 4');
+    await reckon();
+    for (let day = 1; day <= 3; day += 1) {
+      db.clock.advance(DAY);
+      if (day === 2) continue;
+      await change('update packs set length = length + 100 where no = 4');
+      await change('update domains set stored_bytes = stored_bytes + 20 where no = 2');
+      await reckon();
+    }
+    const rows = await db.database.read((sql) =>
+      sql.all<{ level: string; days: number }>(
+        'select level, count(*) as days from space_days group by level order by level',
+      ),
+    );
+    // Of four clients' and tasks' figures none changed; of two users one did, twice.
+    expect(rows).toEqual([
+      { level: 'all', days: 3 },
+      { level: 'client', days: 3 },
+      { level: 'task', days: 4 },
+      { level: 'user', days: 4 },
+    ]);
+    const { days } = await space.history(admin, { of: 'all', days: 30 });
+    expect(days.map(({ day, storedBytes }) => [day, storedBytes])).toEqual([
+      ['2026-11-24', 2_040],
+      ['2026-11-25', 2_140],
+      ['2026-11-26', 2_140],
+      ['2026-11-27', 2_240],
+    ]);
+    expect((await space.history(admin, { of: 'all', days: 2 })).days.map(({ day }) => day)).toEqual([
+      '2026-11-26',
+      '2026-11-27',
+    ]);
+    const { days: ofTask } = await space.history(admin, { of: 'task', id: uuid(4), days: 2 });
+    expect(ofTask).toMatchObject([sums(100, 100, 50, 35), sums(100, 100, 50, 35)]);
+    const { forecast, users } = await space.describe(admin);
+    expect(forecast).toEqual({
+      bytesPerDay: 60,
+      limitBytes: 2_740,
+      days: 4,
+      fullAtMs: db.clock.now() + (500 / 60) * DAY,
+    });
+    expect(users[0]?.forecast).toBeNull();
+    expect(users[1]?.forecast).toMatchObject({ bytesPerDay: 12, limitBytes: 285 });
+  });
+
+  it('forgets who is gone, and days that are long over but for the newest of each', async () => {
+    await reckon();
+    db.clock.advance(401 * DAY);
+    await change(`delete from tasks where no = 3`);
+    await reckon();
+    const rows = await db.database.read((sql) =>
+      sql.all<{ level: string; no: number }>(
+        `select level, subject_no as no from space_days where level in ('all', 'task') order by level, subject_no`,
+      ),
+    );
+    expect(rows).toEqual([
+      { level: 'all', no: 0 },
+      { level: 'task', no: 1 },
+      { level: 'task', no: 2 },
+      { level: 'task', no: 4 },
+    ]);
+  });
+});

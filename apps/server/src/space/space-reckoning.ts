@@ -1,0 +1,180 @@
+import { Injectable } from '@nestjs/common';
+import { ServerSettings } from '../config/server-settings';
+import { Database } from '../database/database';
+import { dayOf } from './day-of';
+import { SpaceDaysRepository } from './space-days.repository';
+import { type ReckonedTask, SpaceReadingRepository } from './space-reading.repository';
+import { type Reckoned, SpaceTally } from './space-tally';
+import { StorageSpace } from './storage-space';
+import { TaskSpace } from './task-space';
+
+/** Rows that are written together. */
+const ROWS_PER_WRITE = 500;
+const SHOWN_USERS = 10;
+
+interface SpaceReport {
+  users: number;
+  clients: number;
+  tasks: number;
+  /** Of all, as in `GET /api/space`. */
+  logicalBytes: number;
+  uniqueBytes: number;
+  storedBytes: number;
+  reclaimableBytes: number;
+  /** Who stores most, first. */
+  largestUsers: { username: string; storedBytes: number; reclaimableBytes: number }[];
+}
+
+/** What it reads with. */
+@Injectable()
+export class ReckoningReading {
+  constructor(
+    readonly repository: SpaceReadingRepository,
+    readonly tasks: TaskSpace,
+    readonly storage: StorageSpace,
+  ) {}
+}
+
+/**
+ * Reckons what is stored for each user, client and task, once a day, and keeps it by day. Long sequential readings in small
+ * pages, a bit a chunk in memory: for the whole, and for the one user, client and task that it is at.
+ */
+@Injectable()
+export class SpaceReckoning {
+  constructor(
+    private readonly database: Database,
+    private readonly settings: ServerSettings,
+    private readonly reading: ReckoningReading,
+    private readonly days: SpaceDaysRepository,
+  ) {}
+
+  /** A dry run keeps nothing. */
+  async run({
+    isDryRun,
+    signal,
+    onProgress,
+  }: {
+    isDryRun: boolean;
+    signal: AbortSignal;
+    onProgress: (report: object) => void;
+  }): Promise<SpaceReport> {
+    const report: SpaceReport = {
+      ...{ users: 0, clients: 0, tasks: 0 },
+      ...{ logicalBytes: 0, uniqueBytes: 0, storedBytes: 0, reclaimableBytes: 0, largestUsers: [] },
+    };
+    const at = await this.database.now();
+    const all = new SpaceTally();
+    const found: Reckoned[] = [];
+    const tasks = await this.database.read((sql) => this.reading.repository.tasks(sql));
+    for (const ofOwner of groupsOf(tasks, ({ ownerNo }) => ownerNo)) {
+      const owner = new SpaceTally();
+      for (const ofClient of groupsOf(ofOwner, ({ clientNo }) => clientNo)) {
+        const client = new SpaceTally();
+        for (const task of ofClient) {
+          const own = new SpaceTally();
+          await this.reading.tasks.add(task, [own, client, owner, all], signal);
+          found.push(reckoned('task', task.no, own, task.headRun));
+          report.tasks += 1;
+          onProgress(report);
+        }
+        found.push(reckoned('client', ofClient[0].clientNo, client, null));
+        report.clients += 1;
+      }
+      found.push(reckoned('user', ofOwner[0].ownerNo, owner, null));
+      report.users += 1;
+    }
+    const figures = await this.withUnused(found, tasks, all, signal);
+    const whole = figures.find(({ level }) => level === 'all');
+    if (whole !== undefined) {
+      const { logicalBytes, uniqueBytes, storedBytes, reclaimableBytes } = whole;
+      Object.assign(report, { logicalBytes, uniqueBytes, storedBytes, reclaimableBytes });
+    }
+    report.largestUsers = await this.largest(figures);
+    if (!isDryRun) await this.keep(figures, at);
+    return report;
+  }
+
+  private async largest(figures: readonly Reckoned[]): Promise<SpaceReport['largestUsers']> {
+    const users = figures.filter(({ level }) => level === 'user').sort((a, b) => b.storedBytes - a.storedBytes);
+    const shown = users.slice(0, SHOWN_USERS);
+    const nos = shown.map(({ subjectNo }) => subjectNo);
+    const names = await this.database.read((sql) => this.reading.repository.usernames(sql, nos));
+    return shown.map(({ subjectNo, storedBytes, reclaimableBytes }) => ({
+      ...{ username: names.get(subjectNo) ?? '', storedBytes, reclaimableBytes },
+    }));
+  }
+
+  /** Adds what lies in storage and is not in use, and the sums of all. */
+  private async withUnused(
+    found: readonly Reckoned[],
+    tasks: readonly ReckonedTask[],
+    all: SpaceTally,
+    signal: AbortSignal,
+  ): Promise<Reckoned[]> {
+    const { unusedOfDomains, unusedOfTasks, ...storage } = await this.reading.storage.read(all.bits, signal);
+    const ofUsers = new Map<number, number>();
+    const storedOfUsers = new Map<number, number>();
+    for (const { no, ownerNo, storedBytes } of await this.database.read((sql) =>
+      this.reading.repository.domains(sql),
+    )) {
+      add(ofUsers, ownerNo, unusedOfDomains.get(no) ?? 0);
+      add(storedOfUsers, ownerNo, storedBytes);
+    }
+    const ofClients = new Map<number, number>();
+    for (const { no, clientNo } of tasks) add(ofClients, clientNo, unusedOfTasks.get(no) ?? 0);
+    const unused = { user: ofUsers, client: ofClients, task: unusedOfTasks, all: new Map<number, number>() };
+    return [
+      ...found.map((one) => ({
+        ...one,
+        storedBytes: one.level === 'user' ? (storedOfUsers.get(one.subjectNo) ?? one.storedBytes) : one.storedBytes,
+        reclaimableBytes: unused[one.level].get(one.subjectNo) ?? 0,
+      })),
+      { level: 'all', subjectNo: 0, logicalBytes: all.logicalBytes, ...storage, upToRun: null },
+    ];
+  }
+
+  /** What is as it was the last time is not written again: a day of which nothing is known is as the one before. */
+  private async keep(figures: readonly Reckoned[], at: number): Promise<void> {
+    const before = new Map(
+      (await this.database.read((sql) => this.days.newest(sql))).map((row) => [`${row.level} ${row.subjectNo}`, row]),
+    );
+    const changed = figures.filter((row) => {
+      const last = before.get(`${row.level} ${row.subjectNo}`);
+      return row.level === 'all' || last === undefined || !isSame(row, last);
+    });
+    const day = dayOf(at, this.settings.timeZone);
+    for (let from = 0; from < changed.length; from += ROWS_PER_WRITE) {
+      const rows = changed.slice(from, from + ROWS_PER_WRITE);
+      await this.database.write('space.reckon', (tx) => this.days.save(tx, rows, { day, at }));
+    }
+    await this.database.write('space.reckon', (tx) =>
+      this.days.prune(tx, (days) => dayOf(at - days * 86_400_000, this.settings.timeZone)),
+    );
+  }
+}
+
+function reckoned(level: Reckoned['level'], subjectNo: number, tally: SpaceTally, upToRun: number | null): Reckoned {
+  const { logicalBytes, uniqueBytes, storedBytes } = tally;
+  return { level, subjectNo, logicalBytes, uniqueBytes, storedBytes, reclaimableBytes: 0, upToRun };
+}
+
+function isSame(a: Reckoned, b: Reckoned): boolean {
+  return (['logicalBytes', 'uniqueBytes', 'storedBytes', 'reclaimableBytes', 'upToRun'] as const).every(
+    (name) => a[name] === b[name],
+  );
+}
+
+/** Neighbours of the same key. */
+function groupsOf<T>(rows: readonly T[], keyOf: (row: T) => number): [T, ...T[]][] {
+  const groups: [T, ...T[]][] = [];
+  for (const row of rows) {
+    const last = groups.at(-1);
+    if (last !== undefined && keyOf(last[0]) === keyOf(row)) last.push(row);
+    else groups.push([row]);
+  }
+  return groups;
+}
+
+function add(sums: Map<number, number>, no: number, bytes: number): void {
+  sums.set(no, (sums.get(no) ?? 0) + bytes);
+}
