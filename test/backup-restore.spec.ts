@@ -11,8 +11,7 @@ import {
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { differences, itWith } from './support/judge';
-import { postgresSettings } from './support/postgres';
-import { AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
+import { DATABASE_KINDS, AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
 import { buildOddTree } from './support/tree';
 
 interface BackupDocument {
@@ -22,17 +21,15 @@ interface BackupDocument {
   notes: { path: string; reason: string }[];
 }
 
-describe.each(['sqlite', 'postgres'] as const)('the main road on %s', (kind) => {
+describe.each(DATABASE_KINDS)('the main road on %s', (kind) => {
   const folder = temporaryFolder(`road-${kind}`);
   const source = join(folder.path, 'source');
   const agent = new AgentProcess(join(folder.path, 'state'));
   let server: ServerProcess;
   let tree: { close: () => Promise<void> };
-  let database: { settings: Record<string, string>; drop: () => Promise<void> } | undefined;
 
   beforeAll(async () => {
-    database = kind === 'postgres' ? await postgresSettings() : undefined;
-    server = await ServerProcess.create(join(folder.path, 'data'), database?.settings);
+    server = await ServerProcess.on(kind, join(folder.path, 'data'));
     expect(await server.start()).toBe('serving');
     mkdirSync(source);
     tree = await buildOddTree(source);
@@ -42,8 +39,7 @@ describe.each(['sqlite', 'postgres'] as const)('the main road on %s', (kind) => 
 
   afterAll(async () => {
     await tree.close();
-    await server.kill('SIGTERM');
-    await database?.drop();
+    await server.end();
     folder.remove();
   });
 

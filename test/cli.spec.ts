@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
+import { AgentProcess, DATABASE_KINDS, ServerProcess, temporaryFolder } from './support/processes';
 
 const MIB = 1024 * 1024;
 const ODD = Buffer.from([0x6f, 0x64, 0x64, 0xff, 0x0a]);
@@ -11,7 +11,7 @@ interface Found {
   entries: { path: string; pathBase64?: string; snapshot: string; endReason?: string | null; snapshotCount?: number }[];
 }
 
-describe('the command line over what is stored', () => {
+describe.each(DATABASE_KINDS)('the command line over what is stored, on %s', (kind) => {
   const folder = temporaryFolder('cli');
   const source = join(folder.path, 'source');
   const data = join(folder.path, 'data');
@@ -24,7 +24,7 @@ describe('the command line over what is stored', () => {
   };
 
   beforeAll(async () => {
-    server = await ServerProcess.create(data);
+    server = await ServerProcess.on(kind, data);
     expect(await server.start()).toBe('serving');
     expect(await agent.enroll(server)).toMatchObject({ code: 0 });
     mkdirSync(join(source, 'sub'), { recursive: true });
@@ -42,7 +42,7 @@ describe('the command line over what is stored', () => {
   });
 
   afterAll(async () => {
-    await server.kill('SIGTERM');
+    await server.end();
     folder.remove();
   });
 

@@ -10,22 +10,19 @@ import {
   type PinAnswer,
   type TasksAnswer,
 } from '#common';
-import { postgresSettings } from './support/postgres';
-import { ADMIN, AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
+import { ADMIN, AgentProcess, DATABASE_KINDS, ServerProcess, temporaryFolder } from './support/processes';
 
-describe.each(['sqlite', 'postgres'] as const)('files of a backup, for people, on %s', (kind) => {
+describe.each(DATABASE_KINDS)('files of a backup, for people, on %s', (kind) => {
   const folder = temporaryFolder(`downloads-${kind}`);
   const source = join(folder.path, 'source');
   const large = randomBytes(9 * 1024 * 1024 + 123);
   const agent = new AgentProcess(join(folder.path, 'state'));
   let server: ServerProcess;
-  let database: { settings: Record<string, string>; drop: () => Promise<void> } | undefined;
   let token: string;
   let clientId: string;
 
   beforeAll(async () => {
-    database = kind === 'postgres' ? await postgresSettings() : undefined;
-    server = await ServerProcess.create(join(folder.path, 'data'), database?.settings);
+    server = await ServerProcess.on(kind, join(folder.path, 'data'));
     expect(await server.start()).toBe('serving');
     mkdirSync(source);
     writeFileSync(join(source, 'large'), large);
@@ -41,8 +38,7 @@ describe.each(['sqlite', 'postgres'] as const)('files of a backup, for people, o
   });
 
   afterAll(async () => {
-    await server.kill('SIGTERM');
-    await database?.drop();
+    await server.end();
     folder.remove();
   });
 

@@ -14,7 +14,7 @@ import {
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { differences, itWith } from './support/judge';
-import { AgentProcess, finish, ServerProcess, system, temporaryFolder } from './support/processes';
+import { AgentProcess, DATABASE_KINDS, finish, ServerProcess, system, temporaryFolder } from './support/processes';
 
 interface BackupDocument {
   snapshot: string;
@@ -23,18 +23,18 @@ interface BackupDocument {
   notes: { path: string; reason: string }[];
 }
 
-describe('hard cases of backup and restore', () => {
+describe.each(DATABASE_KINDS)('hard cases of backup and restore, on %s', (kind) => {
   const folder = temporaryFolder('hard');
   let server: ServerProcess;
   let agents = 0;
 
   beforeAll(async () => {
-    server = await ServerProcess.create(join(folder.path, 'data'));
+    server = await ServerProcess.on(kind, join(folder.path, 'data'));
     expect(await server.start()).toBe('serving');
   });
 
   afterAll(async () => {
-    await server.kill('SIGTERM');
+    await server.end();
     folder.remove();
   });
 

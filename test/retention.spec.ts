@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { API, type ForgetAnswer, type PinAnswer, type RetentionReport } from '#common';
 import { Admin } from './support/admin';
-import { AgentProcess, ServerProcess, system, temporaryFolder } from './support/processes';
+import { AgentProcess, DATABASE_KINDS, ServerProcess, system, temporaryFolder } from './support/processes';
 
 interface Restored {
   failed: { path: string; reason: string }[];
@@ -14,7 +14,7 @@ interface Snapshot {
   taskId: string;
 }
 
-describe('retention, through server and agent', () => {
+describe.each(DATABASE_KINDS)('retention, through server and agent, on %s', (kind) => {
   let folder: { path: string; remove: () => void };
   let server: ServerProcess;
   let agent: AgentProcess;
@@ -25,14 +25,14 @@ describe('retention, through server and agent', () => {
     folder = temporaryFolder('retention');
     source = join(folder.path, 'source');
     mkdirSync(source);
-    server = await ServerProcess.create(join(folder.path, 'data'));
+    server = await ServerProcess.on(kind, join(folder.path, 'data'));
     await server.start();
     agent = new AgentProcess(join(folder.path, 'state'));
     await agent.enroll(server);
     admin = await Admin.login(server.url);
   });
   afterEach(async () => {
-    await server.kill('SIGTERM');
+    await server.end();
     folder.remove();
   });
 

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { API, type DamageAnswer, type DamagedFilesAnswer } from '#common';
 import { Admin } from './support/admin';
 import { differences, itWith } from './support/judge';
-import { AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
+import { AgentProcess, DATABASE_KINDS, ServerProcess, temporaryFolder } from './support/processes';
 
 /** A machine whose large files lie in packs of their own: each is backed up by a run of its own. */
 class Machine {
@@ -48,18 +48,18 @@ class Machine {
   }
 }
 
-describe('scrub, through server and agents', () => {
+describe.each(DATABASE_KINDS)('scrub, through server and agents, on %s', (kind) => {
   const folder = temporaryFolder('scrub');
   let server: ServerProcess;
   let admin: Admin;
 
   beforeAll(async () => {
-    server = await ServerProcess.create(join(folder.path, 'data'), { SCRUB_BYTES_PER_SECOND: '0' });
+    server = await ServerProcess.on(kind, join(folder.path, 'data'), { SCRUB_BYTES_PER_SECOND: '0' });
     await server.start();
     admin = await Admin.login(server.url);
   });
   afterAll(async () => {
-    await server.kill('SIGTERM');
+    await server.end();
     folder.remove();
   });
 

@@ -15,7 +15,7 @@ import {
 } from '#common';
 import { CHUNKER_ID, dataChunkId, encodeBlock } from '#engine';
 import { Admin } from './admin';
-import { AgentProcess, ServerProcess, system, temporaryFolder, type Finished } from './processes';
+import { AgentProcess, type DatabaseKind, type Finished, ServerProcess, system, temporaryFolder } from './processes';
 
 interface Snapshot {
   id: string;
@@ -59,9 +59,12 @@ export class KillJourney {
     this.agentPoints = [...points.agent];
   }
 
-  static async begin(points: { server?: readonly string[]; agent?: readonly string[] }): Promise<KillJourney> {
+  static async begin(
+    points: { server?: readonly string[]; agent?: readonly string[] },
+    kind: DatabaseKind = 'sqlite',
+  ): Promise<KillJourney> {
     const folder = temporaryFolder('kill');
-    const server = await ServerProcess.create(join(folder.path, 'data'));
+    const server = await ServerProcess.on(kind, join(folder.path, 'data'));
     const journey = new KillJourney(folder, server, { server: points.server ?? [], agent: points.agent ?? [] });
     mkdirSync(journey.source);
     writeFileSync(join(journey.source, 'small'), 'small');
@@ -349,6 +352,7 @@ export class KillJourney {
     this.isStopping = true;
     await this.server.kill('SIGTERM');
     await this.supervision;
+    await this.server.end();
     this.socket.close();
     this.folder.remove();
   }

@@ -6,6 +6,7 @@ import * as https from 'node:https';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { postgresSettings } from './postgres';
 
 const ROOT = resolve(__dirname, '../..');
 /** For several that start at once on a machine that does other things too. */
@@ -43,6 +44,10 @@ function launch(
   return spawn(join(ROOT, 'bin', program), [...words], { env: cleanEnvironment(environment), stdio: 'pipe' });
 }
 
+/** Journeys run on both. */
+export const DATABASE_KINDS = ['sqlite', 'postgres'] as const;
+export type DatabaseKind = (typeof DATABASE_KINDS)[number];
+
 /** A server process and where its data is. It can be killed and started again on the same files and port. */
 export class ServerProcess {
   private child: ChildProcess | undefined;
@@ -53,10 +58,23 @@ export class ServerProcess {
     readonly port: number,
     readonly dataPath: string,
     private readonly settings: Record<string, string | undefined>,
+    private readonly dropDatabase: () => Promise<void> = () => Promise.resolve(),
   ) {}
 
+  /** On SQLite below `dataPath`, unless the settings name another database. */
   static async create(dataPath: string, settings: Record<string, string | undefined> = {}): Promise<ServerProcess> {
     return new ServerProcess(await freePort(), dataPath, settings);
+  }
+
+  /** On a database of its own, which {@link ServerProcess.end} drops. */
+  static async on(
+    kind: DatabaseKind,
+    dataPath: string,
+    settings: Record<string, string | undefined> = {},
+  ): Promise<ServerProcess> {
+    if (kind === 'sqlite') return ServerProcess.create(dataPath, settings);
+    const database = await postgresSettings();
+    return new ServerProcess(await freePort(), dataPath, { ...database.settings, ...settings }, database.drop);
   }
 
   get url(): string {
@@ -107,6 +125,12 @@ export class ServerProcess {
     if (this.isOver) return;
     this.child?.kill(signal);
     await this.exit;
+  }
+
+  /** Stops it as an operator would, for good. */
+  async end(): Promise<void> {
+    await this.kill('SIGTERM');
+    await this.dropDatabase();
   }
 
   signal(signal: NodeJS.Signals): void {

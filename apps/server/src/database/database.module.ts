@@ -21,6 +21,7 @@ import { Database } from './database';
             statementTimeoutMs: settings.databaseStatementTimeoutMs,
           },
           clock,
+          ...(settings.clockAheadMs > 0 ? { postgresClock: clock } : {}),
           killPoints,
         }),
     },

@@ -176,11 +176,14 @@ export class RemovalsRepository {
   }
 }
 
+/** Above every run's number, which is an integer of 32 bits on PostgreSQL. */
+const LAST_RUN = 2 ** 31 - 1;
+
 /** A directory's joined interval shows it still: what thins a snapshot is what it shows no more. */
 function mergedIntervals(doomed: readonly DoomedVersion[]): Interval[] {
   const taken = doomed
     .filter(({ joinsRun }) => joinsRun === null)
-    .map(({ firstRun, lastRun }) => ({ from: firstRun, to: lastRun ?? Number.MAX_SAFE_INTEGER }))
+    .map(({ firstRun, lastRun }) => ({ from: firstRun, to: lastRun ?? LAST_RUN }))
     .sort((a, b) => a.from - b.from);
   const merged: Interval[] = [];
   for (const interval of taken) {
