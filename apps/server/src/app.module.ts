@@ -5,6 +5,7 @@ import { AuthModule } from './auth/auth.module';
 import { BackupsModule } from './backups/backups.module';
 import { ClientsModule } from './clients/clients.module';
 import { ConfigModule, type ConfigParts } from './config/config.module';
+import { DashboardModule } from './dashboard/dashboard.module';
 import { DatabaseModule } from './database/database.module';
 import { FleetModule } from './fleet/fleet.module';
 import { HealthModule } from './health/health.module';
@@ -41,6 +42,7 @@ export class AppModule {
         HealthModule,
         MetricsModule,
         SpaceModule,
+        DashboardModule,
         PagesModule,
         PeopleModule,
         ApiDocsModule,

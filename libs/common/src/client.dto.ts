@@ -161,6 +161,12 @@ export interface ClientDetail {
   lastPingMs: number | null;
   lastBackupMs: number | null;
   nextDueMs: number | null;
+  /** What the newest snapshots of its tasks show together. */
+  newestBytes: number;
+  /** Commands that run before every backup; null for who may not see commands. */
+  preCommandCount: number | null;
+  /** Since when its secret is what it is; null: from before that was written down. */
+  secretSinceMs: number | null;
   clockAheadMs: number | null;
   configVersion: number;
   /** Version that the agent works from; null before its first ping. */

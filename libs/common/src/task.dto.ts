@@ -139,6 +139,8 @@ export interface TaskDetail {
   lastRun: { id: string; state: string; startedMs: number; endedMs: number | null } | null;
   /** When the newest snapshot was made. */
   lastGoodMs: number | null;
+  /** What the newest snapshot shows; null before the first. */
+  newestBytes: number | null;
   /** Id of the newest snapshot. */
   head: string | null;
   createdMs: number;

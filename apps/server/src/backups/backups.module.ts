@@ -11,6 +11,7 @@ import { RunReportsApiController } from './run-reports.api.controller';
 import { RunReportsRepository } from './run-reports.repository';
 import { RunReports } from './run-reports.service';
 import { TaskDefinitionsApiController } from './task-definitions.api.controller';
+import { TaskDueTimes } from './task-due-times';
 import { TaskDefinitionsRepository } from './task-definitions.repository';
 import { TaskDefinitionRules, TaskDefinitionsService } from './task-definitions.service';
 import { AuditModule } from '../audit/audit.module';
@@ -92,6 +93,7 @@ const REPOSITORIES = [
   RunQueueRepository,
   RunQueueRepositories,
   RunReportsRepository,
+  TaskDueTimes,
   TaskDefinitionsRepository,
   DamageRepository,
   QuotaRepository,

@@ -16,6 +16,17 @@ export interface RunProblemRow {
   readonly reason: string;
 }
 
+/** What became of a run, or is becoming. */
+export interface RunOutcome {
+  readonly clientId: string;
+  readonly state: string;
+  readonly startedMs: number;
+  readonly endedMs: number | null;
+}
+
+/** Of each task: one that runs every few minutes has no more to tell of its last months than that. */
+const MOST_OUTCOMES = 2_000;
+
 type SummaryRow = Omit<RunSummary, 'isCancelRequested' | 'progress'> & {
   readonly cancelRequestedAt: number | null;
   readonly progress: string | null;
@@ -63,6 +74,20 @@ export class RunHistoryRepository {
       before === null ? [clientNo, limit] : [clientNo, before.startedMs, before.id, limit],
     );
     return rows.map(summaryOf);
+  }
+
+  /** Runs of some dozens of clients that began or ended since then, the newest of each task first. */
+  outcomesSince(sql: Sql, clientIds: readonly string[], sinceMs: number): Promise<RunOutcome[]> {
+    const input = { columns: [{ name: 'client_id', type: 'text' }] as const, rows: clientIds.map((id) => [id]) };
+    return sql.allWith<RunOutcome>(
+      input,
+      `select c.id as "clientId", r.state, r.started_at as "startedMs", r.ended_at as "endedMs"
+       from input cross join clients c on c.id = input.client_id cross join tasks t on t.client_no = c.no
+         cross join runs r on r.task_no = t.no
+       where r.number > t.last_run_number - cast(? as bigint) and t.deleted_at is null
+         and (r.ended_at is null or r.ended_at >= ?) order by t.no, r.number desc`,
+      [MOST_OUTCOMES, sinceMs],
+    );
   }
 
   async findSummary(sql: Sql, clientNo: number, runId: string): Promise<RunSummary | undefined> {

@@ -3,9 +3,11 @@ import { LIMITS, type RunDetail, type RunProblemsAnswer, type RunsAnswer } from 
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
 import { RunReportsRepository } from './run-reports.repository';
-import { RunHistoryRepository } from './run-history.repository';
+import { RunHistoryRepository, type RunOutcome } from './run-history.repository';
 
 const PAGE_RUNS = 200;
+
+export type { RunOutcome };
 
 /** What became of a client's runs. Another client's run is `not-found`. */
 @Injectable()
@@ -26,6 +28,11 @@ export class RunHistoryService {
       const runs = found.slice(0, PAGE_RUNS);
       return { runs, next: found.length > PAGE_RUNS ? (runs.at(-1)?.id ?? null) : null };
     });
+  }
+
+  /** Runs of some dozens of clients, by right to them, that began or ended since then. */
+  outcomesSince(clientIds: readonly string[], sinceMs: number): Promise<RunOutcome[]> {
+    return this.database.read((sql) => this.runs.outcomesSince(sql, clientIds, sinceMs));
   }
 
   /** A run with what its commands did. */

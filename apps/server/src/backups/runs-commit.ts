@@ -110,8 +110,9 @@ export class RunCommit {
     return this.database.write('runs.commit', async (tx) => {
       await tasks.lock(tx, run.taskNo);
       let hold: RetentionHold | null = null;
-      if (await runs.finishCommitting(tx, run, await tx.now())) {
-        const isMoved = await tasks.moveHead(tx, run.taskNo, { from: run.parentRun, to: run.number });
+      const at = await tx.now();
+      if (await runs.finishCommitting(tx, run, at)) {
+        const isMoved = await tasks.moveHead(tx, run.taskNo, { from: run.parentRun, to: run.number, at });
         if (!isMoved) throw new Error(`run ${run.runId} is not the successor of its task's head`);
         hold = await this.retention.holdForRun(tx, run);
         await tx.notify('progress', String(await runs.clientOf(tx, run.taskNo)));

@@ -219,6 +219,7 @@ export class RunsRepository {
       `update runs set state = outcome, ended_at = ? where task_no = ? and number = ? and state = 'committing'`,
       [now, run.taskNo, run.number],
     );
+    if (changes === 1) await this.noteEnd(tx, run);
     return changes === 1;
   }
 
@@ -257,6 +258,7 @@ export class RunsRepository {
        where task_no = ? and number = ? and state = 'running'`,
       [end.error, end.now, run.taskNo, run.number],
     );
+    await this.noteEnd(tx, run);
   }
 
   /** undoing -> its outcome. */
@@ -265,7 +267,18 @@ export class RunsRepository {
       `update runs set state = outcome, ended_at = ? where task_no = ? and number = ? and state = 'undoing'`,
       [now, run.taskNo, run.number],
     );
+    if (changes === 1) await this.noteEnd(tx, run);
     return changes === 1;
+  }
+
+  /** What became of the newest run that began stands in its task's row too: lists of thousands of tasks read that alone. */
+  private async noteEnd(tx: Sql, { taskNo, number }: Pick<RunKey, 'taskNo' | 'number'>): Promise<void> {
+    await tx.run(
+      `update tasks set
+         ended_outcome = (select r.state from runs r where r.task_no = tasks.no and r.number = ?),
+         ended_at = (select r.ended_at from runs r where r.task_no = tasks.no and r.number = ?) where no = ?`,
+      [number, number, taskNo],
+    );
   }
 }
 

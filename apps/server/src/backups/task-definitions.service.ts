@@ -25,7 +25,7 @@ import { ProtectWindow } from '../retention/protect-window';
 import { ownerBoundOf, type PersonIdentity } from '../users/person-identity';
 import { assertAllowed, defineTask, definitionChanges, hasCommands } from './task-definition';
 import { type DefinedTask, type DefinitionRow, TaskDefinitionsRepository } from './task-definitions.repository';
-import { DueTimes } from './due-times';
+import { dueFrom } from './due-from';
 import { definitionOf, taskDetail, taskDetails } from './task-detail';
 import { MAX_TASKS_PER_CLIENT } from './tasks.service';
 
@@ -54,8 +54,6 @@ export class TaskDefinitionRules {
 /** What clients back up and when, as people define it and agents tell it. */
 @Injectable()
 export class TaskDefinitionsService {
-  private readonly dueTimes = new DueTimes();
-
   constructor(
     private readonly database: Database,
     private readonly tasks: TaskDefinitionsRepository,
@@ -78,10 +76,17 @@ export class TaskDefinitionsService {
     return taskDetails(tasks, await this.detailRules(person));
   }
 
-  /** All that a person may know of, but the deleted ones: for overviews. */
-  async listPresent(person: PersonIdentity): Promise<TaskDetail[]> {
-    const tasks = await this.database.read((sql) => this.tasks.listPresent(sql, ownerBoundOf(person)));
+  /** Of some hundreds of clients that the person may know of, those left out that are deleted. */
+  async listOfClients(person: PersonIdentity, clientNumbers: readonly number[]): Promise<TaskDetail[]> {
+    const tasks = await this.database.read((sql) => this.tasks.listOfClients(sql, clientNumbers));
     return taskDetails(tasks, await this.detailRules(person));
+  }
+
+  /** Some hundreds that the person may know of, by their numbers. */
+  async listOf(person: PersonIdentity, numbers: readonly number[]): Promise<ReadonlyMap<number, TaskDetail>> {
+    const tasks = await this.database.read((sql) => this.tasks.listOf(sql, numbers));
+    const rules = await this.detailRules(person);
+    return new Map(tasks.map((task) => [task.no, taskDetail(task, rules)]));
   }
 
   /** Throws `name-taken`, and `invalid` for paths that the agent does not allow. */
@@ -96,7 +101,7 @@ export class TaskDefinitionsService {
       if ((await this.tasks.listOfClient(tx, client.no)).length >= MAX_TASKS_PER_CLIENT) {
         throw new DomainError('conflict', `The client has ${MAX_TASKS_PER_CLIENT} tasks already.`);
       }
-      const row = rowOf({ name, origin: 'server', definition, now: await tx.now() });
+      const row = rowOf({ name, origin: 'server', definition }, { now: await tx.now() });
       if (!(await this.tasks.insert(tx, { id, clientNo: client.no, ...row }))) throw nameTaken();
       await rules.signals.tell(tx, client.no, 'config');
       const details = { clientId: client.id, ...definitionChanges(null, definition) };
@@ -124,9 +129,18 @@ export class TaskDefinitionsService {
       const namesake = await this.tasks.findByName(tx, task.clientNo, name);
       if (namesake !== undefined && namesake.no !== task.no) throw nameTaken();
       const isRescheduled = 'schedule' in changes || 'isEnabled' in changes;
-      const row = rowOf({ name, origin: 'server', definition: after, now: await tx.now() });
-      const scheduledSince = isRescheduled ? row.scheduledSince : task.scheduledSince;
-      await this.tasks.change(tx, task.no, { ...row, scheduledSince });
+      await this.tasks.change(
+        tx,
+        task.no,
+        rowOf(
+          { name, origin: 'server', definition: after },
+          {
+            now: await tx.now(),
+            ...(isRescheduled ? {} : { scheduledSince: task.scheduledSince }),
+            lastGoodMs: task.headEndedAt,
+          },
+        ),
+      );
       const renamed = name === task.name ? {} : { name: { from: task.name, to: name } };
       return { action: 'tasks.change', details: { ...renamed, ...changes } };
     });
@@ -169,17 +183,23 @@ export class TaskDefinitionsService {
       if (found?.origin === 'server') {
         throw new DomainError('name-taken', 'The server has a task of this name for the client; choose another one.');
       }
-      const row = rowOf({ name, origin: 'agent', definition, now: await tx.now() });
+      const before = found === undefined ? null : definitionOf(found);
+      const isRescheduled = JSON.stringify(before?.schedule) !== JSON.stringify(definition?.schedule);
+      const row = rowOf(
+        { name, origin: 'agent', definition },
+        {
+          now: await tx.now(),
+          lastGoodMs: found?.headEndedAt ?? null,
+          ...(found === undefined || isRescheduled ? {} : { scheduledSince: found.scheduledSince }),
+        },
+      );
       if (found === undefined) {
         await this.tasks.insert(tx, { id: randomUUID(), clientNo: agent.clientNo, ...row });
       } else {
         await this.tasks.lock(tx, found.no);
         const isSame = found.origin === 'agent' && found.definition === row.definition && found.deletedAt === null;
-        const before = definitionOf(found);
-        const isRescheduled = JSON.stringify(before?.schedule) !== JSON.stringify(definition?.schedule);
-        const scheduledSince = isRescheduled ? row.scheduledSince : found.scheduledSince;
         if (!isSame) {
-          await this.tasks.change(tx, found.no, { ...row, scheduledSince });
+          await this.tasks.change(tx, found.no, row);
           // The agent's own settings decide: a task that they make is not a deleted one.
           if (found.deletedAt !== null) await this.tasks.unhide(tx, found.no);
         }
@@ -219,11 +239,9 @@ export class TaskDefinitionsService {
 
   private async detailRules(person: PersonIdentity): Promise<Parameters<typeof taskDetail>[1]> {
     const { lateGraceMs: graceMs } = this.rules.settings;
-    const { dueTimes } = this;
     return {
       nowMs: await this.database.now(),
       graceMs,
-      dueTimes,
       withDefinition: mayByRole(person.role, 'see-details'),
     };
   }
@@ -255,21 +273,17 @@ export class TaskDefinitionsService {
   }
 }
 
-function rowOf(task: {
-  name: string;
-  origin: 'server' | 'agent';
-  definition: TaskDefinition | null;
-  now: number;
-}): DefinitionRow {
-  const { name, origin, definition, now } = task;
-  const schedule = definition?.schedule ?? null;
-  return {
-    name,
-    origin,
-    definition: definition === null ? null : JSON.stringify(definition),
-    scheduledSince: schedule === null ? 0 : now,
-    timeZone: schedule?.timeZone ?? null,
-  };
+/** `scheduledSince`: of a schedule that stays as it was. */
+function rowOf(
+  task: Pick<DefinitionRow, 'name' | 'origin'> & { definition: TaskDefinition | null },
+  times: { now: number; scheduledSince?: number; lastGoodMs?: number | null },
+): DefinitionRow {
+  const { name, origin } = task;
+  const schedule = task.definition?.schedule ?? null;
+  const definition = task.definition === null ? null : JSON.stringify(task.definition);
+  const scheduledSince = times.scheduledSince ?? (schedule === null ? 0 : times.now);
+  const due = dueFrom({ definition, scheduledSince, lastGoodMs: times.lastGoodMs ?? null });
+  return { name, origin, definition, scheduledSince, dueFrom: due, timeZone: schedule?.timeZone ?? null };
 }
 
 function assertAllowedBy(client: TaskClient, definition: TaskDefinition): void {

@@ -1,13 +1,10 @@
-import type { ScheduleSpec, TaskDefinition, TaskDetail } from '#common';
-import type { Schedule } from '#engine';
-import type { DueTimes } from './due-times';
+import type { TaskDefinition, TaskDetail } from '#common';
+import { isLate } from './due-from';
 import type { DefinedTask } from './task-definitions.repository';
-import { lateSince } from './task-lateness';
 
 export interface DetailRules {
   readonly nowMs: number;
   readonly graceMs: number;
-  readonly dueTimes: DueTimes;
   /** False for who may not see names and commands. */
   readonly withDefinition: boolean;
 }
@@ -21,10 +18,6 @@ export function taskDetail(task: DefinedTask, rules: DetailRules): TaskDetail {
   const definition = definitionOf(task);
   const isEnabled = definition?.isEnabled ?? true;
   const schedule = isEnabled && task.deletedAt === null ? (definition?.schedule ?? null) : null;
-  const late = lateSince(
-    { schedule: storedSchedule(schedule), scheduledSince: task.scheduledSince, lastGoodMs: task.headEndedAt },
-    rules,
-  );
   return {
     id: task.id,
     clientId: task.clientId,
@@ -34,7 +27,7 @@ export function taskDetail(task: DefinedTask, rules: DetailRules): TaskDetail {
     isEnabled,
     schedule: definition?.schedule ?? null,
     nextDueMs: schedule === null ? null : task.nextDueAt,
-    isLate: late !== null,
+    isLate: schedule !== null && isLate(task.dueFrom, rules),
     lastRun:
       task.lastRunId === null
         ? null
@@ -45,6 +38,7 @@ export function taskDetail(task: DefinedTask, rules: DetailRules): TaskDetail {
             endedMs: task.lastRunEndedAt,
           },
     lastGoodMs: task.headEndedAt,
+    newestBytes: task.headBytes,
     head: task.head,
     createdMs: task.createdAt,
     deletedMs: task.deletedAt,
@@ -59,11 +53,4 @@ export async function taskDetails(tasks: readonly DefinedTask[], rules: DetailRu
     if (details.length % 500 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
   }
   return details;
-}
-
-/** It was checked before it was stored: not once more for each look. */
-function storedSchedule(spec: ScheduleSpec | null): Schedule | null {
-  if (spec === null) return null;
-  const { kind, cron = '', timeZone = 'UTC', everySeconds = 0 } = spec;
-  return kind === 'every' ? { kind, everySeconds } : { kind, cron, timeZone };
 }

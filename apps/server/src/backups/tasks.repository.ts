@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Sql } from '../database/sql';
+import { dueFrom } from './due-from';
 
 export interface TaskRow {
   readonly taskNo: number;
@@ -81,13 +82,19 @@ export class TasksRepository {
     return stamp;
   }
 
-  /** False when the head is not the run's parent. */
-  async moveHead(tx: Sql, taskNo: number, move: { from: number | null; to: number }): Promise<boolean> {
-    const { changes } = await tx.run('update tasks set head_run = ? where no = ? and coalesce(head_run, 0) = ?', [
-      move.to,
-      taskNo,
-      move.from ?? 0,
-    ]);
+  /** To a run that ended well at `at`; the task is due from then on. False when the head is not the run's parent. */
+  async moveHead(tx: Sql, taskNo: number, move: { from: number | null; to: number; at: number }): Promise<boolean> {
+    const task = await tx.get<{ definition: string | null; scheduledSince: number }>(
+      'select definition, scheduled_since as "scheduledSince" from tasks where no = ?',
+      [taskNo],
+    );
+    const due = task === undefined ? null : dueFrom({ ...task, lastGoodMs: move.at });
+    const { changes } = await tx.run(
+      `update tasks set head_run = ?, due_from = ?, good_at = ?,
+         good_bytes = (select r.logical_bytes from runs r where r.task_no = tasks.no and r.number = ?)
+       where no = ? and coalesce(head_run, 0) = ?`,
+      [move.to, due, move.at, move.to, taskNo, move.from ?? 0],
+    );
     return changes === 1;
   }
 }

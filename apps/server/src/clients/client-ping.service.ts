@@ -3,6 +3,7 @@ import type { AgentGrants, PingAnswer, PingRequest, Refusal } from '#common';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
+import { silenceMs } from './client-status';
 import { ClientsRepository } from './clients.repository';
 
 /** What an agent told of itself, as it rests in `clients.told`. */
@@ -40,6 +41,7 @@ export class ClientPing {
         told: JSON.stringify(told),
         clockAheadMs,
         configSeen: request.configVersion,
+        silenceMs: silenceMs(intervalSeconds),
       });
       if (state === undefined) throw new DomainError('not-found', 'The client is gone.');
       await also(tx);

@@ -1,17 +1,20 @@
 import type { ClientStatus } from '#common';
 import type { ClientRow } from '../database/entities/identity.entities';
-import { toldByAgent } from './client-ping.service';
 
 /** Pings that may be missing before a client counts as offline, and the least time that means. */
 const MISSING_PINGS = 3;
 const MIN_SILENCE_MS = 15_000;
 
-type Seen = Pick<ClientRow, 'last_ping_at' | 'last_seen_at' | 'told' | 'state' | 'deleted_at'>;
+type Seen = Pick<ClientRow, 'last_ping_at' | 'last_seen_at' | 'online_until' | 'state' | 'deleted_at'>;
+
+/** How long a client counts as online that pings at this interval. */
+export function silenceMs(intervalSeconds: number): number {
+  return Math.max(MISSING_PINGS * intervalSeconds * 1_000, MIN_SILENCE_MS);
+}
 
 export function isOnline(client: Seen, nowMs: number): boolean {
-  if (client.last_ping_at === null || client.state !== 'active' || client.deleted_at !== null) return false;
-  const intervalMs = (toldByAgent(client.told)?.intervalSeconds ?? 60) * 1_000;
-  return nowMs - client.last_ping_at <= Math.max(MISSING_PINGS * intervalMs, MIN_SILENCE_MS);
+  if (client.online_until === null || client.state !== 'active' || client.deleted_at !== null) return false;
+  return nowMs <= client.online_until;
 }
 
 /** Late comes before online and offline: a machine that is off is nobody's worry until a backup is due. */

@@ -39,6 +39,8 @@ export interface Ping {
   readonly told: string;
   readonly clockAheadMs: number;
   readonly configSeen: number;
+  /** From this ping on. */
+  readonly silenceMs: number;
 }
 
 const WITH_OWNER = `select c.*, u.username as owner_name from clients c join users u on u.no = c.owner_no
@@ -61,10 +63,20 @@ export class ClientsRepository {
     return sql.get(`${WITH_OWNER} where c.id = ?${bound}`, ownerNo === null ? [id] : [id, ownerNo]);
   }
 
-  /** By name; `ownerNo`: only of this owner. */
-  list(sql: Sql, ownerNo: number | null): Promise<ClientWithOwner[]> {
-    const bound = ownerNo === null ? '' : ' where c.owner_no = ?';
-    return sql.all(`${WITH_OWNER}${bound} order by lower(c.name), c.no`, ownerNo === null ? [] : [ownerNo]);
+  /** Some hundreds, in no order. */
+  listOf(sql: Sql, numbers: readonly number[]): Promise<ClientWithOwner[]> {
+    const input = { columns: [{ name: 'client_no', type: 'int' }] as const, rows: numbers.map((no) => [no]) };
+    return sql.allWith(
+      input,
+      WITH_OWNER.replace('from clients c', 'from input cross join clients c on c.no = client_no'),
+    );
+  }
+
+  /** Of one owner, or all: no more than their numbers. */
+  async numbersOf(sql: Sql, ownerNo: number | null): Promise<number[]> {
+    const bound = ownerNo === null ? '' : ' where owner_no = ?';
+    const rows = await sql.all<{ no: number }>(`select no from clients${bound}`, ownerNo === null ? [] : [ownerNo]);
+    return rows.map(({ no }) => no);
   }
 
   lockByName(tx: Sql, ownerNo: number, name: string): Promise<ClientRow | undefined> {
@@ -78,25 +90,26 @@ export class ClientsRepository {
   /** False when the owner has a client of this name. */
   async insert(tx: Sql, client: NewClient): Promise<boolean> {
     const { id, ownerNo, domainNo, name, secretHash, hostName, platform, agentVersion } = client;
+    const now = await tx.now();
     const { changes } = await tx.run(
-      `insert into clients (id, owner_no, domain_no, name, secret_hash, state, host_name, platform, agent_version,
-                            created_at)
-       values (?, ?, ?, ?, ?, 'active', ?, ?, ?, ?) on conflict do nothing`,
-      [id, ownerNo, domainNo, name, secretHash, hostName, platform, agentVersion, await tx.now()],
+      `insert into clients (id, owner_no, domain_no, name, secret_hash, secret_at, state, host_name, platform,
+                            agent_version, created_at)
+       values (?, ?, ?, ?, ?, ?, 'active', ?, ?, ?, ?) on conflict do nothing`,
+      [id, ownerNo, domainNo, name, secretHash, now, hostName, platform, agentVersion, now],
     );
     return changes === 1;
   }
 
   async reattach(tx: Sql, no: number, client: Machine & { secretHash: Buffer }): Promise<void> {
     await tx.run(
-      `update clients set secret_hash = ?, host_name = coalesce(?, host_name), platform = coalesce(?, platform),
-              agent_version = coalesce(?, agent_version) where no = ?`,
-      [client.secretHash, client.hostName, client.platform, client.agentVersion, no],
+      `update clients set secret_hash = ?, secret_at = ?, host_name = coalesce(?, host_name),
+              platform = coalesce(?, platform), agent_version = coalesce(?, agent_version) where no = ?`,
+      [client.secretHash, await tx.now(), client.hostName, client.platform, client.agentVersion, no],
     );
   }
 
   async setSecret(tx: Sql, no: number, secretHash: Buffer): Promise<void> {
-    await tx.run('update clients set secret_hash = ? where no = ?', [secretHash, no]);
+    await tx.run('update clients set secret_hash = ?, secret_at = ? where no = ?', [secretHash, await tx.now(), no]);
   }
 
   async setState(tx: Sql, no: number, state: 'active' | 'revoked'): Promise<void> {
@@ -132,12 +145,13 @@ export class ClientsRepository {
   async ping(tx: Sql, no: number, ping: Ping): Promise<{ configVersion: number; commandSequence: number } | undefined> {
     const now = await tx.now();
     return tx.get(
-      `update clients set last_ping_at = ?, last_seen_at = ?, host_name = ?, platform = ?, os_version = ?,
+      `update clients set last_ping_at = ?, last_seen_at = ?, online_until = ?, host_name = ?, platform = ?, os_version = ?,
          agent_version = ?, told = ?, clock_ahead_ms = ?, config_seen = ?
        where no = ? returning config_version as "configVersion", command_seq as "commandSequence"`,
       [
         now,
         now,
+        now + ping.silenceMs,
         ping.hostName,
         ping.platform,
         ping.osVersion,

@@ -85,9 +85,14 @@ export class ClientsService {
     return client;
   }
 
-  /** All that a person may know of. */
-  list(person: PersonIdentity): Promise<ClientWithOwner[]> {
-    return this.database.read((sql) => this.clients.list(sql, ownerBoundOf(person)));
+  /** Some hundreds, in no order. By right no more: whoever asks knows the numbers from what he may see. */
+  listOf(sql: Sql, numbers: readonly number[]): Promise<ClientWithOwner[]> {
+    return this.clients.listOf(sql, numbers);
+  }
+
+  /** Numbers of all that a person may know of. */
+  numbersOf(person: PersonIdentity): Promise<number[]> {
+    return this.database.read((sql) => this.clients.numbersOf(sql, ownerBoundOf(person)));
   }
 
   /** Owner of what a person enrols: himself, or for an admin whom he names. */

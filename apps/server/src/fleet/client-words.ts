@@ -15,4 +15,10 @@ export function statusWords(status: ClientDetail['status']): StatusWords {
   return STATUS[status];
 }
 
-export const STATUS_CHOICES = Object.entries(STATUS).map(([value, { label }]) => ({ value, label }));
+/** What lists can be narrowed to: how clients are, and how their backups are. */
+export const STATE_CHOICES: readonly { readonly value: string; readonly label: string }[] = [
+  ...Object.entries(STATUS).map(([value, { label }]) => ({ value, label })),
+  { value: 'failing', label: 'Last run failed' },
+  { value: 'bare', label: 'Never backed up' },
+  { value: 'fine', label: 'Backed up as it should be' },
+];

@@ -1,15 +1,17 @@
 import { Controller, Get, Query } from '@nestjs/common';
-import { ClientsQuery } from '#common';
 import { Page } from '../auth/access';
 import { CurrentViewer, type SignedInViewer } from '../auth/current-viewer';
 import { mayByRole } from '../auth/role-matrix';
 import { Database } from '../database/database';
-import { queryPage, queryText } from '../pages/list-address';
+import { parseOrder, queryPage, queryText } from '../pages/list-address';
 import { Moments } from '../pages/moments';
 import { showPage, type PageAnswer } from '../pages/page';
-import { STATUS_CHOICES } from './client-words';
+import { STATE_CHOICES } from './client-words';
 import { clientsListView } from './clients-list.view';
+import { FLEET_COLUMNS } from './fleet.repository';
 import { FleetService } from './fleet.service';
+
+const PAGE_CLIENTS = 50;
 
 /** The fleet as a list. */
 @Controller()
@@ -25,21 +27,26 @@ export class ClientsPagesController {
     @CurrentViewer() { person, timeZone }: SignedInViewer,
     @Query() query: Readonly<Record<string, unknown>>,
   ): Promise<PageAnswer> {
-    const status = STATUS_CHOICES.find(({ value }) => value === query['status'])?.value ?? '';
-    const { clients } = await this.fleet.list(person, statusQuery(status));
     const choice = {
-      search: queryText(query['q']),
-      status,
+      search: queryText(query['q']).slice(0, 200),
+      status: STATE_CHOICES.find(({ value }) => value === query['status'])?.value ?? '',
       owner: queryText(query['owner']),
       sort: queryText(query['sort']),
-      page: queryPage(query['page']),
     };
-    const moments = new Moments(timeZone, await this.database.now());
-    const mayEnrol = mayByRole(person.role, 'enrol-clients');
-    return showPage('clients/list', { ...clientsListView(clients, { choice, moments, mayEnrol }), events: '/events' });
+    const order = parseOrder(choice.sort, FLEET_COLUMNS, { by: 'name', isDown: false });
+    const wanted = choice.search.trim().normalize('NFC');
+    const filter = { state: choice.status || null, owner: choice.owner || null, search: wanted || null };
+    const view = clientsListView({
+      ...(await this.fleet.page(person, { filter, order, page: queryPage(query['page']), size: PAGE_CLIENTS })),
+      size: PAGE_CLIENTS,
+      owners: await this.fleet.owners(person),
+      choice,
+      order,
+      moments: new Moments(timeZone, await this.database.now()),
+      mayEnrol: mayByRole(person.role, 'enrol-clients'),
+      mayManage: mayByRole(person.role, 'manage-users'),
+      seesCommands: mayByRole(person.role, 'see-details'),
+    });
+    return showPage('clients/list', { ...view, events: '/events' });
   }
-}
-
-function statusQuery(status: string): ClientsQuery {
-  return Object.assign(new ClientsQuery(), status === '' ? {} : { status });
 }

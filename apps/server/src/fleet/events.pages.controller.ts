@@ -31,7 +31,7 @@ export class EventsPagesController {
     } else if (ownerBoundOf(person) === null) {
       this.events.open(response, viewer, () => true);
     } else {
-      const own = new Set((await this.clients.list(person)).map(({ no }) => no));
+      const own = new Set(await this.clients.numbersOf(person));
       this.events.open(response, viewer, (clientNo) => own.has(clientNo));
     }
   }

@@ -15,9 +15,9 @@ import { NewClientPagesController } from './new-client.pages.controller';
 import { RunPagesController } from './run.pages.controller';
 import { ClientsPagesController } from './clients.pages.controller';
 import { CommandPolls } from './command-polls';
-import { DashboardPagesController } from './dashboard.pages.controller';
 import { EventsPagesController } from './events.pages.controller';
 import { FleetApiController } from './fleet.api.controller';
+import { FleetRepository } from './fleet.repository';
 import { FleetService } from './fleet.service';
 import { LiveEvents } from './live-events';
 
@@ -31,7 +31,6 @@ import { LiveEvents } from './live-events';
     ClientsPagesController,
     RunPagesController,
     TaskPagesController,
-    DashboardPagesController,
     EventsPagesController,
     FleetApiController,
   ],
@@ -42,6 +41,7 @@ import { LiveEvents } from './live-events';
     ConfigRules,
     ClientHistory,
     ClientPage,
+    FleetRepository,
     FleetService,
     LiveEvents,
     TaskPage,

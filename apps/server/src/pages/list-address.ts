@@ -43,20 +43,31 @@ export function pageOf<T>(
   items: readonly T[],
   { page, size, address }: { page: number; size: number; address: ListAddress },
 ): { shown: T[]; pager: Pager | null } {
-  const pages = Math.max(1, Math.ceil(items.length / size));
-  const at = Math.min(page, pages);
-  const first = (at - 1) * size;
-  const shown = items.slice(first, first + size);
-  if (pages === 1) return { shown, pager: null };
+  const at = Math.min(page, Math.max(1, Math.ceil(items.length / size)));
+  const shown = items.slice((at - 1) * size, at * size);
+  return { shown, pager: pagerOf({ count: items.length, page: at, size, address }) };
+}
+
+/** Pure: the links around a page that is there; null for the only one. */
+export function pagerOf({
+  count,
+  page,
+  size,
+  address,
+}: {
+  count: number;
+  page: number;
+  size: number;
+  address: ListAddress;
+}): Pager | null {
+  const pages = Math.ceil(count / size);
+  if (pages <= 1) return null;
   const link = (to: number): string => address.with({ page: to === 1 ? undefined : String(to) });
-  const count = (number: number): string => number.toLocaleString('en-GB');
+  const text = (number: number): string => number.toLocaleString('en-GB');
   return {
-    shown,
-    pager: {
-      words: `${count(first + 1)}-${count(first + shown.length)} of ${count(items.length)}`,
-      previous: at > 1 ? link(at - 1) : null,
-      next: at < pages ? link(at + 1) : null,
-    },
+    words: `${text((page - 1) * size + 1)}-${text(Math.min(count, page * size))} of ${text(count)}`,
+    previous: page > 1 ? link(page - 1) : null,
+    next: page < pages ? link(page + 1) : null,
   };
 }
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { ClientsQuery, type RetentionReport } from '#common';
+import type { RetentionReport } from '#common';
 import type { SignedInViewer } from '../auth/current-viewer';
 import { PageSignIn } from '../auth/page-sign-in';
 import { Database } from '../database/database';
@@ -11,6 +11,8 @@ import { showPage, type PageAnswer } from '../pages/page';
 import { RetentionPoliciesService } from '../retention/retention-policies.service';
 import { AccountsService } from '../users/accounts.service';
 import { userView } from './user.view';
+
+const SHOWN_CLIENTS = 30;
 
 /** The page of a user, with what was wrong with a form of it, or what a policy would do. */
 @Injectable()
@@ -30,11 +32,15 @@ export class UserPage {
   ): Promise<PageAnswer> {
     const user = await this.accounts.get(id);
     const { policy: fields } = shown;
-    const query = Object.assign(new ClientsQuery(), { owner: user.username });
+    const filter = { state: null, owner: user.username, search: null };
+    const order = { by: 'name', isDown: false } as const;
     const view = userView({
       user,
       sessions: await this.signIn.sessionsOf(id),
-      clients: user.deletedMs === null ? (await this.fleet.list(person, query)).clients : [],
+      clients:
+        user.deletedMs === null
+          ? await this.fleet.page(person, { filter, order, page: 1, size: SHOWN_CLIENTS })
+          : { count: 0, clients: [] },
       policy: await this.policies.describe(person, 'users', id),
       typed:
         fields === undefined

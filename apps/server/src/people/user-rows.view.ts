@@ -9,7 +9,7 @@ export function accountWords({ state, deletedMs }: Pick<UserDetail, 'state' | 'd
   return state === 'active' ? { label: 'Active', tone: 'good' } : { label: 'Disabled', tone: 'off' };
 }
 
-/** Pure: the list of users. `clientCounts`: clients by the name of their owner. */
+/** Pure: the list of users. `clientCounts`: how many clients, by the user's id. */
 export function usersView(users: readonly UserDetail[], clientCounts: ReadonlyMap<string, number>, moments: Moments) {
   return {
     title: 'Users',
@@ -19,7 +19,7 @@ export function usersView(users: readonly UserDetail[], clientCounts: ReadonlyMa
       username: user.username,
       role: user.role,
       status: accountWords(user),
-      clients: clientCounts.get(user.username) ?? 0,
+      clients: clientCounts.get(user.id) ?? 0,
       created: moments.at(user.createdMs),
     })),
   };

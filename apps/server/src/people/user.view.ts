@@ -21,7 +21,8 @@ const SHOWN_EXAMPLES = 20;
 export interface UserFacts {
   readonly user: UserDetail;
   readonly sessions: readonly PageSessionDetail[];
-  readonly clients: readonly ClientDetail[];
+  /** The first of them, and how many there are. */
+  readonly clients: { readonly count: number; readonly clients: readonly Pick<ClientDetail, 'id' | 'name'>[] };
   readonly policy: RetentionPolicyAnswer;
   /** As typed, when the form is shown again. */
   readonly typed: { readonly kind: string; readonly text: (name: string) => string } | null;
@@ -45,7 +46,14 @@ export function userView({ user, sessions, clients, policy, typed, report, momen
     roles: ROLES.map((option) => ({ ...option, isSelected: option.value === user.role })),
     isDisabled: user.state === 'disabled',
     sessions: sessions.map((session) => sessionRow(session, moments)),
-    clients: clients.map(({ id, name }) => ({ id, name })),
+    clients: clients.clients.map(({ id, name }) => ({ id, name })),
+    moreClients:
+      clients.count > clients.clients.length
+        ? {
+            count: countText(clients.count),
+            href: `/clients?${new URLSearchParams({ owner: user.username }).toString()}`,
+          }
+        : null,
     kinds: KINDS.map((option) => ({ ...option, isSelected: option.value === kind })),
     inputs: policyInputs(typed?.text ?? policyText(policy.own)),
     effective: policy.effective.retention_kind ?? 'everything is kept',

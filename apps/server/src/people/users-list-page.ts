@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { ClientsQuery } from '#common';
 import type { SignedInViewer } from '../auth/current-viewer';
 import { Database } from '../database/database';
 import { FleetService } from '../fleet/fleet.service';
@@ -17,11 +16,9 @@ export class UsersListPage {
     private readonly fleet: FleetService,
   ) {}
 
-  async show({ person, timeZone }: SignedInViewer): Promise<PageAnswer> {
+  async show({ timeZone }: SignedInViewer): Promise<PageAnswer> {
     const { users } = await this.accounts.list();
-    const { clients } = await this.fleet.list(person, new ClientsQuery());
-    const counts = new Map<string, number>();
-    for (const { owner } of clients) counts.set(owner, (counts.get(owner) ?? 0) + 1);
+    const counts = await this.fleet.countsByOwner();
     return showPage('users/list', usersView(users, counts, new Moments(timeZone, await this.database.now())));
   }
 }

@@ -10,6 +10,8 @@ const FRESH_MS = 5 * MINUTE_MS;
 const USABLE_MS = 60 * MINUTE_MS;
 const TASKS_PER_SLICE = 20;
 
+export type { OwnerSpace };
+
 export interface SpaceFigures {
   /** When they were looked up, ms. */
   readonly atMs: number;

@@ -24,5 +24,6 @@ import { StoragePagesController } from './storage.pages.controller';
     StorageCareReading,
     StoragePage,
   ],
+  exports: [SpaceFiguresService, SpaceService],
 })
 export class SpaceModule {}

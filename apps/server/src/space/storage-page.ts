@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { ClientsQuery } from '#common';
 import type { SignedInViewer } from '../auth/current-viewer';
 import { mayByRole } from '../auth/role-matrix';
 import { DamageService } from '../backups/damage.service';
@@ -51,10 +50,9 @@ export class StoragePage {
     { person, timeZone }: SignedInViewer,
     { query = {}, problem = null }: { query?: Readonly<Record<string, unknown>>; problem?: FormProblem | null },
   ): Promise<PageAnswer> {
-    const { clients } = await this.fleet.list(person, new ClientsQuery());
     const view = storageView({
       figures: await this.space.get(),
-      clients,
+      clients: await this.fleet.names(person),
       owners: await this.space.owners(person),
       isOwn: ownerBoundOf(person) !== null,
       care: mayByRole(person.role, 'maintain') ? await this.care.read() : null,

@@ -1,4 +1,5 @@
-import { type ClientDetail, type MaintenanceAnswer, type MaintenanceRun, ScheduleSpec } from '#common';
+import { type MaintenanceAnswer, type MaintenanceRun, ScheduleSpec } from '#common';
+import type { NamedClient } from '../fleet/fleet.service';
 import { scheduleWords } from '../fleet/schedule-words';
 import { columnHead, ListAddress, type Order, pageOf, parseOrder } from '../pages/list-address';
 import type { Moments } from '../pages/moments';
@@ -26,7 +27,7 @@ export interface StorageCare {
 export interface StorageFacts {
   readonly figures: SpaceFigures;
   /** Whoever looks may see these. */
-  readonly clients: readonly ClientDetail[];
+  readonly clients: readonly NamedClient[];
   readonly owners: readonly OwnerSpace[];
   /** He sees what is his own, and no packs. */
   readonly isOwn: boolean;
@@ -145,7 +146,7 @@ function ownerRow({ username, storedBytes, quotaBytes }: OwnerSpace) {
 }
 
 interface ClientRow {
-  readonly client: ClientDetail;
+  readonly client: NamedClient;
   readonly space: ClientSpace;
 }
 

@@ -85,6 +85,8 @@ export class ClientRow extends PolicyColumns {
   name!: string;
   /** SHA-256 of the client's secret. */
   secret_hash!: Buffer;
+  /** Since when this is its secret, ms; null: nobody wrote it down. */
+  secret_at!: number | null;
   state!: 'active' | 'revoked';
   host_name!: string | null;
   platform!: string | null;
@@ -92,6 +94,8 @@ export class ClientRow extends PolicyColumns {
   last_seen_at!: number | null;
   created_at!: number;
   last_ping_at!: number | null;
+  /** It counts as online until then, unless it pings again, ms. */
+  online_until!: number | null;
   os_version!: string | null;
   /** What the agent told of itself at its last ping: JSON of `ToldByAgent`. */
   told!: string | null;
@@ -125,6 +129,7 @@ export const clientsTable: TableSpec<ClientRow> = {
     domain_no: int,
     name: text,
     secret_hash: bytes,
+    secret_at: nullable(bigint),
     state: text,
     host_name: nullable(text),
     platform: nullable(text),
@@ -133,6 +138,7 @@ export const clientsTable: TableSpec<ClientRow> = {
     created_at: bigint,
     ...policyColumns,
     last_ping_at: nullable(bigint),
+    online_until: nullable(bigint),
     os_version: nullable(text),
     told: nullable(text),
     clock_ahead_ms: nullable(bigint),

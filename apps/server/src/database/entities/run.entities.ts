@@ -27,6 +27,14 @@ export class TaskRow extends PolicyColumns {
   definition!: string | null;
   /** Since when the schedule is what it is, ms; 0: there is none. */
   scheduled_since!: number;
+  /** The first due time after the last good run, or since the schedule was set, ms; null: it is not due by itself. */
+  due_from!: number | null;
+  /** Of the head: when it was made, and what it shows. Beside the run's own row, for lists of thousands of tasks. */
+  good_at!: number | null;
+  good_bytes!: number | null;
+  /** Of the newest run that ended, runs that never began left out. */
+  ended_outcome!: 'succeeded' | 'partial' | 'failed' | 'cancelled' | null;
+  ended_at!: number | null;
   /** As the agent told at its last ping. */
   next_due_at!: number | null;
   deleted_at!: number | null;
@@ -52,6 +60,11 @@ export const tasksTable: TableSpec<TaskRow> = {
     origin: nullable(text),
     definition: nullable(text),
     scheduled_since: withDefault(bigint, 0),
+    due_from: nullable(bigint),
+    good_at: nullable(bigint),
+    good_bytes: nullable(bigint),
+    ended_outcome: nullable(text),
+    ended_at: nullable(bigint),
     next_due_at: nullable(bigint),
     deleted_at: nullable(bigint),
     purge_after: nullable(bigint),
@@ -155,6 +168,8 @@ export const runsTable: TableSpec<RunRow> = {
   },
   indices: [
     { name: 'runs_id', columns: ['id'], isUnique: true },
+    // What became of a task's runs, day by day, without their wide rows.
+    { name: 'runs_outcomes', columns: ['task_no', 'number', 'state', 'started_at', 'ended_at'] },
     // One active run per task; also how expired runs are found.
     {
       name: 'runs_active',

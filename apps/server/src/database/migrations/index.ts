@@ -11,6 +11,7 @@ import { Space1795000050002 } from './1795000050002-space';
 import { LogBytes1795000060001 } from './1795000060001-log-bytes';
 import { MovedPacks1795000070001 } from './1795000070001-moved-packs';
 import { SpaceDays1795000070002 } from './1795000070002-space-days';
+import { FleetLists1795000080001 } from './1795000080001-fleet-lists';
 
 /** In order. A released migration never changes. */
 export const MIGRATIONS = [
@@ -27,4 +28,5 @@ export const MIGRATIONS = [
   LogBytes1795000060001,
   MovedPacks1795000070001,
   SpaceDays1795000070002,
+  FleetLists1795000080001,
 ];
