@@ -16,6 +16,8 @@ import { OwnAccountService } from './own-account.service';
 import { LoginPagesController } from './login.pages.controller';
 import { PageGate } from './page-gate';
 import { PageSignIn } from './page-sign-in';
+import { ProfilePage } from './profile-page';
+import { TokensPagesController } from './tokens.pages.controller';
 import { ProfilePagesController } from './profile.pages.controller';
 import { PageSessions } from './page-sessions.service';
 import { PageSessionsRepository } from './page-sessions.repository';
@@ -26,7 +28,13 @@ import { Tokens } from './tokens';
 
 @Module({
   imports: [JwtModule.register({}), AuditModule, ConfigExportModule, UsersModule, ClientsModule, SignInThrottleModule],
-  controllers: [AuthApiController, LoginPagesController, OwnAccountApiController, ProfilePagesController],
+  controllers: [
+    AuthApiController,
+    LoginPagesController,
+    OwnAccountApiController,
+    ProfilePagesController,
+    TokensPagesController,
+  ],
   providers: [
     AuthService,
     FreshSignIn,
@@ -36,6 +44,7 @@ import { Tokens } from './tokens';
     PageGate,
     PageSignIn,
     PageSessions,
+    ProfilePage,
     PageSessionsRepository,
     SigningKey,
     SigningKeyRepository,

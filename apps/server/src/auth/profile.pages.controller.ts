@@ -1,17 +1,15 @@
 import { Body, Controller, Get, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { ChangePasswordRequest } from '#common';
-import { Database } from '../database/database';
 import type { FormFields } from '../pages/form-fields';
-import { FieldProblems, formProblem, requestOf, type FormProblem } from '../pages/form-problem';
-import { Moments } from '../pages/moments';
-import { goTo, showPage, type PageAnswer } from '../pages/page';
+import { FieldProblems, formProblem, requestOf } from '../pages/form-problem';
+import { goTo, type PageAnswer } from '../pages/page';
 import { AccountsService } from '../users/accounts.service';
 import { Page } from './access';
 import { CurrentViewer, type SignedInViewer } from './current-viewer';
 import { OwnAccountService } from './own-account.service';
 import { PageSignIn } from './page-sign-in';
-import { profileView } from './profile.view';
+import { ProfilePage } from './profile-page';
 
 const SENTENCES = {
   current_password: 'Enter your present password.',
@@ -25,13 +23,13 @@ export class ProfilePagesController {
     private readonly account: OwnAccountService,
     private readonly accounts: AccountsService,
     private readonly signIn: PageSignIn,
-    private readonly database: Database,
+    private readonly page: ProfilePage,
   ) {}
 
   @Page('own-account')
   @Get('/profile')
   show(@CurrentViewer() viewer: SignedInViewer): Promise<PageAnswer> {
-    return this.page(viewer, null, viewer.timeZone);
+    return this.page.show(viewer);
   }
 
   @Page('own-account')
@@ -46,7 +44,8 @@ export class ProfilePagesController {
       );
     } catch (error) {
       const { message, status } = formProblem(error);
-      return this.page(viewer, { status, message, fields: { time_zone: message } }, timeZone ?? '');
+      const problem = { status, message, fields: { time_zone: message } };
+      return this.page.show(viewer, { problem, timeZone: timeZone ?? '' });
     }
   }
 
@@ -69,7 +68,7 @@ export class ProfilePagesController {
       await this.signIn.beginFor(viewer.person.userId, request, response);
       return goTo('/profile', 'The password is changed. All other sign-ins have ended.');
     } catch (error) {
-      return this.page(viewer, formProblem(error), viewer.timeZone);
+      return this.page.show(viewer, { problem: formProblem(error) });
     }
   }
 
@@ -78,16 +77,5 @@ export class ProfilePagesController {
   async signOutEverywhere(@CurrentViewer() { person }: SignedInViewer): Promise<PageAnswer> {
     await this.account.revokeAll(person, person.userId);
     return goTo('/login', 'All sign-ins and API tokens of your account have ended.');
-  }
-
-  private async page(viewer: SignedInViewer, problem: FormProblem | null, timeZone: string): Promise<PageAnswer> {
-    const { userId } = viewer.person;
-    const view = profileView({
-      user: await this.accounts.get(userId),
-      sessions: await this.signIn.sessionsOf(userId),
-      moments: new Moments(viewer.timeZone, await this.database.now()),
-      timeZone,
-    });
-    return showPage('profile', view, { problem });
   }
 }

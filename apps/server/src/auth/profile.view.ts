@@ -1,18 +1,40 @@
-import type { UserDetail } from '#common';
+import type { TokenDetail, UserDetail } from '#common';
 import type { Moments } from '../pages/moments';
 import { browserName } from './browser-name';
 import type { PageSessionDetail } from './page-session';
 
+/** The form of a token as it was filled in. */
+export interface TypedToken {
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly days: string;
+}
+
+const SCOPES = [
+  { value: 'read', label: 'read: see clients, tasks and runs' },
+  { value: 'files', label: 'files: list and download files of backups' },
+  { value: 'run', label: 'run: start and cancel runs' },
+  { value: 'enrol', label: 'enrol: add machines' },
+  { value: 'change', label: 'change: clients, tasks and what is kept' },
+  { value: 'commands', label: 'commands: change what machines run' },
+  { value: 'users', label: 'users: look after accounts' },
+  { value: 'audit', label: 'audit: read who did what' },
+];
+
 export interface ProfileFacts {
   readonly user: UserDetail;
   readonly sessions: readonly PageSessionDetail[];
+  readonly tokens: readonly TokenDetail[];
   readonly moments: Moments;
   /** As typed, when the form is shown again. */
   readonly timeZone: string;
+  readonly token: TypedToken;
+  /** The password was given a moment ago. */
+  readonly isFresh: boolean;
 }
 
 /** Pure: one's own account. */
-export function profileView({ user, sessions, moments, timeZone }: ProfileFacts) {
+export function profileView({ user, sessions, tokens, moments, timeZone, token, isFresh }: ProfileFacts) {
   return {
     title: 'Your profile',
     username: user.username,
@@ -23,6 +45,22 @@ export function profileView({ user, sessions, moments, timeZone }: ProfileFacts)
     timeZone,
     timeZones: Intl.supportedValuesOf('timeZone'),
     sessions: sessions.map((session) => sessionRow(session, moments)),
+    tokens: tokens.map((it) => tokenRow(it, moments)),
+    token,
+    scopes: SCOPES.map((scope) => ({ ...scope, isChosen: token.scopes.includes(scope.value) })),
+    needsPassword: !isFresh,
+  };
+}
+
+function tokenRow({ id, name, scopes, createdMs, expiresMs, lastUsedMs }: TokenDetail, moments: Moments) {
+  return {
+    id,
+    name,
+    scopes: scopes.join(', '),
+    created: moments.at(createdMs),
+    expires: moments.near(expiresMs),
+    isOver: expiresMs !== null && expiresMs <= moments.nowMs,
+    used: moments.near(lastUsedMs),
   };
 }
 

@@ -24,6 +24,13 @@ export interface RunOutcome {
   readonly endedMs: number | null;
 }
 
+export interface TaskSpace {
+  readonly taskId: string;
+  readonly snapshots: number;
+  /** What its runs sent, as it was stored; what retention and reclaim gave back included. */
+  readonly storedBytes: number;
+}
+
 /** Of each task: one that runs every few minutes has no more to tell of its last months than that. */
 const MOST_OUTCOMES = 2_000;
 
@@ -87,6 +94,15 @@ export class RunHistoryRepository {
        where r.number > t.last_run_number - cast(? as bigint) and t.deleted_at is null
          and (r.ended_at is null or r.ended_at >= ?) order by t.no, r.number desc`,
       [MOST_OUTCOMES, sinceMs],
+    );
+  }
+
+  spaceOf(sql: Sql, clientNo: number): Promise<TaskSpace[]> {
+    return sql.all<TaskSpace>(
+      `select t.id as "taskId", sum(case when r.state in ('succeeded', 'partial') then 1 else 0 end) as snapshots,
+         sum(r.stored_bytes) as "storedBytes"
+       from tasks t cross join runs r where t.client_no = ? and r.task_no = t.no group by t.no, t.id`,
+      [clientNo],
     );
   }
 

@@ -3,11 +3,11 @@ import { LIMITS, type RunDetail, type RunProblemsAnswer, type RunsAnswer } from 
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
 import { RunReportsRepository } from './run-reports.repository';
-import { RunHistoryRepository, type RunOutcome } from './run-history.repository';
+import { RunHistoryRepository, type RunOutcome, type TaskSpace } from './run-history.repository';
 
 const PAGE_RUNS = 200;
 
-export type { RunOutcome };
+export type { RunOutcome, TaskSpace };
 
 /** What became of a client's runs. Another client's run is `not-found`. */
 @Injectable()
@@ -19,20 +19,26 @@ export class RunHistoryService {
   ) {}
 
   /** A page, newest first; `before` is the last run of the page before it. */
-  async listRuns(clientNo: number, before?: string): Promise<RunsAnswer> {
+  async listRuns(clientNo: number, before?: string, size = PAGE_RUNS): Promise<RunsAnswer> {
     return this.database.read(async (sql) => {
       const place = before === undefined ? null : await this.runs.findPlace(sql, clientNo, before);
       if (place === undefined) throw noRun(before);
       // One more than is answered: it tells whether there is another page.
-      const found = await this.runs.listOfClient(sql, clientNo, { before: place, limit: PAGE_RUNS + 1 });
-      const runs = found.slice(0, PAGE_RUNS);
-      return { runs, next: found.length > PAGE_RUNS ? (runs.at(-1)?.id ?? null) : null };
+      const found = await this.runs.listOfClient(sql, clientNo, { before: place, limit: size + 1 });
+      const runs = found.slice(0, size);
+      return { runs, next: found.length > size ? (runs.at(-1)?.id ?? null) : null };
     });
   }
 
   /** Runs of some dozens of clients, by right to them, that began or ended since then. */
   outcomesSince(clientIds: readonly string[], sinceMs: number): Promise<RunOutcome[]> {
     return this.database.read((sql) => this.runs.outcomesSince(sql, clientIds, sinceMs));
+  }
+
+  /** What the runs of each task of a client show and brought, by the task's id. */
+  async spaceOf(clientNo: number): Promise<ReadonlyMap<string, TaskSpace>> {
+    const rows = await this.database.read((sql) => this.runs.spaceOf(sql, clientNo));
+    return new Map(rows.map((row) => [row.taskId, row]));
   }
 
   /** A run with what its commands did. */

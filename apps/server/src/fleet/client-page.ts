@@ -14,9 +14,12 @@ import { showPage, type PageAnswer } from '../pages/page';
 import { ClientConfigService } from './client-config.service';
 import { clientView, commandLines } from './client.view';
 import { FleetService } from './fleet.service';
+import { CALENDAR_DAYS } from './run-calendar';
 
 const SHOWN_RUNS = 20;
 const SHOWN_LINES = 50;
+const DAY_MS = 86_400_000;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Where a client's page reads what happened. */
 @Injectable()
@@ -54,17 +57,21 @@ export class ClientPage {
     const { no } = await this.clients.get(caller, clientId);
     const seesDetails = may('see-details');
     const isThere = client.status !== 'deleted';
-    const { runs } = await this.history.runs.listRuns(no);
+    const nowMs = await this.database.now();
+    const before = UUID.test(queryText(query['runs'])) ? queryText(query['runs']) : undefined;
+    const { runs, next } = await this.history.runs.listRuns(no, before, SHOWN_RUNS);
     const logChoice = { level: levelOf(query['level']), search: queryText(query['search']).slice(0, 200) };
     const view = clientView({
       client,
       tasks: await this.history.tasks.listOfClient(person, no),
       // Errors and the current file name files.
-      runs: runs
-        .slice(0, SHOWN_RUNS)
-        .map((run) =>
-          seesDetails ? run : { ...run, error: null, progress: run.progress && { ...run.progress, currentPath: null } },
-        ),
+      runs: runs.map((run) =>
+        seesDetails ? run : { ...run, error: null, progress: run.progress && { ...run.progress, currentPath: null } },
+      ),
+      olderRuns: next,
+      isFirstRuns: before === undefined,
+      outcomes: await this.history.runs.outcomesSince([clientId], nowMs - CALENDAR_DAYS * DAY_MS),
+      space: await this.history.runs.spaceOf(no),
       log: seesDetails ? await this.history.logs.list(no, logQuery(logChoice, query['before'])) : null,
       logChoice,
       preCommands:
@@ -78,7 +85,7 @@ export class ClientPage {
         changesTasks: may('change-tasks'),
         changesClient: may('change-clients'),
       },
-      moments: new Moments(timeZone, await this.database.now()),
+      moments: new Moments(timeZone, nowMs),
     });
     return showPage('clients/client', view, { problem });
   }

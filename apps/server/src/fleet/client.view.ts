@@ -2,8 +2,10 @@ import type { ClientDetail, CommandSpec, RunSummary, StoredLogLine, TaskDetail }
 import { nextDueMs } from '#engine';
 import type { Moments } from '../pages/moments';
 import { countOf, countText, durationText, sizeText } from '../pages/quantities';
+import type { RunOutcome, TaskSpace } from '../backups/run-history.service';
 import { runWords } from '../backups/run-words';
 import { statusWords } from './client-words';
+import { runCalendar } from './run-calendar';
 import { scheduleWords } from './schedule-words';
 
 /** What whoever looks may do with the client. */
@@ -18,7 +20,15 @@ export interface ClientRights {
 export interface ClientFacts {
   readonly client: ClientDetail;
   readonly tasks: readonly TaskDetail[];
+  /** A page of them, the newest first. */
   readonly runs: readonly RunSummary[];
+  /** The last run of the page, when there are older ones. */
+  readonly olderRuns: string | null;
+  readonly isFirstRuns: boolean;
+  /** Of the days of the calendar. */
+  readonly outcomes: readonly RunOutcome[];
+  /** By task. */
+  readonly space: ReadonlyMap<string, TaskSpace>;
   /** Null for who may not see them. */
   readonly log: { readonly lines: readonly StoredLogLine[]; readonly next: number | null } | null;
   readonly logChoice: { readonly level: string; readonly search: string };
@@ -62,7 +72,10 @@ export function clientView(facts: ClientFacts) {
     rights,
     tasks: present.map((task) => taskRow(task, { client, isActive: active.has(task.id), rights, moments })),
     runs: runs.map((run) => runRow(run, client.id, moments)),
-    lastRun: runs.at(-1)?.id ?? null,
+    older: facts.olderRuns === null ? null : `/clients/${client.id}?runs=${facts.olderRuns}#runs`,
+    newest: facts.isFirstRuns ? null : `/clients/${client.id}#runs`,
+    calendar: runCalendar(facts.outcomes, moments),
+    space: spaceView(present, facts.space),
     log: facts.log === null ? null : logView(facts.log, facts.logChoice, client.id, moments),
     preCommands: facts.preCommands,
     needsPassword: !facts.isFresh,
@@ -89,8 +102,35 @@ function factsOf(client: ClientDetail, moments: Moments) {
     },
     { label: 'Allowed paths', text: grants === null ? null : grants.allowedPaths.join(', ') || 'none' },
     { label: 'Commands of the server', text: grants === null ? null : grants.remoteCommands ? 'allowed' : 'refused' },
+    { label: 'Size', text: client.lastBackupMs === null ? null : sizeText(client.newestBytes) },
+    { label: 'Secret since', moment: moments.near(client.secretSinceMs), isTime: client.secretSinceMs !== null },
     { label: 'Since', moment: moments.at(client.createdMs), isTime: true },
   ].filter(({ text, isTime }) => isTime === true || (text !== null && text !== undefined));
+}
+
+/** What the client takes, task by task. */
+function spaceView(tasks: readonly TaskDetail[], space: ReadonlyMap<string, TaskSpace>) {
+  const rows = tasks.map(({ id, name, newestBytes }) => ({
+    name,
+    newestBytes: newestBytes ?? 0,
+    snapshots: space.get(id)?.snapshots ?? 0,
+    storedBytes: space.get(id)?.storedBytes ?? 0,
+  }));
+  const row = (it: Omit<(typeof rows)[number], 'name'>) => ({
+    newest: sizeText(it.newestBytes),
+    snapshots: countText(it.snapshots),
+    stored: sizeText(it.storedBytes),
+  });
+  const total = rows.reduce(
+    (sum, it) => ({
+      name: '',
+      newestBytes: sum.newestBytes + it.newestBytes,
+      snapshots: sum.snapshots + it.snapshots,
+      storedBytes: sum.storedBytes + it.storedBytes,
+    }),
+    { name: '', newestBytes: 0, snapshots: 0, storedBytes: 0 },
+  );
+  return { tasks: rows.map((it) => ({ name: it.name, ...row(it) })), total: rows.length > 1 ? row(total) : null };
 }
 
 function taskRow(

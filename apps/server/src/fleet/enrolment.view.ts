@@ -7,18 +7,22 @@ export interface EnrolmentFacts {
   readonly expiresAtMs: number;
   /** PUBLIC_URL; null: nobody said what the server is called from elsewhere. */
   readonly serverUrl: string | null;
+  /** SHA-256 of the certificate that this server shows; null: it does no TLS itself. */
+  readonly fingerprint: string | null;
   readonly moments: Moments;
 }
 
 const UNKNOWN_SERVER = 'https://backup.example.org';
 
 /** Pure: commands to copy, each value quoted for the shell. */
-export function enrolmentView({ name, paths, code, expiresAtMs, serverUrl, moments }: EnrolmentFacts) {
+export function enrolmentView(facts: EnrolmentFacts) {
+  const { name, paths, code, expiresAtMs, serverUrl, fingerprint, moments } = facts;
   const folders = paths === '' ? '/home' : paths;
   const values = [
     ['SERVER_URL', serverUrl ?? UNKNOWN_SERVER],
     ['ENROLMENT_CODE', code],
     ['CLIENT_NAME', name],
+    ...(fingerprint === null ? [] : [['SERVER_CERT_FINGERPRINT', fingerprint] as const]),
   ] as const;
   const lines = values.map(([setting, value]) => `${setting}=${quoted(value)} \\`);
   return {
@@ -26,6 +30,7 @@ export function enrolmentView({ name, paths, code, expiresAtMs, serverUrl, momen
     name,
     code,
     expires: moments.near(expiresAtMs),
+    fingerprint,
     isServerUnknown: serverUrl === null,
     unknownServer: UNKNOWN_SERVER,
     compose: [...lines, 'docker compose -f docker-compose.client.yml up -d'].join('\n'),

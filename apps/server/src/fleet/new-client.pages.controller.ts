@@ -9,6 +9,7 @@ import type { FormFields } from '../pages/form-fields';
 import { FieldProblems, formProblem, requestOf, type FormProblem } from '../pages/form-problem';
 import { Moments } from '../pages/moments';
 import { showPage, type PageAnswer } from '../pages/page';
+import { ServedCertificate } from '../tls/served-certificate';
 import { enrolmentView } from './enrolment.view';
 
 const NAME = /^[^\p{Cc}]{1,128}$/u;
@@ -27,6 +28,7 @@ export class NewClientPagesController {
     private readonly codes: EnrolmentCodesService,
     private readonly settings: ServerSettings,
     private readonly database: Database,
+    private readonly certificate: ServedCertificate,
   ) {}
 
   @Page('enrol-clients')
@@ -46,7 +48,9 @@ export class NewClientPagesController {
       const { code, expiresAtMs } = await this.codes.create(person, request);
       const moments = new Moments(timeZone, await this.database.now());
       // Not behind a redirect: the code is shown this once and kept nowhere.
-      const view = enrolmentView({ ...form, code, expiresAtMs, serverUrl: this.settings.publicUrl, moments });
+      const { fingerprint } = this.certificate;
+      const serverUrl = this.settings.publicUrl;
+      const view = enrolmentView({ ...form, code, expiresAtMs, serverUrl, fingerprint, moments });
       return showPage('clients/enrolment', view);
     } catch (error) {
       return this.form(form, person.role === 'admin', formProblem(error));

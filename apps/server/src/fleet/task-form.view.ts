@@ -14,6 +14,8 @@ export interface TaskFormFacts {
   readonly taskId: string | null;
   readonly form: TaskForm;
   readonly nowMs: number;
+  /** In which who looks reads times. */
+  readonly viewerZone: string;
   readonly isFresh: boolean;
 }
 
@@ -26,7 +28,7 @@ const CRONS = [
 ];
 
 /** Pure: the form of a task, with what its schedule and its excludes would do. */
-export function taskFormView({ client, taskId, form, nowMs, isFresh }: TaskFormFacts) {
+export function taskFormView({ client, taskId, form, nowMs, viewerZone, isFresh }: TaskFormFacts) {
   return {
     title: taskId === null ? 'New task' : form.name,
     clientId: client.id,
@@ -39,7 +41,7 @@ export function taskFormView({ client, taskId, form, nowMs, isFresh }: TaskFormF
     isNone: form.schedule === 'none',
     crons: CRONS,
     timeZones: Intl.supportedValuesOf('timeZone'),
-    nextRuns: nextRuns(form, nowMs),
+    nextRuns: nextRuns(form, { nowMs, viewerZone }),
     tried: form.samples.trim() === '' ? null : triedPaths(form),
     allowedPaths: client.grants?.allowedPaths.join(', ') ?? null,
     agentRunsCommands: client.grants?.remoteCommands ?? true,
@@ -48,7 +50,7 @@ export function taskFormView({ client, taskId, form, nowMs, isFresh }: TaskFormF
 }
 
 /** The next times, in the zone of the schedule; a sentence when it is none. */
-function nextRuns(form: TaskForm, nowMs: number) {
+function nextRuns(form: TaskForm, { nowMs, viewerZone }: { nowMs: number; viewerZone: string }) {
   try {
     const spec = scheduleOfForm(form);
     if (spec === null) return null;
@@ -56,11 +58,17 @@ function nextRuns(form: TaskForm, nowMs: number) {
       spec.kind === 'every'
         ? parseSchedule({ kind: 'every', everySeconds: spec.everySeconds ?? 0 })
         : parseSchedule({ kind: 'cron', cron: spec.cron ?? '', timeZone: spec.timeZone ?? 'UTC' });
-    const moments = new Moments(schedule.kind === 'cron' ? schedule.timeZone : 'UTC', nowMs);
+    // An interval has no zone of its own; the one beside the clock's times is the client's all the same.
+    const zone = schedule.kind === 'cron' ? schedule.timeZone : knownZone(form.timeZone, viewerZone);
+    const moments = new Moments(zone, nowMs);
     return { times: dueTimes(schedule, nowMs).map((time) => moments.at(time)), zone: moments.timeZone, problem: null };
   } catch (error) {
     return { times: [], zone: '', problem: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function knownZone(typed: string, otherwise: string): string {
+  return Intl.supportedValuesOf('timeZone').includes(typed.trim()) || typed.trim() === 'UTC' ? typed.trim() : otherwise;
 }
 
 function dueTimes(schedule: Schedule, nowMs: number): number[] {

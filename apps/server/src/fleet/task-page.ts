@@ -18,7 +18,7 @@ export class TaskPage {
   ) {}
 
   async show(
-    { person }: SignedInViewer,
+    { person, timeZone }: SignedInViewer,
     { clientId, ...task }: { clientId: string; taskId: string | null; form: TaskForm },
     problem: FormProblem | null = null,
   ): Promise<PageAnswer> {
@@ -26,6 +26,7 @@ export class TaskPage {
       ...task,
       client: await this.fleet.get(person, clientId),
       nowMs: await this.database.now(),
+      viewerZone: timeZone,
       isFresh: this.configs.isFresh(person),
     });
     return showPage('clients/task', view, { problem });

@@ -28,7 +28,7 @@ export class UserPage {
   async show(
     { person, timeZone }: SignedInViewer,
     id: string,
-    shown: { problem?: FormProblem; policy?: FormFields; report?: RetentionReport } = {},
+    shown: { problem?: FormProblem; policy?: FormFields; report?: RetentionReport; quota?: string } = {},
   ): Promise<PageAnswer> {
     const user = await this.accounts.get(id);
     const { policy: fields } = shown;
@@ -46,6 +46,7 @@ export class UserPage {
         fields === undefined
           ? null
           : { kind: fields.text('retention_kind'), text: (name: string): string => fields.text(name) },
+      quotaTyped: shown.quota ?? null,
       report: shown.report ?? null,
       moments: new Moments(timeZone, await this.database.now()),
     });

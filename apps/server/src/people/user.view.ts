@@ -17,6 +17,7 @@ const KINDS = [
   { value: 'snapshots', label: 'By backups: so many of each period' },
 ];
 const SHOWN_EXAMPLES = 20;
+const GIB = 1024 ** 3;
 
 export interface UserFacts {
   readonly user: UserDetail;
@@ -26,13 +27,16 @@ export interface UserFacts {
   readonly policy: RetentionPolicyAnswer;
   /** As typed, when the form is shown again. */
   readonly typed: { readonly kind: string; readonly text: (name: string) => string } | null;
+  /** As typed, likewise, in gibibytes. */
+  readonly quotaTyped: string | null;
   /** What the typed policy would do to what the user has. */
   readonly report: RetentionReport | null;
   readonly moments: Moments;
 }
 
 /** Pure: one account, with what it keeps. */
-export function userView({ user, sessions, clients, policy, typed, report, moments }: UserFacts) {
+export function userView(facts: UserFacts) {
+  const { user, sessions, clients, policy, typed, quotaTyped, report, moments } = facts;
   const kind = typed?.kind ?? policy.own.retention_kind ?? '';
   return {
     title: user.username,
@@ -43,6 +47,8 @@ export function userView({ user, sessions, clients, policy, typed, report, momen
     isDeleted: user.deletedMs !== null,
     restorableUntil: (user.restorableUntilMs ?? 0) > moments.nowMs ? moments.at(user.restorableUntilMs) : null,
     created: moments.at(user.createdMs),
+    quota: user.quota_bytes === null ? null : sizeText(user.quota_bytes),
+    quotaGib: quotaTyped ?? (user.quota_bytes === null ? '' : String(Number((user.quota_bytes / GIB).toFixed(3)))),
     roles: ROLES.map((option) => ({ ...option, isSelected: option.value === user.role })),
     isDisabled: user.state === 'disabled',
     sessions: sessions.map((session) => sessionRow(session, moments)),

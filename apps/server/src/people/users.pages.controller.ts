@@ -8,16 +8,19 @@ import type { FormFields } from '../pages/form-fields';
 import { FieldProblems, formProblem, requestOf, type FormProblem } from '../pages/form-problem';
 import { goTo, showPage, type PageAnswer } from '../pages/page';
 import { PageIdPipe } from '../pages/page-id.pipe';
+import { sizeText } from '../pages/quantities';
 import { AccountGrants } from '../users/account-grants';
 import { AccountsService } from '../users/accounts.service';
 import { UsersService } from '../users/users.service';
 import { UserPage } from './user-page';
 import { UsersListPage } from './users-list-page';
 
+const GIB = 1024 ** 3;
 const SENTENCES = {
   username: 'A username has 1 to 128 characters.',
   password: 'A password has 8 to 1024 characters.',
   role: 'One of the roles of the list.',
+  quota_bytes: 'A number of gibibytes, such as 500 or 0.5; nothing for no limit.',
 };
 
 /** Looking after accounts. */
@@ -82,6 +85,27 @@ export class UsersPagesController {
   }
 
   @Page('manage-users')
+  @Post('/users/:userId/quota')
+  async setQuota(
+    @CurrentViewer() viewer: SignedInViewer,
+    @Param('userId', PageIdPipe) id: string,
+    @Body() fields: FormFields,
+  ): Promise<PageAnswer> {
+    const typed = fields.optional('quota_gib');
+    try {
+      const bytes = typed === undefined ? null : quotaOf(typed);
+      const request = requestOf(ChangeUserRequest, { quota_bytes: bytes }, SENTENCES);
+      await this.accounts.change(viewer.person, id, request);
+      const words = bytes === null ? 'There is no quota any more.' : `The quota is ${sizeText(bytes)}.`;
+      return goTo(`/users/${id}`, words);
+    } catch (error) {
+      const { message, status, fields: wrong } = formProblem(error);
+      const problem = { message, status, fields: { quota_gib: wrong['quota_bytes'] ?? message } };
+      return this.page.show(viewer, id, { problem, quota: typed ?? '' });
+    }
+  }
+
+  @Page('manage-users')
   @Post('/users/:userId/password')
   async setPassword(
     @CurrentViewer() viewer: SignedInViewer,
@@ -141,6 +165,12 @@ export class UsersPagesController {
       return this.page.show(viewer, id, { problem: formProblem(error) });
     }
   }
+}
+
+/** Bytes of gibibytes as typed, with a comma or a point; NaN for what is none, which validation then names. */
+function quotaOf(text: string): number {
+  const typed = text.replace(',', '.');
+  return /^\d{1,9}(\.\d{1,3})?$/.test(typed) ? Math.round(Number(typed) * GIB) : Number.NaN;
 }
 
 function newUserPage(form: { username: string; role: string }, problem: FormProblem | null): PageAnswer {

@@ -1,0 +1,34 @@
+import { Moments } from '../pages/moments';
+import { enrolmentView } from './enrolment.view';
+
+const facts = {
+  name: "Ann's PC",
+  paths: '/home/ann, /srv',
+  code: 'CODE-1234',
+  expiresAtMs: 3_600_000,
+  serverUrl: 'https://backup.example.org',
+  fingerprint: null,
+  moments: new Moments('UTC', 0),
+};
+
+describe('the commands that enrol a machine', () => {
+  it('quote each value for the shell', () => {
+    const { node, compose } = enrolmentView(facts);
+    expect(node.split('\n')).toEqual([
+      'SERVER_URL=https://backup.example.org \\',
+      'ENROLMENT_CODE=CODE-1234 \\',
+      String.raw`CLIENT_NAME='Ann'\''s PC' ` + '\\',
+      "MONITORED_PATHS='/home/ann, /srv' \\",
+      'npm run start:client',
+    ]);
+    expect(compose).toMatch(/\ndocker compose -f docker-compose.client.yml up -d$/);
+  });
+
+  it('pin the certificate that the server shows, and only then', () => {
+    const fingerprint = 'ab'.repeat(32);
+    const { node, compose } = enrolmentView({ ...facts, fingerprint });
+    expect(node).toContain(`\nSERVER_CERT_FINGERPRINT=${fingerprint} \\`);
+    expect(compose).toContain(`\nSERVER_CERT_FINGERPRINT=${fingerprint} \\`);
+    expect(enrolmentView(facts).compose).not.toContain('FINGERPRINT');
+  });
+});
