@@ -3,6 +3,8 @@ import type { KillPoints } from '#common';
 import { Clock } from '../config/clock';
 import { KILL_POINTS } from '../config/kill-points.token';
 import { ServerSettings } from '../config/server-settings';
+import { DiskClaim } from './disk-claim';
+import { DiskClaimRepository } from './disk-claim.repository';
 import { FreeSpace } from './free-space';
 import { KillPointStorage } from './kill-point.storage';
 import { LocalDiskStorage } from './local-disk.storage';
@@ -18,15 +20,20 @@ import { type Storage, STORAGE } from './storage';
   providers: [
     {
       provide: STORAGE,
-      inject: [ServerSettings, Clock, KILL_POINTS, Metrics],
+      inject: [ServerSettings, Clock, KILL_POINTS, Metrics, DiskClaim],
       useFactory: async (
         settings: ServerSettings,
         clock: Clock,
         killPoints: KillPoints,
         metrics: Metrics,
-      ): Promise<Storage> =>
-        new KillPointStorage(new MeteredStorage(await openBackend(settings, clock), metrics), killPoints),
+        claim: DiskClaim,
+      ): Promise<Storage> => {
+        await claim.claim();
+        return new KillPointStorage(new MeteredStorage(await openBackend(settings, clock), metrics), killPoints);
+      },
     },
+    DiskClaim,
+    DiskClaimRepository,
     RepositoryIdentity,
     Metrics,
     FreeSpace,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { loadOrCreateSecret } from '../config/secret-file';
@@ -39,8 +40,15 @@ export class FirstAdmin implements OnApplicationBootstrap {
       throw new StartError(`${file} holds no usable password. Delete it: a new one is made at the next start.`);
     }
     const admin = await this.users.createFirstAdmin(username, password);
-    if (admin === null) return;
+    if (admin === null) return this.removeUnlessIts(username, password, file);
     const kept = `Admin "${username}" was created; the password is kept in ${file}`;
     this.terminal.print(this.terminal.isInteractive ? `${kept} and shown only this once: ${password}` : `${kept}.`);
+  }
+
+  /** Another server that started in the same moment made the admin: a file of ours may hold a password that opens nothing. */
+  private async removeUnlessIts(username: string, password: string, file: string): Promise<void> {
+    const admin = await this.users.findByUsername(username);
+    if (admin === undefined || (await this.users.findByPassword(username, password)) !== undefined) return;
+    await rm(file, { force: true });
   }
 }
