@@ -38,6 +38,7 @@ const BY_RECLAIM: readonly string[] = [
 ];
 const BY_STOPPING: readonly string[] = ['guards.stop', 'guards.acknowledge'];
 const BY_SCRUB: readonly string[] = ['scrub.progress', 'space.reckon'];
+const BY_DUMPING: readonly string[] = ['storage.put.catalog'];
 const BY_FORGETTING: readonly string[] = ['retention.begin'];
 
 const serverPairs = [
@@ -191,6 +192,14 @@ describe('a process that is killed at a write', () => {
     await expectSame(first.id, first.copy);
   }
 
+  /** A dump that did not come through is no dump; the next one is. */
+  async function dumping(): Promise<void> {
+    await journey!.enroll();
+    const first = await journey!.backup('first');
+    await journey!.dumpCatalog();
+    await expectSame(first.id, first.copy);
+  }
+
   async function forgetting(): Promise<void> {
     await journey!.enroll();
     await journey!.backup('first');
@@ -208,6 +217,7 @@ describe('a process that is killed at a write', () => {
     if (BY_RECLAIM.includes(name)) return reclaim();
     if (BY_STOPPING.includes(name)) return stopping();
     if (BY_SCRUB.includes(name)) return scrub();
+    if (BY_DUMPING.includes(name)) return dumping();
     if (BY_FORGETTING.includes(name)) return forgetting();
     return plainJourney();
   }

@@ -259,6 +259,10 @@ export class KillJourney {
     return kinds;
   }
 
+  dumpCatalog(): Promise<void> {
+    return this.insistAsAdmin((admin) => admin.run('catalog-dump', {}));
+  }
+
   /** Every pack is read back, and it is reckoned what is stored. */
   async scrub(): Promise<void> {
     this.isMaintaining = true;

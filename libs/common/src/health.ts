@@ -7,5 +7,5 @@ export interface HealthCheck {
 /** Answer of `GET /health/ready`. When a check fails it is a problem `unavailable` with `details.checks`. */
 export interface ReadyAnswer {
   status: 'ok' | 'warning';
-  checks: Record<'database' | 'migrations' | 'storage' | 'disk' | 'deletion' | 'certificate', HealthCheck>;
+  checks: Record<'database' | 'migrations' | 'storage' | 'disk' | 'deletion' | 'dump' | 'certificate', HealthCheck>;
 }

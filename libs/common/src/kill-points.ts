@@ -56,7 +56,16 @@ export const WRITE_POINTS = [
 export type WritePoint = (typeof WRITE_POINTS)[number];
 
 /** Classes of storage objects: each write is a pair, `storage.put.<class>:before` and `:after`. */
-export const STORAGE_CLASSES = ['repository', 'pack', 'manifest', 'void', 'removal', 'high-water', 'config'] as const;
+export const STORAGE_CLASSES = [
+  'repository',
+  'pack',
+  'manifest',
+  'void',
+  'removal',
+  'high-water',
+  'config',
+  'catalog',
+] as const;
 export type StorageClass = (typeof STORAGE_CLASSES)[number];
 
 /** Names of the agent's state writes: each is a pair, `:before` and `:after` the rename. */

@@ -1,6 +1,6 @@
 import { IsBoolean, IsOptional, IsString, MaxLength } from 'class-validator';
 
-export const MAINTENANCE_JOBS = ['retention', 'reclaim', 'scrub', 'space'] as const;
+export const MAINTENANCE_JOBS = ['retention', 'reclaim', 'scrub', 'space', 'catalog-dump'] as const;
 export type MaintenanceJob = (typeof MAINTENANCE_JOBS)[number];
 
 /** Of `POST /api/maintenance/:job` */

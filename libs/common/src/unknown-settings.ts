@@ -1,7 +1,17 @@
 import { AGENT_SECRETS, AGENT_SETTINGS, SERVER_SECRETS, SERVER_SETTINGS, TEST_SETTINGS } from './setting-names';
 
 /** What begins so is meant for Holdfast. */
-const OUR_PREFIXES = ['HOLDFAST_', 'S3_', 'BACKUP_', 'RETENTION_', 'RECLAIM_', 'SCRUB_', 'CLIENT_UI_', 'METRICS_'];
+const OUR_PREFIXES = [
+  'HOLDFAST_',
+  'S3_',
+  'BACKUP_',
+  'RETENTION_',
+  'RECLAIM_',
+  'SCRUB_',
+  'CATALOG_',
+  'CLIENT_UI_',
+  'METRICS_',
+];
 
 /** What the agent tells to the commands that it runs, which may call `holdfast` themselves. */
 const TOLD_TO_COMMANDS = ['TASK', 'CLIENT', 'RUN_ID', 'PHASE', 'OUTCOME', 'ERROR', 'FILES', 'BYTES', 'UNSAVED'];

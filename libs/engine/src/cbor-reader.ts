@@ -57,6 +57,13 @@ export class CborReader {
     return value <= max ? value : this.fail(`${value} is above ${max}`);
   }
 
+  /** An integer from -(2^53 - 1) to 2^53 - 1. */
+  integer(): number {
+    if (((this.bytes[this.offset] ?? 0) & 0xe0) !== Major.negative) return this.uint();
+    const value = -1 - this.number(Major.negative, 'an integer');
+    return Number.isSafeInteger(value) ? value : this.fail('an integer below -(2^53 - 1)');
+  }
+
   uint64(): bigint {
     this.head(Major.uint, 'an unsigned integer');
     return this.magnitude();

@@ -49,6 +49,13 @@ export class CborWriter {
     this.head(Major.uint, value);
   }
 
+  /** An integer from -(2^53 - 1) to 2^53 - 1. */
+  integer(value: number): void {
+    if (value >= 0) this.uint(value);
+    else if (Number.isSafeInteger(value)) this.head(Major.negative, -1 - value);
+    else throw new InvalidError(`${value} is no integer within 2^53`);
+  }
+
   /** An unsigned integer up to 2^64 - 1. */
   uint64(value: bigint): void {
     if (value < 0n || value > MAX_U64) throw new InvalidError(`${value} is no unsigned integer of 64 bits`);

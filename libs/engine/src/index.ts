@@ -114,4 +114,13 @@ export {
 } from './removal';
 export { configKey, configNumber, encodeConfigHeader, openConfigExport } from './config-export';
 export { type ConfigKind, type ConfigRecord, type ConfigRow, encodeConfigRecord } from './config-record';
+export {
+  catalogDumpKey,
+  catalogDumpMadeMs,
+  type CatalogHeader,
+  type DumpedTable,
+  encodeCatalogHeader,
+  openCatalogDump,
+} from './catalog-dump';
+export { type DumpedColumn, type DumpedValue, type TableRows, TableRowsEncoder } from './table-rows';
 export { pathGlob } from './path-glob';

@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
  *   frame    u32 payload length (1 .. 1 MiB) | u32 crc32(payload) | payload: records, each u32 length | bytes
  *   end      u32 0 | u32 crc32(trailer) | trailer: u64 number of records | SHA-256 of all payloads
  *
- * In version 2 (manifests and config exports only) a frame's payload stands compressed, one zstd frame each; length and crc32 are those of
+ * In version 2 (manifests, config exports and catalog dumps only) a frame's payload stands compressed, one zstd frame each; length and crc32 are those of
  * what stands there, the digest in the trailer that of the payloads.
  */
 export type RecordStreamType = keyof typeof STREAM_TYPES;
@@ -20,6 +20,7 @@ export const STREAM_TYPES = {
   versions: 5,
   removal: 6,
   config: 7,
+  catalog: 8,
 } as const;
 export const STREAM_MAGIC = Buffer.from('HFRS', 'latin1');
 /** What a stream holds: payloads as they are, or compressed. */

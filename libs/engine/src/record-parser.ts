@@ -21,6 +21,8 @@ const MAX_WINDOW_LOG = 21;
 
 type Part = 'header' | 'frame head' | 'frame' | 'trailer' | 'done';
 
+const COMPRESSIBLE: ReadonlySet<RecordStreamType> = new Set(['manifest', 'config', 'catalog']);
+
 /**
  * Decides what the next bytes of a record stream must be. It does no I/O: ask `wanted`, hand that many bytes to
  * accept(), until `isDone`. Claimed lengths are checked before they are asked for.
@@ -97,8 +99,7 @@ export class RecordStreamParser {
     if (bytes.compare(STREAM_MAGIC, 0, 4, 0, 4) !== 0) this.fail('does not begin like a record stream');
     // Version first: a later version may keep its checksum elsewhere.
     // Compressed only what we store ourselves: on the wire a small body could claim any amount of memory.
-    if (bytes[4] === STREAM_VERSIONS.compressed && (this.type === 'manifest' || this.type === 'config'))
-      this.form = 'compressed';
+    if (bytes[4] === STREAM_VERSIONS.compressed && COMPRESSIBLE.has(this.type)) this.form = 'compressed';
     else if (bytes[4] !== STREAM_VERSIONS.plain) {
       throw new UnsupportedError(this.here, `record stream version ${String(bytes[4])}`);
     }

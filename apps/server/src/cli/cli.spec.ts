@@ -7,6 +7,9 @@ describe('commands of the server', () => {
       ...{ job: 'scrub', isDryRun: false, isFull: true, isJson: true },
     });
     expect(parseJobWords(['reclaim', '--dry-run'])).toMatchObject({ job: 'reclaim', isDryRun: true, isFull: false });
+    expect(parseJobWords(['catalog', 'dump', '--json'])).toMatchObject({ job: 'catalog-dump', isJson: true });
+    expect(parseJobWords(['catalog'])).toBeNull();
+    expect(() => parseJobWords(['catalog', 'dump', '--now'])).toThrow('Usage: holdfast-server catalog dump');
     expect(parseJobWords(['reset-password', 'x'])).toBeNull();
     expect(parseJobWords([])).toBeNull();
     expect(() => parseJobWords(['reclaim', '--now'])).toThrow('reclaim does not know "--now"');
@@ -14,7 +17,8 @@ describe('commands of the server', () => {
   });
 
   it('are all in the help', () => {
-    for (const name of ['retention', 'reclaim', 'scrub', 'reset-password']) expect(HELP).toContain(`\n  ${name} `);
+    for (const name of ['retention', 'reclaim', 'scrub', 'catalog dump', 'reset-password'])
+      expect(HELP).toContain(`\n  ${name} `);
   });
 
   it('tell people what they did', () => {

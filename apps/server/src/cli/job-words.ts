@@ -21,6 +21,7 @@ Commands:
   scrub [--now] [--dry-run] [--json]  look whether all packs are there, and read back what is due;
                                       --now: read all of them
   space [--dry-run] [--json]          reckon what is stored for whom
+  catalog dump [--json]               put a dump of the catalog into the storage
   reset-password USER [--password-stdin]
                                       the way back in
 
@@ -40,16 +41,27 @@ const FLAGS: Readonly<Record<MaintenanceJob, readonly string[]>> = {
   reclaim: ['--dry-run', '--json'],
   scrub: ['--now', '--dry-run', '--json'],
   space: ['--dry-run', '--json'],
+  'catalog-dump': ['--dry-run', '--json'],
 };
 
+/** What a job is called on the command line, where that is not its name. */
+const COMMANDS: Partial<Readonly<Record<MaintenanceJob, string>>> = { 'catalog-dump': 'catalog dump' };
+
 /** Null when the command is no job. Throws StartError on words that the job does not know. */
-export function parseJobWords([command, ...words]: readonly string[]): JobWords | null {
-  const job = MAINTENANCE_JOBS.find((name) => name === command);
+export function parseJobWords(line: readonly string[]): JobWords | null {
+  const job = MAINTENANCE_JOBS.find((name) =>
+    line
+      .join(' ')
+      .concat(' ')
+      .startsWith(`${commandOf(name)} `),
+  );
   if (job === undefined) return null;
+  const command = commandOf(job);
+  const words = line.slice(command.split(' ').length);
   const unknown = words.find((word) => !FLAGS[job].includes(word));
   if (unknown !== undefined) {
     throw new StartError(
-      `${job} does not know ${JSON.stringify(unknown)}. Usage: holdfast-server ${job} ${FLAGS[job].map((flag) => `[${flag}]`).join(' ')}`,
+      `${command} does not know ${JSON.stringify(unknown)}. Usage: holdfast-server ${command} ${FLAGS[job].map((flag) => `[${flag}]`).join(' ')}`,
     );
   }
   return {
@@ -58,4 +70,8 @@ export function parseJobWords([command, ...words]: readonly string[]): JobWords 
     isFull: words.includes('--now'),
     isJson: words.includes('--json'),
   };
+}
+
+function commandOf(job: MaintenanceJob): string {
+  return COMMANDS[job] ?? job;
 }

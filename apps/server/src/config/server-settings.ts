@@ -87,6 +87,10 @@ export class ServerSettings {
   scrubDays = 30;
   /** How fast scrub reads at most; 0: no limit. */
   scrubBytesPerSecond = 32 * 1024 * 1024;
+  /** Cron likewise: when the catalog is dumped into storage. After reclaim: what the dump names stays for two nights. */
+  catalogDumpSchedule: string | null = '0 6 * * *';
+  /** So many dumps of the catalog are kept, the newest. */
+  catalogDumpKeep = 7;
   /** New packs and new runs leave so much of the disk free: for the database, for removals, for others. */
   minFreeBytes = 256 * 1024 * 1024;
   /** Where each setting comes from, by name; one that is not here is as it is when nothing is set. */
@@ -205,6 +209,12 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
   readSchedule('SCRUB_SCHEDULE', (cron) => {
     settings.scrubSchedule = cron;
+  });
+  readSchedule('CATALOG_DUMP_SCHEDULE', (cron) => {
+    settings.catalogDumpSchedule = cron;
+  });
+  readInteger('CATALOG_DUMP_KEEP', [1, 1_000], (dumps) => {
+    settings.catalogDumpKeep = dumps;
   });
   readInteger('SCRUB_DAYS', [1, 3_650], (days) => {
     settings.scrubDays = days;

@@ -7,6 +7,15 @@ export class HealthRepository {
     await sql.get('select 1 as one');
   }
 
+  /** How the last dump of the catalog ended, rehearsals left out; undefined: none was made yet. */
+  async lastDump(sql: Sql): Promise<string | undefined> {
+    const row = await sql.get<{ outcome: string }>(
+      `select outcome from maintenance_runs
+       where job = 'catalog-dump' and is_dry_run = 0 and ended_at is not null order by no desc limit 1`,
+    );
+    return row?.outcome;
+  }
+
   /** Names of the migrations that the database has been through, as TypeORM keeps them. */
   async migrations(sql: Sql): Promise<string[]> {
     return (await sql.all<{ name: string }>('select name from migrations order by id')).map(({ name }) => name);

@@ -30,6 +30,7 @@ describe('GET /health/ready', () => {
       'database',
       'deletion',
       'disk',
+      'dump',
       'migrations',
       'storage',
     ]);
@@ -79,6 +80,24 @@ describe('GET /health/ready', () => {
       const { checks } = (await answer.json()) as ReadyAnswer;
       expect([answer.status, checks.certificate.detail]).toEqual([200, words]);
     }
+  });
+
+  it('is 200 with a warning when the last dump of the catalog failed', async () => {
+    const database = server.app.get(Database, { strict: false });
+    const ended = (outcome: string, isDryRun: number): Promise<unknown> =>
+      database.write('settings.set', (tx) =>
+        tx.run(
+          `insert into maintenance_runs (job, trigger, is_dry_run, started_at, ended_at, outcome)
+           values ('catalog-dump', 'schedule', ?, 1, 2, ?)`,
+          [isDryRun, outcome],
+        ),
+      );
+    await ended('failed', 0);
+    await ended('succeeded', 1);
+    const dump = { status: 'warning', detail: 'the last dump of the catalog did not succeed' };
+    expect(await (await look()).json()).toMatchObject({ status: 'warning', checks: { dump } });
+    await ended('succeeded', 0);
+    expect(await (await look()).json()).toMatchObject({ checks: { dump: { status: 'ok' } } });
   });
 
   it('is 200 with a warning while deletion is stopped', async () => {

@@ -59,21 +59,24 @@ export class ReadinessService {
   }
 
   private async look(): Promise<Checks> {
-    const [database, migrations, storage, disk, deletion] = await Promise.all([
+    const [database, migrations, storage, disk, deletion, dump] = await Promise.all([
       checked(() => this.database.read((sql) => this.repository.probe(sql)).then(() => OK)),
       checked(() => this.lookAtMigrations()),
       checked(() => this.identity.verify().then(() => OK)),
       checked(() => this.lookAtDisks()),
       checked(() => this.deletion.look()),
+      checked(() => this.lookAtDump()),
     ]);
-    // Backups and restores go on while nothing is deleted, and while that cannot be told.
+    // Backups and restores go on while nothing is deleted or dumped, and while that cannot be told.
+    const lesser = (check: HealthCheck): HealthCheck => ({ ...check, status: atMostWarning(check) });
     const certificate = this.lookAtCertificate();
     return {
       database,
       migrations,
       storage,
       disk,
-      deletion: { ...deletion, status: atMostWarning(deletion) },
+      deletion: lesser(deletion),
+      dump: lesser(dump),
       certificate,
     };
   }
@@ -88,6 +91,12 @@ export class ReadinessService {
       status: 'warning',
       detail: days < 0 ? 'the certificate has ended' : `the certificate ends in ${days} days`,
     };
+  }
+
+  private async lookAtDump(): Promise<HealthCheck> {
+    const outcome = await this.database.read((sql) => this.repository.lastDump(sql));
+    if (outcome === undefined || outcome === 'succeeded') return OK;
+    return { status: 'warning', detail: 'the last dump of the catalog did not succeed' };
   }
 
   private async lookAtMigrations(): Promise<HealthCheck> {

@@ -90,6 +90,8 @@ const ROWS: Readonly<Record<ServerSetting, Row>> = {
     'Scrub reads at most',
     (it) => (it.scrubBytesPerSecond === 0 ? 'without limit' : `${sizeText(it.scrubBytesPerSecond)}/s`),
   ],
+  CATALOG_DUMP_SCHEDULE: ['Jobs', 'Dump of the catalog', (it) => orOff(it.catalogDumpSchedule)],
+  CATALOG_DUMP_KEEP: ['Jobs', 'Dumps of the catalog that are kept', (it) => it.catalogDumpKeep],
   METRICS_TOKEN: ['Watching', 'Who sends it may read /metrics', secret],
   METRICS_ADDRESSES: ['Watching', 'Who may read /metrics without it', (it) => joined(it.metricsAddresses)],
 };

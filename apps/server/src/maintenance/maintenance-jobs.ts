@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { MaintenanceJob } from '#common';
 import { ReclaimService } from '../backups/reclaim.service';
+import { CatalogDump } from '../catalog/catalog-dump.service';
 import { DeletionGuard } from '../guards/deletion-guard';
 import { DomainError } from '../http/domain-error';
 import { RetentionSimulation } from '../retention/retention-simulation';
@@ -28,12 +29,14 @@ export class MaintenanceJobs {
     private readonly scrub: ScrubService,
     private readonly guard: DeletionGuard,
     private readonly space: SpaceReckoning,
+    private readonly dump: CatalogDump,
   ) {}
 
   async run(job: MaintenanceJob, how: JobOptions): Promise<object> {
     if (job === 'reclaim') return this.reclaimAll(how);
     if (job === 'space') return this.space.run(how);
     if (job === 'scrub') return this.scrub.run(how);
+    if (job === 'catalog-dump') return this.dump.run(how);
     return how.isDryRun ? this.simulation.simulateAll() : this.applyRetention(how);
   }
 

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
 import { BackupsModule } from '../backups/backups.module';
+import { CatalogModule } from '../catalog/catalog.module';
 import { GuardsModule } from '../guards/guards.module';
 import { LeasesModule } from '../leases/leases.module';
 import { RetentionModule } from '../retention/retention.module';
@@ -14,7 +15,16 @@ import { MaintenanceService } from './maintenance.service';
 
 /** Jobs that look after what is stored, each on one server at a time. */
 @Module({
-  imports: [AuditModule, BackupsModule, GuardsModule, LeasesModule, RetentionModule, ScrubModule, ReckoningModule],
+  imports: [
+    AuditModule,
+    BackupsModule,
+    CatalogModule,
+    GuardsModule,
+    LeasesModule,
+    RetentionModule,
+    ScrubModule,
+    ReckoningModule,
+  ],
   controllers: [MaintenanceApiController],
   providers: [MaintenanceService, MaintenanceJobs, MaintenanceRepository, MaintenanceScheduler],
   exports: [MaintenanceService],

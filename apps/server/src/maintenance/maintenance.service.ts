@@ -116,8 +116,15 @@ export class MaintenanceService implements OnModuleDestroy {
   }
 
   private scheduleOf(job: MaintenanceJob): string | null {
-    const { retentionSchedule, reclaimSchedule, scrubSchedule, spaceSchedule } = this.settings;
-    return { retention: retentionSchedule, reclaim: reclaimSchedule, scrub: scrubSchedule, space: spaceSchedule }[job];
+    const { retentionSchedule, reclaimSchedule, scrubSchedule, spaceSchedule, catalogDumpSchedule } = this.settings;
+    const schedules: Readonly<Record<MaintenanceJob, string | null>> = {
+      retention: retentionSchedule,
+      reclaim: reclaimSchedule,
+      scrub: scrubSchedule,
+      space: spaceSchedule,
+      'catalog-dump': catalogDumpSchedule,
+    };
+    return schedules[job];
   }
 
   private async isDue(sql: Sql, job: MaintenanceJob): Promise<boolean> {

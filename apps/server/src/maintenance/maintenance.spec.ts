@@ -29,6 +29,7 @@ eachDatabase('maintenance', (open) => {
       reclaimSchedule: null,
       scrubSchedule: null,
       spaceSchedule: null,
+      catalogDumpSchedule: null,
     });
     return new MaintenanceService(
       database,

@@ -22,6 +22,11 @@ export const JOB_WORDS: Readonly<Record<MaintenanceJob, { label: string; does: s
     does: 'Reckons what is stored for each user, client and task, for the history and the forecast.',
     warning: null,
   },
+  'catalog-dump': {
+    label: 'Dump of the catalog',
+    does: 'Puts a copy of what the database knows of the backups into the storage.',
+    warning: null,
+  },
 };
 
 const FIGURES: Readonly<Record<string, string>> = {
@@ -60,6 +65,10 @@ const FIGURES: Readonly<Record<string, string>> = {
   clearedChunks: 'chunks well again',
   unreadablePacks: 'packs unreadable',
   faultyPacks: 'packs faulty',
+  dumpedRows: 'rows dumped',
+  dumpBytes: 'in the dump',
+  dumps: 'dumps kept',
+  removedDumps: 'old dumps removed',
   standingDamage: 'chunks damaged at the end',
 };
 

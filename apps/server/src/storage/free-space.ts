@@ -15,10 +15,14 @@ export interface DiskSpace {
 export class FreeSpace {
   constructor(private readonly settings: ServerSettings) {}
 
-  /** Of the disk with the least left; null when neither is on a disk of ours (S3 and PostgreSQL). */
-  async least(): Promise<DiskSpace | null> {
+  /** Of the disk with the least left; null when neither is on a disk of ours (S3 and PostgreSQL). `also`: more folders. */
+  async least(also: readonly string[] = []): Promise<DiskSpace | null> {
     const { s3, storagePath, databaseUrl, databasePath } = this.settings;
-    const paths = [...(s3 === null ? [storagePath] : []), ...(databaseUrl === null ? [dirname(databasePath)] : [])];
+    const paths = [
+      ...(s3 === null ? [storagePath] : []),
+      ...(databaseUrl === null ? [dirname(databasePath)] : []),
+      ...also,
+    ];
     const spaces = await Promise.all(paths.map((path) => this.look(path)));
     return spaces.reduce<DiskSpace | null>(
       (least, space) => (least === null || space.freeBytes < least.freeBytes ? space : least),
@@ -27,11 +31,11 @@ export class FreeSpace {
   }
 
   /**
-   * Throws `storage-full` when less than MIN_FREE_BYTES would be left. Asked before new packs and new runs only: what gives
-   * space back, and what reads, goes on in the rest.
+   * Throws `storage-full` when less than MIN_FREE_BYTES would be left, of the disks of the folders `also` too. Asked before new
+   * packs, new runs and dumps only: what gives space back, and what reads, goes on in the rest.
    */
-  async assertRoomFor(bytes: number): Promise<void> {
-    const space = await this.least();
+  async assertRoomFor(bytes: number, also: readonly string[] = []): Promise<void> {
+    const space = await this.least(also);
     const { minFreeBytes } = this.settings;
     if (space === null || space.freeBytes - bytes >= minFreeBytes) return;
     throw new DomainError(

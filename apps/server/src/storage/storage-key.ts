@@ -5,15 +5,17 @@ const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 
 export const REPOSITORY_KEY = 'repository.json';
 export const HIGH_WATER_PREFIX = 'high-water/';
+export const CATALOG_PREFIX = 'catalog/';
 
 /** What keys begin with, sorted; whatever else lies beside it (database, spool, secrets) is not ours to show. */
-export const TOP_NAMES = ['config/', HIGH_WATER_PREFIX, 'packs/', REPOSITORY_KEY, 'tasks/'] as const;
+export const TOP_NAMES = [CATALOG_PREFIX, 'config/', HIGH_WATER_PREFIX, 'packs/', REPOSITORY_KEY, 'tasks/'] as const;
 
 /**
  * Every form that a key can have. A key that fits none is refused, so no key can climb out of the storage
  * (`..`, absolute paths, empty segments), name the database or a temporary file, or differ only by letter case.
  */
 const FORMS: readonly { readonly name: StorageClass; readonly form: RegExp }[] = [
+  { name: 'catalog', form: new RegExp(`^catalog/[0-9]{16}-${UUID}$`) },
   { name: 'config', form: new RegExp(`^config/[0-9]{16}-${UUID}$`) },
   { name: 'repository', form: /^repository\.json$/ },
   { name: 'high-water', form: /^high-water\/[0-9a-f]{16}$/ },

@@ -17,9 +17,49 @@ import { runProblemsTable, runsTable, tasksTable } from './run.entities';
 import { deletionStopsTable, guardAcknowledgementsTable, heartbeatsTable } from './guard.entities';
 import { maintenanceRunsTable } from './maintenance.entities';
 import { spaceDaysTable } from './space.entities';
-import { entityOf } from './table';
+import { type ColumnSpec, entityOf } from './table';
 
-/** Every table, for TypeORM. */
+const ALL = [
+  settingsTable,
+  domainsTable,
+  usersTable,
+  clientsTable,
+  tasksTable,
+  runsTable,
+  runProblemsTable,
+  pathsTable,
+  fileVersionsTable,
+  chunksTable,
+  listRefsTable,
+  packsTable,
+  pinsTable,
+  removalsTable,
+  doomedVersionsTable,
+  maintenanceRunsTable,
+  heartbeatsTable,
+  deletionStopsTable,
+  guardAcknowledgementsTable,
+  apiTokensTable,
+  enrolmentCodesTable,
+  signInAttemptsTable,
+  auditEventsTable,
+  clientLogsTable,
+  runOutputsTable,
+  leasesTable,
+  pageSessionsTable,
+  spaceDaysTable,
+];
+
+/** A table as far as a dump of its rows is concerned. */
+export interface TableColumns {
+  readonly name: string;
+  readonly columns: Readonly<Record<string, ColumnSpec>>;
+}
+
+/** Every table. */
+export const TABLES: readonly TableColumns[] = ALL;
+
+/** The same, for TypeORM. */
 export function entitiesFor(dialect: Dialect): EntitySchema[] {
   return [
     entityOf(settingsTable, dialect),

@@ -1,0 +1,44 @@
+import type { DumpedColumn } from '#engine';
+import { isGenerated } from '../database/dialect';
+import { TABLES } from '../database/entities';
+
+/** A table whose rows a dump has. */
+export interface TableToDump {
+  readonly name: string;
+  readonly columns: readonly DumpedColumn[];
+  /** Whether it gives numbers to its rows. */
+  readonly isNumbered: boolean;
+  /** Condition of the rows that are dumped; null: all. */
+  readonly where: string | null;
+}
+
+/**
+ * What a catalog that is brought back must not have: sign-ins that ended since, codes that were used since, and what is
+ * true of servers that are gone.
+ */
+const LEFT_OUT: ReadonlySet<string> = new Set([
+  'page_sessions',
+  'enrolment_codes',
+  'sign_in_attempts',
+  'leases',
+  'heartbeats',
+]);
+
+/** Whoever can read the storage must not be able to sign tokens: a server without the key makes a new one. */
+const WHERE: Readonly<Record<string, string>> = { settings: "name <> 'token-secret'" };
+
+/** Every table that a dump of this version has, in the order in which they stand in it. */
+export function tablesToDump(): TableToDump[] {
+  return TABLES.filter(({ name }) => !LEFT_OUT.has(name)).map(({ name, columns }) => {
+    const entries = Object.entries(columns);
+    return {
+      name,
+      columns: entries.map(([column, { kind }]) => ({
+        name: column,
+        kind: kind === 'text' || kind === 'bytes' ? kind : 'int',
+      })),
+      isNumbered: entries.some(([, { kind }]) => isGenerated(kind)),
+      where: WHERE[name] ?? null,
+    };
+  });
+}
