@@ -69,7 +69,9 @@ eachDatabase('a dump of the catalog', (open) => {
       const inOrder = (rows: readonly (readonly DumpedValue[])[]): string[] =>
         rows.map((row) => JSON.stringify(row)).sort();
       expect([name, inOrder(dumped)]).toEqual([name, inOrder(all.map((row) => names.map((of) => row[of] ?? null)))]);
-      if (lastNo !== null) expect(lastNo).toBe(Math.max(0, ...dumped.map((row) => Number(row[names.indexOf('no')]))));
+      const highest = Math.max(0, ...dumped.map((row) => Number(row[names.indexOf('no')])));
+      // PostgreSQL gives numbers to rows too that came to be in the way of others.
+      if (lastNo !== null) expect(lastNo).toBeGreaterThanOrEqual(highest);
     }
     expect(tables.get('file_versions')).toHaveLength(4);
   });
