@@ -88,15 +88,7 @@ export class ServerProcess {
   /** Starts it and resolves when it answers, or when it has died by itself. */
   async start(settings: Record<string, string | undefined> = {}): Promise<'serving' | 'ended'> {
     this.output = '';
-    const child = launch('holdfast-server', [], {
-      PORT: String(this.port),
-      BACKUP_STORAGE_PATH: this.dataPath,
-      DATABASE_PATH: join(this.dataPath, 'holdfast.sqlite'),
-      ADMIN_USERNAME: ADMIN.username,
-      ADMIN_PASSWORD: ADMIN.password,
-      ...this.settings,
-      ...settings,
-    });
+    const child = launch('holdfast-server', [], { ...this.environment(), ...settings });
     this.child = child;
     this.exit = once(child, 'exit');
     const keep = (bytes: Buffer): void => {
@@ -111,6 +103,22 @@ export class ServerProcess {
       if (Date.now() > deadline) throw new Error(`the server did not answer:\n${this.output}`);
       await Promise.race([this.exit, tick(25)]);
     }
+  }
+
+  private environment(): Record<string, string | undefined> {
+    return {
+      PORT: String(this.port),
+      BACKUP_STORAGE_PATH: this.dataPath,
+      DATABASE_PATH: join(this.dataPath, 'holdfast.sqlite'),
+      ADMIN_USERNAME: ADMIN.username,
+      ADMIN_PASSWORD: ADMIN.password,
+      ...this.settings,
+    };
+  }
+
+  /** A command of the server, with its settings, to its end. */
+  async command(words: readonly string[], settings: Record<string, string | undefined> = {}): Promise<Finished> {
+    return finish(launch('holdfast-server', words, { ...this.environment(), ...settings }));
   }
 
   get isOver(): boolean {

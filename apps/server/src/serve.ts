@@ -5,6 +5,8 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { openServerLog } from './journal/open-server-log';
 import { AppModule } from './app.module';
 import { HELP, parseJobWords } from './cli/job-words';
+import { restoreCatalog } from './cli/restore-catalog';
+import { parseRestoreWords } from './cli/restore-words';
 import { runJob } from './cli/run-job';
 import { loadServerSettings, SettingsError, type ServerSettings } from './config/server-settings';
 import { StartError } from './config/start-error';
@@ -39,8 +41,10 @@ export async function serve(
       return;
     }
     const jobWords = parseJobWords(words);
+    const restoreWords = parseRestoreWords(words);
     const settings = loadServerSettings(env);
     if (jobWords !== null) process.exit(await runJob(settings, jobWords));
+    if (restoreWords !== null) process.exit(await restoreCatalog(settings, restoreWords));
     if (command === 'reset-password') {
       await resetPassword(settings, rest);
       return;

@@ -52,6 +52,8 @@ export const WRITE_POINTS = [
   'retention.remove',
   'retention.end',
   'config.export',
+  'catalog.load',
+  'catalog.adopt',
 ] as const;
 export type WritePoint = (typeof WRITE_POINTS)[number];
 

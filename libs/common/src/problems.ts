@@ -55,6 +55,8 @@ export const PROBLEMS = {
   'undo-in-progress': 'unavailable',
   /** Retention works on the task; ask again after Retry-After. */
   'retention-in-progress': 'unavailable',
+  /** The catalog was brought back without runs of this task that storage knows: an admin must look at it (storage-ahead). */
+  'task-not-adopted': 'conflict',
   /** The maintenance job runs already. */
   'job-running': 'conflict',
   /** Deleting is not safe now (wrong storage, wrong clock): nothing was deleted. */

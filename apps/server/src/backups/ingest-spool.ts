@@ -208,7 +208,11 @@ async function* watched(
 }
 
 /** How much of the block its plain bytes up to `end` take. */
-function shareOf({ totalLength, plainLength }: BlockHeader, end: number): number {
+/** Of a block's stored bytes, those of its plain bytes before `end`. */
+export function shareOf(
+  { totalLength, plainLength }: Pick<BlockHeader, 'totalLength' | 'plainLength'>,
+  end: number,
+): number {
   return Math.floor((totalLength * end) / plainLength);
 }
 

@@ -24,6 +24,9 @@ import { decodedChange, type DecodedChange, planBatch } from './runs-batch-plan'
 import { assertOldBatch } from './runs-refusals';
 import { RunsRepository } from './runs.repository';
 
+/** Where a run's rows belong. */
+export type RunPlace = Pick<RunGrant, 'taskNo' | 'runNumber' | 'domainNo'>;
+
 interface Batch {
   readonly changes: readonly DecodedChange[];
   readonly digest: Buffer;
@@ -77,12 +80,11 @@ export class BatchWriter {
     return answer;
   }
 
-  /** Returns the directories that the batch met or made. */
-  private async write(
-    tx: Sql,
-    run: RunGrant,
-    changes: readonly DecodedChange[],
-  ): Promise<ReadonlyMap<string, KnownDirectory>> {
+  /**
+   * The changes into the catalog, under the run's number. Returns the directories that they met or made, for
+   * `CatalogPathsRepository.remember` once the transaction is committed. Throws `missing-chunks` and `invalid` as {@link apply} does.
+   */
+  async write(tx: Sql, run: RunPlace, changes: readonly DecodedChange[]): Promise<ReadonlyMap<string, KnownDirectory>> {
     const { paths, versions } = this.repositories;
     const key = { taskNo: run.taskNo, number: run.runNumber };
     const put = new Set(changes.filter(({ type }) => type === 'put').map((change) => change.key));
@@ -113,7 +115,7 @@ export class BatchWriter {
    */
   private async checkChunks(
     tx: Sql,
-    run: RunGrant,
+    run: RunPlace,
     changes: readonly DecodedChange[],
   ): Promise<(content: ContentRef) => number> {
     const { chunks } = this.repositories;
@@ -138,7 +140,7 @@ function fail(): never {
   throw new Error('a content reference was not looked up');
 }
 
-function missingChunks(run: RunGrant, missing: readonly ChunkKey[]): DomainError {
+function missingChunks(run: RunPlace, missing: readonly ChunkKey[]): DomainError {
   return new DomainError(
     'missing-chunks',
     `The batch refers to ${missing.length} chunks that run ${run.runNumber} must upload first; it had no effect`,
@@ -146,7 +148,8 @@ function missingChunks(run: RunGrant, missing: readonly ChunkKey[]): DomainError
   );
 }
 
-function contentsOf(changes: readonly DecodedChange[]): ContentRef[] {
+/** What the changes refer to. */
+export function contentsOf(changes: readonly DecodedChange[]): ContentRef[] {
   const contents: ContentRef[] = [];
   for (const change of changes) {
     if (change.type !== 'put') continue;

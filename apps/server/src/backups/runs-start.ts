@@ -116,6 +116,13 @@ export class RunStart {
     if (await tasks.isHidden(tx, found.taskNo)) {
       throw new DomainError('not-found', 'This task was deleted on the server: no run of it starts');
     }
+    const hold = await tasks.holdOf(tx, found.taskNo);
+    if (hold !== null) {
+      throw new DomainError(
+        'task-not-adopted',
+        `The server's catalog was brought back, and this task not wholly: ${hold}. No run of it starts until an admin has looked at it.`,
+      );
+    }
     // Read again under the lock: another start or commit may have come first.
     const active = await runs.findActive(tx, found.taskNo);
     if (active !== undefined && !(active.state === 'running' && active.tokenHash.equals(tokenHash))) {

@@ -67,6 +67,12 @@ export class TasksRepository {
     return row !== undefined;
   }
 
+  /** Why no run of the task may start; null: one may. */
+  async holdOf(sql: Sql, taskNo: number): Promise<string | null> {
+    const row = await sql.get<{ reason: string }>('select reason from held_tasks where task_no = ?', [taskNo]);
+    return row?.reason ?? null;
+  }
+
   async setLastRunNumber(tx: Sql, taskNo: number, number: number): Promise<void> {
     await tx.run('update tasks set last_run_number = ? where no = ?', [number, taskNo]);
   }

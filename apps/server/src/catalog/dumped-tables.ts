@@ -2,6 +2,9 @@ import type { DumpedColumn } from '#engine';
 import { isGenerated } from '../database/dialect';
 import { TABLES } from '../database/entities';
 
+/** Setting that stands while a catalog is brought back (restore-mark.repository.ts). */
+export const RESTORE_SETTING = 'catalog_restore';
+
 /** A table whose rows a dump has. */
 export interface TableToDump {
   readonly name: string;
@@ -22,10 +25,13 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   'sign_in_attempts',
   'leases',
   'heartbeats',
+  'found_chunks',
 ]);
 
 /** Whoever can read the storage must not be able to sign tokens: a server without the key makes a new one. */
-const WHERE: Readonly<Record<string, string>> = { settings: "name <> 'token-secret'" };
+const WHERE: Readonly<Record<string, string>> = {
+  settings: `name not in ('token-secret', '${RESTORE_SETTING}')`,
+};
 
 /** Every table that a dump of this version has, in the order in which they stand in it. */
 export function tablesToDump(): TableToDump[] {

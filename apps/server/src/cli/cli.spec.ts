@@ -17,7 +17,7 @@ describe('commands of the server', () => {
   });
 
   it('are all in the help', () => {
-    for (const name of ['retention', 'reclaim', 'scrub', 'catalog dump', 'reset-password'])
+    for (const name of ['retention', 'reclaim', 'scrub', 'catalog dump', 'restore-catalog', 'reset-password'])
       expect(HELP).toContain(`\n  ${name} `);
   });
 

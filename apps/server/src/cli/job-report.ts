@@ -6,7 +6,12 @@ const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 export function reportLines(run: MaintenanceRun): string[] {
   const seconds = run.endedMs === null ? '' : ` in ${((run.endedMs - run.startedMs) / 1_000).toFixed(1)} s`;
   const name = run.isDryRun ? `${run.job} (dry run: nothing was changed)` : run.job;
-  return [`${name}: ${run.outcome ?? 'unknown'}${seconds}`, ...linesOf(run.report ?? {}, '  ')];
+  return [`${name}: ${run.outcome ?? 'unknown'}${seconds}`, ...figureLines(run.report ?? {})];
+}
+
+/** A report's figures, a line each. Pure. */
+export function figureLines(report: object): string[] {
+  return linesOf(report, '  ');
 }
 
 function linesOf(value: object, indent: string): string[] {

@@ -22,6 +22,10 @@ Commands:
                                       --now: read all of them
   space [--dry-run] [--json]          reckon what is stored for whom
   catalog dump [--json]               put a dump of the catalog into the storage
+  restore-catalog [--from KEY | --list]
+                                      bring the newest dump (or KEY) back into an empty database, and take over
+                                      what the storage knows beyond it
+  restore-catalog --adopt             the same for an older database that was put back by hand; no server may run
   reset-password USER [--password-stdin]
                                       the way back in
 
@@ -32,7 +36,8 @@ Exit codes:
   0  done
   1  it failed, or could not be done
   2  settings are wrong
-  3  scrub is done, and something is damaged (GET /api/damage names it)
+  3  scrub is done, and something is damaged (GET /api/damage names it); restore-catalog is done, and something that
+     the storage knows was not taken over
   4  the job runs already, here or on another server
 `;
 

@@ -4,23 +4,14 @@ import { NestFactory } from '@nestjs/core';
 import type { MaintenanceRun } from '#common';
 import type { ServerSettings } from '../config/server-settings';
 import { HOST } from '../audit/actor';
-import { Terminal } from '../config/terminal';
 import { DomainError } from '../http/domain-error';
 import { openServerLog } from '../journal/open-server-log';
 import { MaintenanceService } from '../maintenance/maintenance.service';
 import { type Storage, STORAGE } from '../storage/storage';
+import { ErrorOutput } from './error-output';
 import { JobModule } from './job.module';
 import { reportLines } from './job-report';
 import type { JobWords } from './job-words';
-
-/** What the first start has to say is no report. */
-class ErrorOutput extends Terminal {
-  readonly isInteractive = false;
-
-  print(line: string): void {
-    process.stderr.write(`${line}\n`);
-  }
-}
 
 const [DONE, FAILED, DAMAGED, RUNNING] = [0, 1, 3, 4];
 

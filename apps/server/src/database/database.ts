@@ -5,6 +5,7 @@ import type { Clock } from '../config/clock';
 import { DomainError } from '../http/domain-error';
 import type { Backend } from './backend';
 import { isFull, isUnavailable } from './database-errors';
+import { MIGRATIONS, migrationsUpTo } from './migrations';
 import type { NoticeListener, NoticeTopic } from './notices';
 import type { PostgresLimits } from './postgres-limits';
 import { PostgresBackend } from './postgres.backend';
@@ -20,6 +21,8 @@ export interface DatabaseOptions {
   /** The server's clock; on PostgreSQL the database's clock is used instead. */
   clock: Clock;
   killPoints?: KillPoints;
+  /** Name of the migration after which to stop: rows of an older catalog are about to be put in. Absent: all run. */
+  level?: string;
   /** Tests only: replaces PostgreSQL's clock, so that time can be set there too. */
   postgresClock?: Clock;
 }
@@ -36,10 +39,12 @@ export class Database implements OnApplicationShutdown {
 
   /** Opens and migrates. Throws when the database cannot keep what it acknowledges. */
   static async open(options: DatabaseOptions): Promise<Database> {
+    const migrations = options.level === undefined ? MIGRATIONS : migrationsUpTo(options.level);
+    if (migrations === null) throw new Error(`there is no migration ${String(options.level)}`);
     const backend =
       options.databaseUrl === null
-        ? await SqliteBackend.open(options.databasePath, options.clock)
-        : await PostgresBackend.open(options.databaseUrl, options.postgresLimits, options.postgresClock);
+        ? await SqliteBackend.open(options.databasePath, options.clock, migrations)
+        : await PostgresBackend.open(options.databaseUrl, { ...options, migrations });
     return new Database(backend, options.killPoints ?? NO_KILL_POINTS);
   }
 

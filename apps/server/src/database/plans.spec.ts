@@ -43,6 +43,7 @@ function explaining(sql: Sql, plans: string[]): Sql {
     },
     insertMany: () => Promise.resolve({ changes: 0 }),
     insertNumbered: () => Promise.resolve([]),
+    raiseLastNo: () => Promise.resolve(),
   };
 }
 

@@ -46,6 +46,11 @@ export class PostgresSnapshot implements DatabaseSnapshot {
     await this.client.query('close dump');
   }
 
+  async hasTable(name: string): Promise<boolean> {
+    const [found] = (await this.first(`select to_regclass('${name}')::text`)) ?? [];
+    return typeof found === 'string';
+  }
+
   async lastNo(table: string): Promise<number> {
     const [sequence] = (await this.first(`select pg_get_serial_sequence('${table}', 'no')`)) ?? [];
     const row = await this.first(`select case when is_called then last_value else 0 end from ${String(sequence)}`);

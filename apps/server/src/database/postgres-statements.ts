@@ -72,6 +72,14 @@ export class PostgresSql implements Sql {
     return (await this.insertAllNew(table, columns, rows)) ?? this.insertAbsent(table, columns, { rows, unique });
   }
 
+  async raiseLastNo(table: string, no: number): Promise<void> {
+    const found = await this.get<{ sequence: string }>(`select pg_get_serial_sequence(?, 'no') as sequence`, [table]);
+    const sequence = found?.sequence ?? '';
+    await this.query(`select setval(?::regclass, ?::bigint) from ${sequence} where not is_called or last_value < ?`, [
+      ...[sequence, Math.max(1, no), no],
+    ]);
+  }
+
   forUpdate(alias?: string): string {
     return alias === undefined ? 'for update' : `for update of ${alias}`;
   }

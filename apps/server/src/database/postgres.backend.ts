@@ -6,7 +6,7 @@ import { StartError } from '../config/start-error';
 import { Scope, type Backend, type CommitHooks } from './backend';
 import { hasNoAnswer, isRetryable } from './database-errors';
 import { entitiesFor } from './entities';
-import { MIGRATIONS } from './migrations';
+import type { Migrations } from './migrations';
 import { migrateOnce } from './migrate-postgres';
 import type { NoticeListener, NoticeTopic } from './notices';
 import { bounded, DEFAULT_LIMITS, type PostgresLimits, unbounded } from './postgres-limits';
@@ -20,6 +20,12 @@ const FIRST_BACKOFF_MS = 5;
 const MAX_BACKOFF_MS = 500;
 
 const NOW = 'select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now';
+
+interface PostgresOptions {
+  readonly postgresLimits?: Partial<PostgresLimits>;
+  readonly postgresClock?: Clock;
+  readonly migrations: Migrations;
+}
 
 /** Any number of servers on one PostgreSQL. Reads have a pool of their own, read-only, so that they never starve writes. */
 export class PostgresBackend implements Backend {
@@ -35,11 +41,14 @@ export class PostgresBackend implements Backend {
 
   /**
    * Connects, refuses a server that acknowledges before it syncs, and migrates.
-   * @param clock tests only: replaces the database's clock.
+   * `postgresClock`, tests only: replaces the database's clock.
    */
-  static async open(url: string, limits: Partial<PostgresLimits> = {}, clock?: Clock): Promise<PostgresBackend> {
-    await prepare(url);
-    const all = { ...DEFAULT_LIMITS, ...limits };
+  static async open(
+    url: string,
+    { postgresLimits, postgresClock, migrations }: PostgresOptions,
+  ): Promise<PostgresBackend> {
+    await prepare(url, migrations);
+    const all = { ...DEFAULT_LIMITS, ...postgresLimits };
     const entities = entitiesFor('postgres');
     const writer = new DataSource({ ...bounded(url, all, 'read write'), entities });
     const reader = new DataSource({ ...bounded(url, all, 'read only'), entities });
@@ -50,7 +59,7 @@ export class PostgresBackend implements Backend {
       for (const source of [writer, reader]) if (source.isInitialized) await source.destroy();
       throw error;
     }
-    return new PostgresBackend(writer, reader, new PostgresNotices(url), all, clock);
+    return new PostgresBackend(writer, reader, new PostgresNotices(url), all, postgresClock);
   }
 
   /** Runs `work` again after a deadlock or a serialization failure: it must have no effect but through its Sql. */
@@ -160,8 +169,8 @@ function giveUp(client: PoolClient): void {
 }
 
 /** On connections of its own, which wait as long as it takes: a migration of a large catalog is no statement that hangs. */
-async function prepare(url: string): Promise<void> {
-  const source = new DataSource({ ...unbounded(url), migrations: MIGRATIONS });
+async function prepare(url: string, migrations: Migrations): Promise<void> {
+  const source = new DataSource({ ...unbounded(url), migrations });
   try {
     await source.initialize();
   } catch (error) {

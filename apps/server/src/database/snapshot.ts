@@ -9,6 +9,7 @@ export interface DatabaseSnapshot {
   first(sql: string): Promise<readonly DumpedValue[] | undefined>;
   /** The rows of `sql`, some hundred at a time; to be read to its end before the next statement. */
   rows(sql: string): AsyncGenerator<readonly (readonly DumpedValue[])[], void, undefined>;
+  hasTable(name: string): Promise<boolean>;
   /** Highest number that the table ever gave to a row; 0: none yet. */
   lastNo(table: string): Promise<number>;
   close(): Promise<void>;

@@ -63,6 +63,9 @@ export interface Sql {
     unique: readonly string[],
   ): Promise<(number | null)[]>;
 
+  /** The table, one with generated numbers, gives none up to `no` to a new row. For rows that come with their numbers. Never lowers. */
+  raiseLastNo(table: string, no: number): Promise<void>;
+
   /** `for update of <alias>` where rows can be locked, nothing where the writer is alone. Alias may be left out. */
   forUpdate(alias?: string): string;
   /** `for share of <alias>`, likewise. */

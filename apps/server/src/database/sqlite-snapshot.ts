@@ -40,6 +40,10 @@ export class SqliteSnapshot implements DatabaseSnapshot {
     if (rows.length > 0) yield rows;
   }
 
+  async hasTable(name: string): Promise<boolean> {
+    return (await this.first(`select 1 from sqlite_master where type = 'table' and name = '${name}'`)) !== undefined;
+  }
+
   async lastNo(table: string): Promise<number> {
     const row = await this.first(`select seq from sqlite_sequence where name = '${table}'`);
     return Number(row?.[0] ?? 0);

@@ -130,6 +130,11 @@ export class SqliteSql implements Sql {
     return numbers;
   }
 
+  async raiseLastNo(table: string, no: number): Promise<void> {
+    const { changes } = await this.run('update sqlite_sequence set seq = max(seq, ?) where name = ?', [no, table]);
+    if (changes === 0) await this.run('insert into sqlite_sequence (name, seq) values (?, ?)', [table, no]);
+  }
+
   forUpdate(): string {
     return '';
   }

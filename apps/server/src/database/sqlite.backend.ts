@@ -4,7 +4,7 @@ import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlit
 import type { Clock } from '../config/clock';
 import { Scope, type Backend, type CommitHooks } from './backend';
 import { entitiesFor } from './entities';
-import { MIGRATIONS } from './migrations';
+import type { Migrations } from './migrations';
 import { Mutex } from './mutex';
 import { NoticeListeners, type NoticeListener, type NoticeTopic } from './notices';
 import { type Notice, SqliteSql, StatementCache } from './sqlite-statements';
@@ -41,9 +41,9 @@ export class SqliteBackend implements Backend {
     this.reads = new StatementCache(connectionOf(reader));
   }
 
-  /** Opens the file (made with its folder when missing), and brings it to the newest migration. */
-  static async open(path: string, clock: Clock): Promise<SqliteBackend> {
-    const writer = new DataSource({ ...commonOptions(path), prepareDatabase: prepareWriter, migrations: MIGRATIONS });
+  /** Opens the file (made with its folder when missing), and brings it to the newest of the migrations. */
+  static async open(path: string, clock: Clock, migrations: Migrations): Promise<SqliteBackend> {
+    const writer = new DataSource({ ...commonOptions(path), prepareDatabase: prepareWriter, migrations });
     await writer.initialize();
     try {
       await writer.runMigrations({ transaction: 'all' });

@@ -77,6 +77,20 @@ export class DeletionGuard {
     if (stop !== undefined) throw deletionStopped(stop);
   }
 
+  /**
+   * To be called when all that storage knows was taken over: the database is as new as its storage then, whatever runs there were of
+   * which nothing is left. False, and nothing is changed, while storage names runs or removals that the database does not know.
+   */
+  async settleAdoption(): Promise<boolean> {
+    const { unknown, stampMs, configExport } = await this.watches.storage.lead();
+    if (unknown.length > 0 || configExport !== null) return false;
+    await this.database.write('catalog.adopt', async (tx) => {
+      if (stampMs !== null) await this.repositories.beats.raiseNewestStamp(tx, stampMs);
+      await this.repositories.stops.clear(tx, 'storage-ahead');
+    });
+    return true;
+  }
+
   /** In the transaction that decides or deletes: stands for what the last whole look found, and looks at the clock anew. */
   async assertIn(sql: Sql): Promise<void> {
     const stop = await this.findIn(sql);
@@ -122,6 +136,7 @@ export class DeletionGuard {
     if (kind === 'clock-leapt') await this.watches.clock.believe(tx);
     if (kind === 'clock-behind') await stops.acknowledge(tx, kind, [state]);
     if (lead === null) return;
+    await stops.releaseTasks(tx);
     await stops.acknowledge(
       tx,
       kind,

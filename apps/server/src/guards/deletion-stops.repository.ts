@@ -44,6 +44,11 @@ export class DeletionStopsRepository {
     return (await tx.run('delete from deletion_stops where kind = ?', [kind])).changes === 1;
   }
 
+  /** Tasks of which something was not taken over start runs again: an admin gave up what was left. */
+  async releaseTasks(tx: Sql): Promise<void> {
+    await tx.run('delete from held_tasks');
+  }
+
   /** The stop of the kind, its row held. */
   async lock(tx: Sql, kind: DeletionStopKind): Promise<{ state: string; text: string } | undefined> {
     return tx.get(`select s.state, s.text from deletion_stops s where s.kind = ? ${tx.forUpdate('s')}`, [kind]);

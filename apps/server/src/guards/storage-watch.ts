@@ -89,8 +89,8 @@ export class StorageWatch {
       kind: 'storage-ahead',
       state: `${isNamed ? NAMED : ''}${hash.digest('hex').slice(0, 32)}`,
       text:
-        `The storage ${wordsOf({ unknown, stampMs, configExport })}: the database is older than its storage. Bring the newest database back. To acknowledge this is ` +
-        'to give up what the database does not know.',
+        `The storage ${wordsOf({ unknown, stampMs, configExport })}: the database is older than its storage. Bring the newest database back, or stop the server and have ` +
+        'what the storage knows taken over (holdfast-server restore-catalog --adopt). To acknowledge this is to give up what the database does not know.',
     };
   }
 

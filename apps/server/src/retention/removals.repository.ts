@@ -62,6 +62,69 @@ export class RemovalsRepository {
     return sql.all<Removal>(`${SELECT_REMOVAL} where r.task_no = ? and r.removed_at is null order by r.no`, [taskNo]);
   }
 
+  /** Those of the ids whose versions are gone. */
+  async doneAmong(sql: Sql, ids: readonly string[]): Promise<Set<string>> {
+    const done = new Set<string>();
+    for await (const slice of slices(ids)) {
+      const rows = await sql.allWith<{ id: string }>(
+        { columns: [{ name: 'id', type: 'text' }], rows: slice.map((id) => [id]) },
+        'select r.id from input join removals r on r.id = input.id where r.removed_at is not null',
+      );
+      for (const { id } of rows) done.add(id);
+    }
+    return done;
+  }
+
+  /**
+   * A removal that storage has the record of, with those of its versions that are (still) there: {@link remove} is to follow in the
+   * same transaction. Returns its number here; null when it was brought to its end before. Keeps the number that it had where
+   * that is free.
+   */
+  async adopt(
+    tx: Sql,
+    removal: Omit<Removal, 'no' | 'taskId'> & { readonly number: number },
+    doomed: readonly DoomedVersion[],
+  ): Promise<number | null> {
+    const { id, number, taskNo, cause, decidedMs } = removal;
+    await tx.run(
+      `insert into removals (no, id, task_no, cause, created_at) values (?, ?, ?, ?, ?) on conflict do nothing`,
+      [number, id, taskNo, cause, decidedMs],
+    );
+    await tx.run(
+      `insert into removals (id, task_no, cause, created_at) select ?, cast(? as integer), ?, cast(? as bigint)
+       where not exists (select 1 from removals r where r.id = ?)`,
+      [id, taskNo, cause, decidedMs, id],
+    );
+    const row = await tx.get<{ no: number; removedAt: number | null }>(
+      'select no, removed_at as "removedAt" from removals where id = ?',
+      [id],
+    );
+    if (row === undefined) throw new Error(`removal ${id} has no row`);
+    if (row.removedAt !== null) return null;
+    for await (const slice of slices(doomed)) {
+      await tx.runWith(
+        {
+          columns: [...VERSION, { name: 'last_run', type: 'int' }, { name: 'joins_run', type: 'int' }],
+          rows: slice.map(({ pathNo, firstRun, lastRun, joinsRun }) => [pathNo, firstRun, lastRun, joinsRun]),
+        },
+        `insert into doomed_versions (task_no, path_no, first_run, last_run, joins_run, reason, removal_no)
+         select cast(? as integer), input.path_no, input.first_run, input.last_run, input.joins_run, 'recorded', cast(? as integer)
+         from input where exists (select 1 from file_versions v
+           where v.task_no = ? and v.path_no = input.path_no and v.first_run = input.first_run)
+         on conflict (task_no, path_no, first_run) do update set removal_no = excluded.removal_no,
+           last_run = excluded.last_run, joins_run = excluded.joins_run`,
+        [taskNo, row.no, taskNo],
+      );
+    }
+    return row.no;
+  }
+
+  /** No number is given again that a removal which was adopted has. */
+  async raiseNumbers(tx: Sql): Promise<void> {
+    const row = await tx.get<{ no: number | null }>('select max(no) as no from removals');
+    if (row !== undefined && row.no !== null) await tx.raiseLastNo('removals', row.no);
+  }
+
   async isOpen(sql: Sql, { id }: Removal): Promise<boolean> {
     return (await sql.get('select 1 as one from removals where id = ? and removed_at is null', [id])) !== undefined;
   }

@@ -69,9 +69,8 @@ export class RepositoryIdentity implements OnModuleInit {
     });
   }
 
-  private async readStored(): Promise<string | null> {
-    if ((await this.storage.stat(REPOSITORY_KEY)) === null) return null;
-    return parseIdentity((await this.storage.get(REPOSITORY_KEY)).toString('utf8'));
+  private readStored(): Promise<string | null> {
+    return readRepositoryId(this.storage);
   }
 
   private readSetting(name: string): Promise<string | undefined> {
@@ -85,6 +84,12 @@ export class RepositoryIdentity implements OnModuleInit {
     }
     return null;
   }
+}
+
+/** The id in `repository.json`; null: there is none. Throws `corrupt`, or what the storage says. */
+export async function readRepositoryId(storage: Storage): Promise<string | null> {
+  if ((await storage.stat(REPOSITORY_KEY)) === null) return null;
+  return parseIdentity((await storage.get(REPOSITORY_KEY)).toString('utf8'));
 }
 
 function parseIdentity(text: string): string {
@@ -125,8 +130,8 @@ function unreadable(cause?: unknown): DomainError {
 function usedStorage(what: string): DomainError {
   return new DomainError(
     'storage-unavailable',
-    `The database is empty, but the storage already holds a repository (${what}). Restore the database that belongs to it ` +
-      '(DATABASE_PATH or DATABASE_URL), or give this server a new storage (BACKUP_STORAGE_PATH, or S3_BUCKET and S3_PREFIX). Nothing was changed.',
+    `The database is empty, but the storage already holds a repository (${what}). Put the database that belongs to it back ` +
+      '(DATABASE_PATH or DATABASE_URL), bring its catalog back from the dump in the storage ("holdfast-server restore-catalog"), or give this server a new storage (BACKUP_STORAGE_PATH, or S3_BUCKET and S3_PREFIX). Nothing was changed.',
   );
 }
 

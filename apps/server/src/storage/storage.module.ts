@@ -7,12 +7,10 @@ import { DiskClaim } from './disk-claim';
 import { DiskClaimRepository } from './disk-claim.repository';
 import { FreeSpace } from './free-space';
 import { KillPointStorage } from './kill-point.storage';
-import { LocalDiskStorage } from './local-disk.storage';
-import { openOwnSpool } from './own-spool';
+import { openBackend } from './open-backend';
 import { RepositoryIdentity } from './repository-identity';
 import { Metrics } from '../metrics/metrics';
 import { MeteredStorage } from './metered.storage';
-import { openS3 } from './s3/open-s3';
 import { type Storage, STORAGE } from './storage';
 
 @Global()
@@ -41,10 +39,3 @@ import { type Storage, STORAGE } from './storage';
   exports: [STORAGE, RepositoryIdentity, Metrics, FreeSpace],
 })
 export class StorageModule {}
-
-async function openBackend(settings: ServerSettings, clock: Clock): Promise<Storage> {
-  const { s3, spoolPath, storagePath, isBesideServer } = settings;
-  if (s3 === null)
-    return isBesideServer ? LocalDiskStorage.openBeside(storagePath) : LocalDiskStorage.open(storagePath);
-  return openS3(s3, await openOwnSpool(spoolPath), clock.now());
-}

@@ -1,5 +1,6 @@
 import type { EntitySchema } from 'typeorm';
 import type { Dialect } from '../sql';
+import { foundChunksTable, heldTasksTable } from './adoption.entities';
 import { fileVersionsTable, pathsTable } from './catalog.entities';
 import { chunksTable, listRefsTable, packsTable } from './chunk.entities';
 import {
@@ -48,6 +49,8 @@ const ALL = [
   leasesTable,
   pageSessionsTable,
   spaceDaysTable,
+  foundChunksTable,
+  heldTasksTable,
 ];
 
 /** A table as far as a dump of its rows is concerned. */
@@ -90,5 +93,7 @@ export function entitiesFor(dialect: Dialect): EntitySchema[] {
     entityOf(runOutputsTable, dialect),
     entityOf(leasesTable, dialect),
     entityOf(pageSessionsTable, dialect),
+    entityOf(foundChunksTable, dialect),
+    entityOf(heldTasksTable, dialect),
   ];
 }

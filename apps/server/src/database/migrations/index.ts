@@ -12,8 +12,9 @@ import { LogBytes1795000060001 } from './1795000060001-log-bytes';
 import { MovedPacks1795000070001 } from './1795000070001-moved-packs';
 import { SpaceDays1795000070002 } from './1795000070002-space-days';
 import { FleetLists1795000080001 } from './1795000080001-fleet-lists';
+import { Adoption1795000090001 } from './1795000090001-adoption';
 
-/** In order. A released migration never changes. */
+/** In order. A released migration never changes. A dump of the catalog is brought up from the level that it names. */
 export const MIGRATIONS = [
   FirstTables1795000000001,
   Retention1795000010001,
@@ -29,4 +30,15 @@ export const MIGRATIONS = [
   MovedPacks1795000070001,
   SpaceDays1795000070002,
   FleetLists1795000080001,
+  Adoption1795000090001,
 ];
+
+type Migration = (typeof MIGRATIONS)[number];
+export type Migrations = Migration[];
+
+/** The migrations up to the one of this name, which stand in the order of their times; null: it is none of this version's. */
+export function migrationsUpTo(level: string): Migration[] | null {
+  const timeOf = ({ name }: Migration): number => Number(/[0-9]{13}$/.exec(name)?.[0]);
+  const last = MIGRATIONS.find(({ name }) => name === level);
+  return last === undefined ? null : MIGRATIONS.filter((migration) => timeOf(migration) <= timeOf(last));
+}

@@ -1,0 +1,46 @@
+import { Module } from '@nestjs/common';
+import { RemovalAdoptionModule } from '../../retention/removal-adoption.module';
+import { CatalogPathsRepository } from '../catalog-paths.repository';
+import { CatalogReadRepository } from '../catalog-read.repository';
+import { CatalogWriteRepository } from '../catalog-write.repository';
+import { ChunksRepository } from '../chunks.repository';
+import { ManifestWriter } from '../manifest-writer';
+import { PacksRepository } from '../packs.repository';
+import { BatchRepositories, BatchWriter } from '../runs-batch';
+import { RunUndo, UndoRepositories } from '../runs-undo';
+import { RunsRepository } from '../runs.repository';
+import { AdoptionRunsRepository } from './adoption-runs.repository';
+import { ContentAdoption, ContentRepositories } from './content-adoption';
+import { FoundChunksRepository } from './found-chunks.repository';
+import { PackAdoption } from './pack-adoption';
+import { RunAdoption, RunAdoptionParts } from './run-adoption';
+import { TaskAdoption, TaskAdoptionParts } from './task-adoption';
+
+/** As much of the backups feature as taking over needs; nothing of it looks after runs by itself. */
+@Module({
+  imports: [RemovalAdoptionModule],
+  providers: [
+    RunsRepository,
+    CatalogPathsRepository,
+    CatalogReadRepository,
+    CatalogWriteRepository,
+    ChunksRepository,
+    PacksRepository,
+    BatchRepositories,
+    BatchWriter,
+    ManifestWriter,
+    UndoRepositories,
+    RunUndo,
+    AdoptionRunsRepository,
+    FoundChunksRepository,
+    ContentRepositories,
+    ContentAdoption,
+    PackAdoption,
+    RunAdoptionParts,
+    RunAdoption,
+    TaskAdoptionParts,
+    TaskAdoption,
+  ],
+  exports: [PackAdoption, TaskAdoption],
+})
+export class AdoptionModule {}

@@ -1,0 +1,146 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { type ChunkKey, type ContentRef, CorruptError, decodeBlockAsync, decodeList, keyString } from '#engine';
+import { Database } from '../../database/database';
+import type { Sql } from '../../database/sql';
+import { DomainError } from '../../http/domain-error';
+import { type Storage, STORAGE } from '../../storage/storage';
+import type { ChunkPlace, NewChunk } from '../chunk-rows';
+import { ChunksRepository } from '../chunks.repository';
+import { PacksRepository } from '../packs.repository';
+import { countStored } from '../quota.repository';
+import { FoundChunksRepository } from './found-chunks.repository';
+
+interface NewList {
+  readonly key: ChunkKey;
+  readonly children: readonly ContentRef[];
+}
+
+/** What a domain does not have yet, and where it lies. */
+interface Wanted {
+  readonly chunks: Map<string, NewChunk>;
+  readonly lists: NewList[];
+}
+
+/** What a content adoption reads and writes. */
+@Injectable()
+export class ContentRepositories {
+  constructor(
+    readonly found: FoundChunksRepository,
+    readonly chunks: ChunksRepository,
+    readonly packs: PacksRepository,
+  ) {}
+}
+
+/**
+ * Gives a domain the chunks that a run of it committed: their rows were lost, their bytes lie in packs that were found, or in those
+ * of another domain. A manifest that is in storage is proof that the domain owned all that it names.
+ */
+@Injectable()
+export class ContentAdoption {
+  constructor(
+    private readonly database: Database,
+    @Inject(STORAGE) private readonly storage: Storage,
+    private readonly repositories: ContentRepositories,
+  ) {}
+
+  /** Throws `object-missing` for a chunk that is nowhere: then nothing was written. Idempotent. */
+  async ensure(domainNo: number, contents: readonly ContentRef[]): Promise<void> {
+    const wanted = await this.locate(domainNo, contents);
+    if (wanted.chunks.size === 0) return;
+    await this.database.write('catalog.adopt', (tx) => this.write(tx, domainNo, wanted));
+  }
+
+  /** Down from the contents through the lists; what the domain has already is not looked into. */
+  private async locate(domainNo: number, contents: readonly ContentRef[]): Promise<Wanted> {
+    const wanted: Wanted = { chunks: new Map(), lists: [] };
+    for (let open: readonly ContentRef[] = contents; open.length > 0;) {
+      const level = [...new Map(open.map((ref) => [keyString(ref), ref])).values()].filter(
+        (ref) => !wanted.chunks.has(keyString(ref)),
+      );
+      const places = await this.placesOf(domainNo, level);
+      const below: ContentRef[] = [];
+      for (const ref of level) {
+        const place = places.get(keyString(ref));
+        if (place === undefined) continue;
+        wanted.chunks.set(keyString(ref), { ...place, id: ref.id, height: ref.height, size: ref.size });
+        if (ref.height === 0) continue;
+        const children = await this.readList(ref, place);
+        wanted.lists.push({ key: ref, children });
+        below.push(...children);
+      }
+      open = below;
+    }
+    return wanted;
+  }
+
+  /** Of those that the domain lacks. */
+  private placesOf(
+    domainNo: number,
+    refs: readonly ContentRef[],
+  ): Promise<Map<string, ChunkPlace & { storedLength?: number }>> {
+    return this.database.read(async (sql) => {
+      const { chunks, found } = this.repositories;
+      const owned = await chunks.findChunks(sql, domainNo, refs);
+      const lacking = refs.filter((ref) => owned.get(keyString(ref))?.isDamaged !== false);
+      const inFound = await found.find(sql, lacking);
+      const rest = lacking.filter((ref) => !inFound.has(keyString(ref)));
+      const elsewhere = await chunks.findElsewhere(sql, rest);
+      const missing = rest.find((ref) => !elsewhere.has(keyString(ref)));
+      if (missing !== undefined) {
+        const name = missing.id.toString('hex');
+        throw new DomainError('object-missing', `chunk ${name} (height ${missing.height}) is in no pack`);
+      }
+      const all = [...inFound, ...elsewhere];
+      return new Map(
+        all.map(([name, { packNo, blockOffset, blockLength, chunkOffset, chunkLength, storedLength }]) => {
+          const place = { packNo, blockOffset, blockLength, chunkOffset, chunkLength };
+          return [name, storedLength === undefined ? place : { ...place, storedLength }];
+        }),
+      );
+    });
+  }
+
+  private async readList(ref: ContentRef, { packNo, blockOffset, blockLength }: ChunkPlace): Promise<ContentRef[]> {
+    const pack = await this.database.read(async (sql) =>
+      (await this.repositories.packs.findPacks(sql, [packNo])).get(packNo),
+    );
+    if (pack === undefined) throw new Error(`pack ${packNo} has gone`);
+    const place = `${pack.key}, block at byte ${blockOffset}`;
+    const bytes = await this.storage.get(pack.key, { offset: blockOffset, length: blockLength });
+    const { chunks } = await decodeBlockAsync(bytes, place);
+    const list = chunks.find(({ id, height }) => height === ref.height && id.equals(ref.id));
+    if (list === undefined) throw new CorruptError(place, 'a list is not where it was found');
+    const children = decodeList(Buffer.from(list.bytes), ref.height, place);
+    const size = children.reduce((sum, child) => sum + child.size, 0);
+    if (size !== ref.size) throw new CorruptError(place, `a list covers ${size} bytes, not ${ref.size}`);
+    return children;
+  }
+
+  private async write(tx: Sql, domainNo: number, { chunks: wanted, lists }: Wanted): Promise<void> {
+    const { chunks, found } = this.repositories;
+    const rows = [...wanted.values()];
+    await found.goLive(
+      tx,
+      rows.map(({ packNo }) => packNo),
+    );
+    const inserted = await chunks.insertChunks(tx, domainNo, rows);
+    const damaged = [...wanted].flatMap(([name, row]) => {
+      const there = inserted.get(name);
+      return there?.isDamaged === true ? [{ ...row, no: there.no }] : [];
+    });
+    if (damaged.length > 0) await chunks.repointChunks(tx, damaged);
+    for (const { key, children } of lists) {
+      const numbers = await chunks.findChunks(tx, domainNo, children);
+      const listNo = inserted.get(keyString(key))?.no;
+      const refs = children.flatMap((child) => {
+        const childNo = numbers.get(keyString(child))?.no;
+        return listNo === undefined || childNo === undefined ? [] : [{ listNo, childNo }];
+      });
+      if (refs.length !== children.length) throw new Error('a list names a chunk that was not taken over');
+      await chunks.insertListRefs(tx, refs);
+    }
+    const added = [...wanted].filter(([name]) => inserted.get(name)?.isNew === true);
+    const bytes = added.reduce((sum, [, { chunkLength, storedLength = chunkLength }]) => sum + storedLength, 0);
+    await countStored(tx, domainNo, bytes);
+  }
+}

@@ -1,0 +1,137 @@
+import { Injectable } from '@nestjs/common';
+import { type ChunkKey, keyString } from '#engine';
+import { type Column, slices, type Sql } from '../../database/sql';
+import { type ChunkPlace, keysInput, nosInput, PLACE_COLUMNS } from '../chunk-rows';
+
+/** Where a chunk lies that is in a pack which the catalog did not know. */
+export interface FoundChunk extends ChunkKey, ChunkPlace {
+  readonly storedLength: number;
+}
+
+/** A pack that storage has, as far as the catalog knows it. */
+export interface KnownPack {
+  readonly no: number;
+  readonly key: string;
+  readonly state: 'uploading' | 'live' | 'dead' | 'deleted';
+}
+
+const CHUNK_COLUMNS: readonly Column[] = [
+  { name: 'id', type: 'bytes' },
+  { name: 'height', type: 'int' },
+  ...PLACE_COLUMNS,
+  { name: 'stored_length', type: 'int' },
+];
+const PLACE_NAMES = PLACE_COLUMNS.map(({ name }) => name);
+
+/** What storage has and the catalog does not, while that is taken over. */
+@Injectable()
+export class FoundChunksRepository {
+  /** By key. */
+  async packsOf(sql: Sql, keys: readonly string[]): Promise<Map<string, KnownPack>> {
+    const rows = await sql.allWith<KnownPack>(
+      { columns: [{ name: 'key', type: 'text' }], rows: keys.map((key) => [key]) },
+      'select p.no, p.key, p.state from input join packs p on p.key = input.key',
+    );
+    return new Map(rows.map((row) => [row.key, row]));
+  }
+
+  /** Live packs by ascending number. */
+  livePacks(sql: Sql, afterNo: number, limit: number): Promise<{ no: number; key: string }[]> {
+    return sql.all(`select no, key from packs where state = 'live' and no > ? order by no limit ?`, [afterNo, limit]);
+  }
+
+  /** A pack that was found, not live before one of its chunks is used. Returns its number, the one that it had if it had any. */
+  async savePack(tx: Sql, pack: { key: string; length: number; plainBytes: number }): Promise<number> {
+    const now = await tx.now();
+    const row = await tx.get<{ no: number }>(
+      `insert into packs (key, state, task_no, run_number, length, plain_bytes, created_at, changed_at)
+       values (?, 'uploading', 0, 0, ?, ?, ?, ?)
+       on conflict (key) do update set length = excluded.length, plain_bytes = excluded.plain_bytes,
+         created_at = excluded.created_at returning no`,
+      [pack.key, pack.length, pack.plainBytes, now, now],
+    );
+    if (row === undefined) throw new Error(`the pack ${pack.key} got no number`);
+    return row.no;
+  }
+
+  async saveChunks(tx: Sql, chunks: readonly FoundChunk[]): Promise<void> {
+    for await (const slice of slices(chunks)) {
+      const rows = slice.map((chunk) => [
+        ...[chunk.id, chunk.height, chunk.packNo, chunk.blockOffset, chunk.blockLength],
+        ...[chunk.chunkOffset, chunk.chunkLength, chunk.storedLength],
+      ]);
+      await tx.insertMany('found_chunks', CHUNK_COLUMNS, rows, 'on conflict do nothing');
+    }
+  }
+
+  /** A place of each key that has one, by `keyString`. */
+  async find(sql: Sql, keys: readonly ChunkKey[]): Promise<Map<string, FoundChunk>> {
+    const found = new Map<string, FoundChunk>();
+    for await (const slice of slices(keys)) {
+      const rows = await sql.allWith<Omit<FoundChunk, 'id' | 'height'> & { n: number }>(
+        keysInput(slice),
+        `select input.n, f.pack_no as "packNo", f.block_offset as "blockOffset", f.block_length as "blockLength",
+           f.chunk_offset as "chunkOffset", f.chunk_length as "chunkLength", f.stored_length as "storedLength"
+         from input join found_chunks f on f.id = input.id and f.height = input.height order by f.pack_no desc`,
+      );
+      for (const { n, ...place } of rows) {
+        const key = slice[n];
+        if (key !== undefined) found.set(keyString(key), { ...place, id: key.id, height: key.height });
+      }
+    }
+    return found;
+  }
+
+  /** uploading -> live, of packs that were found: in the transaction that points rows at them. */
+  async goLive(tx: Sql, packNos: Iterable<number>): Promise<void> {
+    for await (const slice of slices([...new Set(packNos)].sort((a, b) => a - b))) {
+      await tx.runWith(
+        nosInput(slice),
+        `update packs set state = 'live', changed_at = ? where state = 'uploading' and no in (select no from input)`,
+        [await tx.now()],
+      );
+    }
+  }
+
+  /** Points rows of a pack that is gone at the same chunks in packs that were found. Returns how many. */
+  async repoint(tx: Sql, packNo: number): Promise<number> {
+    const rows = await tx.all<{ no: number } & Record<string, number>>(
+      `select c.no, ${PLACE_NAMES.map((name) => `f.${name}`).join(', ')}
+       from chunks c join found_chunks f on f.id = c.id and f.height = c.height
+       where c.pack_no = ? and f.pack_no = (
+         select min(g.pack_no) from found_chunks g where g.id = c.id and g.height = c.height) order by c.no`,
+      [packNo],
+    );
+    await this.goLive(
+      tx,
+      rows.map((row) => row.pack_no ?? 0),
+    );
+    const columns: readonly Column[] = [{ name: 'no', type: 'int' }, ...PLACE_COLUMNS];
+    for await (const slice of slices(rows)) {
+      await tx.runWith(
+        { columns, rows: slice.map((row) => [row.no, ...PLACE_NAMES.map((name) => row[name] ?? 0)]) },
+        `update chunks set ${PLACE_NAMES.map((name) => `${name} = input.${name}`).join(', ')}, damaged = 0
+         from input where chunks.no = input.no`,
+      );
+    }
+    return rows.length;
+  }
+
+  /** The chunks that are left in a pack that is gone. Returns how many were not marked yet. */
+  async markDamaged(tx: Sql, packNo: number): Promise<number> {
+    return (await tx.run('update chunks set damaged = 1 where pack_no = ? and damaged = 0', [packNo])).changes;
+  }
+
+  /**
+   * The end: packs of which nothing is used get rows that reclaim gives back, or none, so that nobody ever deletes them.
+   * Returns how many those are.
+   */
+  async settle(tx: Sql, { isAllAdopted }: { isAllAdopted: boolean }): Promise<number> {
+    const unused = `state = 'uploading' and no in (select pack_no from found_chunks)`;
+    const { changes } = isAllAdopted
+      ? await tx.run(`update packs set state = 'live', changed_at = ? where ${unused}`, [await tx.now()])
+      : await tx.run(`delete from packs where ${unused}`);
+    await tx.run('delete from found_chunks');
+    return changes;
+  }
+}

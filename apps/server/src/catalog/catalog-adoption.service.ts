@@ -1,0 +1,75 @@
+import { Injectable } from '@nestjs/common';
+import { HOST } from '../audit/actor';
+import { AuditService } from '../audit/audit.service';
+import { PackAdoption, type PackFindings } from '../backups/adoption/pack-adoption';
+import { TaskAdoption, type TaskFindings } from '../backups/adoption/task-adoption';
+import { ConfigAdoption } from '../config-export/config-adoption';
+import { Database } from '../database/database';
+import { DeletionGuard } from '../guards/deletion-guard';
+import { RepositoryIdentity } from '../storage/repository-identity';
+import { RestoreMarkRepository } from './restore-mark.repository';
+
+export interface AdoptionReport extends PackFindings, TaskFindings {
+  /** Rows of a newer config export; null: storage had none. */
+  configRows: number | null;
+  /** Packs that were found and of which nothing is used. */
+  unusedPacks: number;
+  /** Storage knows nothing any more that the database does not: retention and reclaim go on. */
+  isWhole: boolean;
+}
+
+/** Which features take over what. */
+@Injectable()
+export class AdoptionSteps {
+  constructor(
+    readonly config: ConfigAdoption,
+    readonly packs: PackAdoption,
+    readonly tasks: TaskAdoption,
+    readonly guard: DeletionGuard,
+  ) {}
+}
+
+/**
+ * Takes over what storage knows and an older catalog does not (durability.md, "What storage knows"). While it is under way a mark
+ * stands, with which no server serves; cut off anywhere, it is run again from its beginning.
+ */
+@Injectable()
+export class CatalogAdoption {
+  private readonly marks = new RestoreMarkRepository();
+
+  constructor(
+    private readonly database: Database,
+    private readonly identity: RepositoryIdentity,
+    private readonly steps: AdoptionSteps,
+    private readonly audit: AuditService,
+  ) {}
+
+  async run(onProgress: (words: string) => void): Promise<AdoptionReport> {
+    await this.identity.verify();
+    const { config, packs, tasks, guard } = this.steps;
+    const from = await this.database.write('catalog.adopt', async (tx) => {
+      const mark = await this.marks.load(tx);
+      await this.marks.save(tx, { phase: 'adopting', from: mark?.from ?? null });
+      return mark?.from ?? null;
+    });
+    onProgress('users, clients and tasks');
+    // First: who was revoked or deleted must not be believed, and tasks must be there before their runs.
+    const configRows = await config.apply();
+    const packFindings = await packs.run(({ foundPacks, missingPacks }) => {
+      onProgress(`packs: ${foundPacks} found, ${missingPacks} missing`);
+    });
+    const taskFindings = await tasks.run(({ adoptedRuns, appliedRemovals }) => {
+      onProgress(`runs: ${adoptedRuns} taken over, removals: ${appliedRemovals}`);
+    });
+    await config.finish();
+    const isAllAdopted = taskFindings.heldTasks.length === 0;
+    const unusedPacks = await packs.finish(isAllAdopted);
+    const isWhole = (await guard.settleAdoption()) && isAllAdopted;
+    const report = { configRows, ...packFindings, ...taskFindings, unusedPacks, isWhole };
+    await this.database.write('catalog.adopt', async (tx) => {
+      await this.audit.record(tx, HOST, { action: 'catalog.restore', details: { from, ...report } });
+      await this.marks.clear(tx);
+    });
+    return report;
+  }
+}

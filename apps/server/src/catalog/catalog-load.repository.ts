@@ -1,0 +1,33 @@
+import type { DumpedColumn, DumpedTable, DumpedValue } from '#engine';
+import type { Sql } from '../database/sql';
+import { RESTORE_SETTING } from './dumped-tables';
+
+/** Rows as a dump has them, put into tables of the dump's own level. */
+export class CatalogLoadRepository {
+  /** An earlier attempt may have put in some. */
+  async empty(tx: Sql, { name }: DumpedTable): Promise<void> {
+    if (name === 'settings') await tx.run('delete from settings where name <> ?', [RESTORE_SETTING]);
+    else await tx.run(`delete from ${name}`);
+  }
+
+  async insert(tx: Sql, table: DumpedTable, rows: readonly (readonly DumpedValue[])[]): Promise<void> {
+    const isText = table.columns.map(({ kind }) => kind === 'text');
+    // PostgreSQL has no NUL in text; SQLite has, where an agent sent one.
+    const fit = (value: DumpedValue, at: number): DumpedValue =>
+      isText[at] === true && typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : value;
+    await tx.insertMany(
+      table.name,
+      table.columns.map(({ name, kind }: DumpedColumn) => ({ name, type: kind })),
+      tx.dialect === 'postgres' ? rows.map((row) => row.map(fit)) : rows,
+    );
+  }
+
+  async number(tx: Sql, { name, lastNo }: DumpedTable): Promise<void> {
+    if (lastNo !== null && lastNo > 0) await tx.raiseLastNo(name, lastNo);
+  }
+
+  /** Tables of another level, in which nothing is. */
+  async dropAll(tx: Sql, tables: readonly string[]): Promise<void> {
+    for (const name of [...tables, 'migrations']) await tx.run(`drop table if exists ${name}`);
+  }
+}

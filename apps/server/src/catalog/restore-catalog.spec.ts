@@ -1,0 +1,136 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
+import type { ContentRef, PlainChunk } from '#engine';
+import { blocksOf, dataChunk, IngestBench, listsOver, sized } from '../backups/ingest.testing';
+import { close, directory, fileOf, type TestAgent, TestServer, type WatchedStorage } from '../backups/runs.testing';
+import { restoreCatalog } from '../cli/restore-catalog';
+import { ServerSettings } from '../config/server-settings';
+import { Database } from '../database/database';
+import { createPostgresDatabase, eachDatabase, TestClock, type TestDatabase } from '../database/testing';
+import { guardOn } from '../guards/guards.testing';
+import { FreeSpace } from '../storage/free-space';
+import { LocalDiskStorage } from '../storage/local-disk.storage';
+import type { MemoryStorage } from '../storage/memory.storage';
+import { RepositoryIdentity } from '../storage/repository-identity';
+import { CatalogDump, DumpGuards } from './catalog-dump.service';
+import { CatalogDumps } from './catalog-dumps';
+
+const RESTORE = { what: 'restore', from: null, isServerStopped: false, isJson: true } as const;
+eachDatabase('a catalog that is restored from a dump', (open) => {
+  let db: TestDatabase;
+  let folder: string;
+  let storage: LocalDiskStorage;
+  let server: TestServer;
+  let bench: IngestBench;
+  let agent: TestAgent;
+  const cleanups: (() => Promise<void> | void)[] = [];
+  beforeEach(async () => {
+    Logger.overrideLogger(false);
+    db = await open();
+    folder = mkdtempSync(join(tmpdir(), 'holdfast-restore-'));
+    cleanups.push(() => {
+      rmSync(folder, { recursive: true, force: true });
+    });
+    storage = await LocalDiskStorage.open(folder);
+    await new RepositoryIdentity(db.database, storage).verify();
+    server = new TestServer(db.database, storage as object as WatchedStorage);
+    bench = IngestBench.on(db, storage as object as MemoryStorage);
+    const domainNo = await bench.newDomain();
+    agent = await server.agent(1, domainNo);
+  });
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  });
+
+  const upload = async (chunks: PlainChunk[]): Promise<ContentRef> => {
+    const lists = listsOver(sized(chunks));
+    const blocks = [...blocksOf(chunks), ...blocksOf(lists.map((list) => ({ ...list, bytes: list.bytes })))];
+    await bench.send(agent.grant, blocks);
+    const size = chunks.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    const top = lists.at(-1);
+    return top === undefined ? { ...chunks[0]!, size } : { id: top.id, height: top.height, size };
+  };
+  const many = (name: string): PlainChunk[] => Array.from({ length: 40 }, (_, at) => dataChunk(`${name} ${at}`));
+  const dump = async (): Promise<void> => {
+    const settings = Object.assign(new ServerSettings(), db.location, { storagePath: folder, minFreeBytes: 0 });
+    const guards = new DumpGuards(
+      new RepositoryIdentity(db.database, storage),
+      guardOn(db.database, storage),
+      new FreeSpace(settings),
+    );
+    const job = { isDryRun: false, signal: new AbortController().signal, onProgress: () => undefined };
+    await new CatalogDump(db.database, storage, settings, new CatalogDumps(storage), guards).run(job);
+  };
+  const emptyPlace = async (dialect: string): Promise<TestDatabase['location']> => {
+    if (dialect === 'sqlite') return { databaseUrl: null, databasePath: join(folder, 'restored.sqlite') };
+    const { url, drop } = await createPostgresDatabase();
+    cleanups.push(drop);
+    return { databaseUrl: url, databasePath: '' };
+  };
+  /** The report, and the database. */
+  const restore = async (place: TestDatabase['location']): Promise<{ report: object; restored: Database }> => {
+    const said: string[] = [];
+    jest.spyOn(process.stdout, 'write').mockImplementation((text) => said.push(String(text)) > 0);
+    jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+    await restoreCatalog(Object.assign(new ServerSettings(), place, { storagePath: folder }), RESTORE);
+    const restored = await Database.open({ ...place, clock: new TestClock() });
+    cleanups.push(() => restored.close());
+    return { report: JSON.parse(said.join('')) as object, restored };
+  };
+  const rowsOf = (database: Database, table: string): Promise<string[]> =>
+    database.read(async (sql) =>
+      (await sql.all<object>(`select * from ${table}`)).map((row) => JSON.stringify(Object.entries(row).sort())).sort(),
+    );
+
+  it.each(['sqlite', 'postgres'])('has on %s every row of the dump, and gives no number twice', async (dialect) => {
+    await agent.start();
+    const content = await upload(many('first'));
+    await agent.send(directory('/'), fileOf('/a', content));
+    await agent.commit();
+    await dump();
+    const { report, restored } = await restore(await emptyPlace(dialect));
+    expect(report).toMatchObject({ isWhole: true, adoptedRuns: 0, foundPacks: 0, heldTasks: [] });
+    const tables = ['users', 'runs', 'paths', 'file_versions', 'chunks', 'list_refs', 'packs'];
+    for (const table of tables)
+      expect([table, await rowsOf(restored, table)]).toEqual([table, await rowsOf(db.database, table)]);
+    const next = await restored.write('users.create', (tx) =>
+      tx.get<{ no: number }>(`insert into packs (key, state, task_no, run_number, created_at, changed_at)
+        values ('x', 'dead', 1, 1, 0, 0) returning no`),
+    );
+    const newest = await server.get<{ no: number }>('select max(no) as no from packs');
+    expect(next?.no).toBeGreaterThan(newest!.no);
+  });
+
+  it.each(['sqlite', 'postgres'])('takes over on %s what storage knows beyond it', async (dialect) => {
+    await agent.start();
+    const first = await upload(many('first'));
+    await agent.send(directory('/'), fileOf('/a', first), fileOf('/goes', first));
+    await agent.commit();
+    // A run that is on while the dump is made, and committed later.
+    await agent.start();
+    await agent.send(fileOf('/b', await upload(many('second'))));
+    await dump();
+    await agent.send(fileOf('/c', await upload([dataChunk('alone')])), close('/goes'));
+    const { runId } = await agent.commit();
+    await agent.backUp(directory('/d'));
+    const { report, restored } = await restore(await emptyPlace(dialect));
+    expect(report).toMatchObject({ isWhole: true, adoptedRuns: 2, heldTasks: [], damagedChunks: 0, missingPacks: 0 });
+    const again = new TestServer(restored, storage as object as WatchedStorage);
+    const shown = await server.shown(agent, runId);
+    expect(shown).toHaveLength(4);
+    expect(await again.shown(agent, runId)).toEqual(shown);
+    const sums = 'select domain_no, count(*) as chunks, sum(stored_length) as bytes from chunks group by domain_no';
+    expect(await again.all(sums)).toEqual(await server.all(sums));
+    const counters = 'select no, stored_bytes from domains';
+    expect(await again.all(counters)).toEqual(await server.all(counters));
+    const refs = 'select count(*) as refs from list_refs';
+    expect(await again.all(refs)).toEqual(await server.all(refs));
+    expect(await again.get('select count(*) as packs from packs where state <> ?', ['live'])).toEqual({ packs: 0 });
+    // The task goes on from there.
+    agent.use(again);
+    expect(await agent.backUp(directory('/e'))).toMatchObject({ state: 'succeeded' });
+  });
+});
