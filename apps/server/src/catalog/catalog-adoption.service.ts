@@ -67,7 +67,7 @@ export class CatalogAdoption {
     const isWhole = (await guard.settleAdoption()) && isAllAdopted;
     const report = { configRows, ...packFindings, ...taskFindings, unusedPacks, isWhole };
     await this.database.write('catalog.adopt', async (tx) => {
-      await this.audit.record(tx, HOST, { action: 'catalog.restore', details: { from, ...report } });
+      await this.audit.record(tx, HOST, { action: 'maintenance.restore-catalog', details: { from, ...report } });
       await this.marks.clear(tx);
     });
     return report;

@@ -50,6 +50,7 @@ eachDatabase('migrations', (open) => {
     expect(clustered.map((row) => row.name)).toEqual([
       'doomed_versions',
       'file_versions',
+      'found_chunks',
       'leases',
       'list_refs',
       'run_outputs',
