@@ -71,7 +71,7 @@ describe('a catalog that is lost', () => {
     one = new Machine(home, 'one');
     two = new Machine(home, 'two');
     await one.agent.enroll(server, 'one');
-  });
+  }, 120_000);
   afterEach(() => server.kill());
   afterAll(() => {
     folder.remove();
