@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import type { NestApplicationOptions } from '@nestjs/common';
+import type { LoggerService, NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { openServerLog } from './journal/open-server-log';
@@ -17,6 +17,8 @@ import type { Connections } from './http/connections';
 import { DomainError } from './http/domain-error';
 import { assertPortIsFree, portError } from './http/port';
 import { resetPassword } from './reset-password';
+import { ScrubService } from './scrub/scrub.service';
+import { DiskClaim } from './storage/disk-claim';
 import { ServedCertificate } from './tls/served-certificate';
 
 const FAILED = 1;
@@ -82,6 +84,7 @@ async function start(settings: ServerSettings): Promise<Started> {
   const app = await NestFactory.create<NestExpressApplication>(AppModule.with({ settings, log, certificate }), options);
   certificate.keepFresh(app.getHttpServer());
   const connections = configureHttp(app);
+  await lookAtDoubtfulDisk(app, log);
   try {
     await app.listen(settings.port);
   } catch (error) {
@@ -89,6 +92,16 @@ async function start(settings: ServerSettings): Promise<Started> {
     throw portError(settings.port, error);
   }
   return { app, connections };
+}
+
+/** Before anything relies on it: an agent that is told "it is there" of a pack that is not would not send it. */
+async function lookAtDoubtfulDisk(app: NestExpressApplication, log: LoggerService): Promise<void> {
+  if (!app.get(DiskClaim, { strict: false }).isDoubtful) return;
+  log.warn('The disk is not as the server before left it: looking whether every pack is there.', 'DiskClaim');
+  const { packs, missingPacks } = await app
+    .get(ScrubService, { strict: false })
+    .markMissing(new AbortController().signal);
+  log.warn(`Of ${String(packs)} packs ${String(missingPacks)} are missing.`, 'DiskClaim');
 }
 
 function stopOnSignals(app: NestExpressApplication, connections: Connections): void {

@@ -9,7 +9,7 @@ import { type PackFindings, PackReading } from './pack-reading';
 import { ScrubPace } from './scrub-pace';
 import { bytesPerRun, isToBeRead, type ScrubPeriod } from './scrub-plan';
 import { type ScrubPack, ScrubRepository } from './scrub.repository';
-import { StorageLook } from './storage-look';
+import { type LookFindings, StorageLook } from './storage-look';
 
 const DAY_MS = 86_400_000;
 /** Packs that are looked up together, the longest unread first. */
@@ -78,19 +78,32 @@ export class ScrubService {
   /** Throws `storage-unavailable` when the storage is out of reach or another repository's: then nothing is concluded. */
   async run(options: ScrubOptions): Promise<ScrubReport> {
     const report = emptyReport();
-    await this.identity.verify();
-    const found = await this.work.look.look(options.signal);
-    report.packs = found.packs;
-    report.missingPacks = found.missing.length;
-    report.misshapenPacks = found.misshapen.length;
-    report.strayObjects = found.strayObjects;
-    report.strayBytes = found.strayBytes;
+    const found = await this.look(options.signal, report);
     if (!options.isDryRun) {
       for (const pack of found.missing) await this.giveUp(pack, report);
       await this.readAll(found.misshapen, options, report);
     }
     report.standingDamage = await this.work.standing.countChunks();
     return report;
+  }
+
+  /** Marks the chunks of packs that are not there, and reads nothing back. Throws as {@link ScrubService.run}. */
+  async markMissing(signal: AbortSignal): Promise<ScrubReport> {
+    const report = emptyReport();
+    const { missing } = await this.look(signal, report);
+    for (const pack of missing) await this.giveUp(pack, report);
+    return report;
+  }
+
+  private async look(signal: AbortSignal, report: ScrubReport): Promise<LookFindings> {
+    await this.identity.verify();
+    const found = await this.work.look.look(signal);
+    report.packs = found.packs;
+    report.missingPacks = found.missing.length;
+    report.misshapenPacks = found.misshapen.length;
+    report.strayObjects = found.strayObjects;
+    report.strayBytes = found.strayBytes;
+    return found;
   }
 
   private async readAll(first: readonly ScrubPack[], options: ScrubOptions, report: ScrubReport): Promise<void> {

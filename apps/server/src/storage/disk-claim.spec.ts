@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
@@ -24,11 +24,17 @@ eachDatabase('the claim of a local disk', (open) => {
   });
 
   /** A server that has `storagePath`; `meanwhile` happens whenever it waits, and its claims are not renewed by themselves. */
-  function serverOn(storagePath: string, meanwhile = ends, more: Partial<ServerSettings> = {}) {
+  function serverOn(
+    storagePath: string,
+    meanwhile = ends,
+    more: Partial<ServerSettings> = {},
+    uptime = (): number => performance.now(),
+  ) {
     const settings = Object.assign(new ServerSettings(), { storagePath, databaseUrl: 'postgresql://db/x', ...more });
     const claim = new DiskClaim(db.database, new DiskClaimRepository(), settings);
     const ended: string[] = [];
     Reflect.set(claim, 'pause', meanwhile);
+    Reflect.set(claim, 'uptime', uptime);
     Reflect.set(claim, 'end', () => ended.push('ended'));
     const renew = Reflect.get(claim, 'renew') as (folder: string) => Promise<void>;
     return {
@@ -39,6 +45,7 @@ eachDatabase('the claim of a local disk', (open) => {
       },
       renew: () => renew.call(claim, storagePath),
       stop: () => claim.onModuleDestroy(),
+      isDoubtful: () => claim.isDoubtful,
     };
   }
 
@@ -53,6 +60,12 @@ eachDatabase('the claim of a local disk', (open) => {
     const file = join(path, 'disk-claim');
     const claim = JSON.parse(readFileSync(file, 'utf8')) as object;
     writeFileSync(file, JSON.stringify({ ...claim, host: 'elsewhere' }));
+  }
+  /** As if whoever made the claim had been another process of this machine. */
+  function diedHere(path: string): void {
+    const file = join(path, 'disk-claim');
+    const claim = JSON.parse(readFileSync(file, 'utf8')) as object;
+    writeFileSync(file, JSON.stringify({ ...claim, began: '0' }));
   }
   const refused = /Another server works on this database/;
 
@@ -81,11 +94,80 @@ eachDatabase('the claim of a local disk', (open) => {
   it('passes at once to the next server of a disk whose server died on this machine, or stopped', async () => {
     const waits = jest.fn(ends);
     await serverOn(disk('a'), waits).claim();
+    diedHere(disk('a'));
     const second = serverOn(disk('a'), waits);
     await second.claim();
+    expect(second.isDoubtful()).toBe(false);
     await second.stop();
-    await serverOn(disk('moved'), waits).claim();
+    cpSync(disk('a'), disk('moved'), { recursive: true });
+    const third = serverOn(disk('moved'), waits);
+    await third.claim();
+    expect(third.isDoubtful()).toBe(false);
     expect(waits).not.toHaveBeenCalled();
+  });
+
+  it('does not take a process of another container for dead because it has the number of none here, or its own', async () => {
+    const first = serverOn(disk('a'));
+    await first.claim();
+    const elsewhere = (): void => {
+      const file = join(disk('a'), 'disk-claim');
+      const claim = JSON.parse(readFileSync(file, 'utf8')) as object;
+      writeFileSync(file, JSON.stringify({ ...claim, space: 'another', began: '0' }));
+    };
+    elsewhere();
+    const renewed = async (): Promise<void> => {
+      await first.renew();
+      elsewhere();
+    };
+    await expect(serverOn(disk('a'), renewed).claim()).rejects.toThrow(refused);
+  });
+
+  it('of an older copy, or of another disk, is doubtful', async () => {
+    const first = serverOn(disk('a'));
+    await first.claim();
+    cpSync(disk('a'), disk('copy'), { recursive: true });
+    for (let at = 0; at < 2; at += 1) await first.renew();
+    await first.stop();
+    const command = { isBesideServer: true };
+    await expect(serverOn(disk('copy'), ends, command).claim()).rejects.toThrow(/Start the server on it first/);
+    const second = serverOn(disk('copy'));
+    await second.claim();
+    expect(second.isDoubtful()).toBe(true);
+    await second.stop();
+    const third = serverOn(disk('copy'));
+    await third.claim();
+    expect(third.isDoubtful()).toBe(false);
+  });
+
+  it('goes on when its disk takes no file any more, also over a start', async () => {
+    const first = serverOn(disk('a'));
+    await first.claim();
+    rmSync(join(disk('a'), 'disk-claim.new'), { force: true });
+    mkdirSync(join(disk('a'), 'disk-claim.new'));
+    for (let at = 0; at < 4; at += 1) await first.renew();
+    expect(first.ended).toEqual([]);
+    await first.stop();
+    const second = serverOn(disk('a'));
+    await second.claim();
+    expect(second.isDoubtful()).toBe(false);
+    for (let at = 0; at < 3; at += 1) await second.renew();
+    expect(second.ended).toEqual([]);
+    await second.stop();
+    await expect(serverOn(join(disk('a'), 'disk-claim', 'never')).claim()).rejects.toThrow(/ENOTDIR/);
+  });
+
+  it("that nobody renews is a dead server's, however far ahead the database says that it ends", async () => {
+    await serverOn(disk('a')).claim();
+    await db.database.write('leases.take', (tx) =>
+      tx.run('update leases set until_at = ? where name = ?', [Number.MAX_SAFE_INTEGER, 'local-disk']),
+    );
+    let now = 0;
+    const waits = jest.fn(() => {
+      now += 2_000;
+      return Promise.resolve();
+    });
+    await serverOn(disk('b'), waits, {}, () => now).claim();
+    expect(waits).toHaveBeenCalledTimes(23);
   });
 
   it('that a dead server of another machine left is waited out', async () => {

@@ -9,8 +9,17 @@ import { DiskClaimRepository } from './disk-claim.repository';
 import { isSurelyDead, readClaimFile, writeClaimFile } from './disk-claim-file';
 
 const CLAIM_MS = 30_000;
+/** A claim that nobody renewed for so long is a dead server's, whatever the database's clock says of it. */
+const STANDS_STILL_MS = 45_000;
 const RENEW_MS = 8_000;
 const LOOK_MS = 2_000;
+
+interface NewClaim {
+  readonly folder: string;
+  /** The token that stands in the database. */
+  readonly before: string;
+  readonly now: number;
+}
 
 /**
  * PostgreSQL can be reached by servers on several hosts, a local disk cannot: what one of them stores the others would miss, and each
@@ -23,12 +32,14 @@ export class DiskClaim implements OnModuleDestroy {
   private readonly logger = new Logger(DiskClaim.name);
   private readonly folder: string | null;
   private readonly isBesideServer: boolean;
-  /** The last two that were asked for: whether the newest was committed is not always told. */
+  /** The last one that was surely committed, and all that were tried since: of those it is not known. */
   private tokens: readonly string[] = [];
+  private doubtful = false;
   private timer: NodeJS.Timeout | undefined;
-  /** What happens when the claim was lost to a server with another disk: going on would lose what is stored from now on. */
-  private readonly end = (): void => void process.kill(process.pid, 'SIGTERM');
+  /** At once, without a drain: what is taken in after the claim was lost would be missing on the other disk. A kill loses nothing. */
+  private readonly end = (): void => void process.kill(process.pid, 'SIGKILL');
   private readonly pause = (ms: number): Promise<void> => sleep(ms);
+  private readonly uptime = (): number => performance.now();
 
   constructor(
     private readonly database: Database,
@@ -40,18 +51,28 @@ export class DiskClaim implements OnModuleDestroy {
   }
 
   /**
+   * True when the disk is not as the server before left it: another one, an older copy, or one whose power failed. Whether every pack
+   * is there is to be looked at before anything relies on it.
+   */
+  get isDoubtful(): boolean {
+    return this.doubtful;
+  }
+
+  /**
    * Before anything on the disk is touched. Throws StartError when another server holds the database, or the database belongs to
    * another disk at present. A claim that a dead server of another host left is waited out.
    */
   async claim(): Promise<void> {
     const { folder } = this;
     if (folder === null) return;
-    const first = await this.attempt(folder);
+    const first = await this.attempt(folder, false);
     if (first !== null)
-      this.logger.warn('another server holds this database, or did a moment ago: waiting for 30 s at most');
-    for (let seen = first; seen !== null; seen = await this.attempt(folder)) {
+      this.logger.warn('another server holds this database, or did a moment ago: waiting for 45 s at most');
+    const since = this.uptime();
+    for (let seen = first; seen !== null;) {
       if (seen !== first) throw heldByAnother();
       await this.pause(LOOK_MS);
+      seen = await this.attempt(folder, this.uptime() - since > STANDS_STILL_MS);
     }
     if (this.isBesideServer) return;
     this.timer = setInterval(() => void this.renew(folder), RENEW_MS).unref();
@@ -70,49 +91,78 @@ export class DiskClaim implements OnModuleDestroy {
   }
 
   /** Null when it is claimed; else the token of who holds it. A command only looks: it works beside the server of this disk. */
-  private attempt(folder: string): Promise<string | null> {
-    return this.database.write('leases.take', async (tx) => {
+  private async attempt(folder: string, standsStill: boolean): Promise<string | null> {
+    const result = await this.database.write('leases.take', async (tx) => {
       const row = await this.claims.lock(tx);
       const now = await tx.now();
       const file = readClaimFile(folder);
-      if (row !== undefined && row.until_at > now) {
-        const isThisDisk = file?.token === row.holder;
-        if (this.isBesideServer) return isThisDisk ? null : row.holder;
-        if (!isThisDisk || !isSurelyDead(file)) return row.holder;
+      const holder = row?.holder ?? '';
+      const isThisDisk = file !== null && (file.token === holder || file.before === holder);
+      if (row !== undefined && row.until_at > now && !standsStill) {
+        if (this.isBesideServer) return { heldBy: isThisDisk ? null : holder };
+        if (!isThisDisk || !isSurelyDead(file)) return { heldBy: holder };
       }
-      if (!this.isBesideServer) await this.take(tx, folder, now);
-      return null;
+      const isDoubtful = holder !== '' && !isThisDisk;
+      if (this.isBesideServer && isDoubtful) throw otherDisk();
+      const claim = { folder, before: holder, now };
+      const token = this.isBesideServer ? null : await this.take(tx, claim, isThisDisk);
+      return { heldBy: null, token, isDoubtful };
     });
+    if (result.heldBy !== null) return result.heldBy;
+    this.doubtful = result.isDoubtful ?? false;
+    if (result.token != null) this.tokens = [result.token];
+    return null;
   }
 
   /** Once more for as long; ends the process when the database's token is not that of this disk. */
   private async renew(folder: string): Promise<void> {
     try {
-      const isOurs = await this.database.write('leases.take', async (tx) => {
+      const token = await this.database.write('leases.take', async (tx) => {
         const row = await this.claims.lock(tx);
-        if (row === undefined || !this.tokens.includes(row.holder)) return false;
-        await this.take(tx, folder, await tx.now());
-        return true;
+        if (row === undefined || !this.tokens.includes(row.holder)) return null;
+        return this.take(tx, { folder, before: row.holder, now: await tx.now() }, true);
       });
-      if (isOurs) return;
+      if (token !== null) {
+        this.tokens = [token];
+        return;
+      }
       clearInterval(this.timer);
       this.logger.error(`${heldByAnother().message} This server stops.`);
       this.end();
     } catch (error) {
-      // The next time is soon, and as long as the database is away nobody else can claim it.
-      this.logger.warn(
-        `the claim of the disk was not renewed: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      // The next time is soon. Which of the tokens that were tried stands in the database will be seen then.
+      this.logger.warn(`the claim of the disk was not renewed: ${wordsOf(error)}`);
     }
   }
 
-  /** File and row within the row's lock: no other server comes between them. */
-  private async take(tx: Sql, folder: string, now: number): Promise<void> {
-    const token = randomUUID();
-    this.tokens = [...this.tokens.slice(-1), token];
-    writeClaimFile(folder, token);
+  /**
+   * File and row within the row's lock: no other server comes between them. On a disk that takes no file any more (full, read-only)
+   * the row keeps the token that stands there: whoever cannot store anything may still restore.
+   */
+  private async take(tx: Sql, { folder, before, now }: NewClaim, mayKeepToken: boolean): Promise<string> {
+    let token: string = randomUUID();
+    try {
+      writeClaimFile(folder, { token, before });
+      this.tokens = [...this.tokens, token];
+    } catch (error) {
+      if (!mayKeepToken) throw error;
+      this.logger.warn(`the claim could not be written to ${folder}: ${wordsOf(error)}`);
+      token = before;
+    }
     await this.claims.set(tx, { holder: token, until_at: now + CLAIM_MS });
+    return token;
   }
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function otherDisk(): StartError {
+  return new StartError(
+    'This disk (BACKUP_STORAGE_PATH) is not as the server of this database left it: another one, or an older copy. Start the ' +
+      'server on it first: it looks what is missing. Nothing was changed.',
+  );
 }
 
 function heldByAnother(): StartError {
