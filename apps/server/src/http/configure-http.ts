@@ -42,13 +42,16 @@ export function configureHttp(app: NestExpressApplication): Connections {
   return connections;
 }
 
+/** https://host, with a path or without. */
+const WITHOUT_PORT = /^https:\/\/(\[[^\]]+\]|[^/:]+)(\/|$)/;
+
 /** With a year of https for browsers, where the address is a host's own: other ports of it may be somebody else's. */
-function securityHeaders({ publicUrl, usesHttps }: ServerSettings): RequestHandler {
-  const isOwnHost = publicUrl !== null && new URL(publicUrl).port === '';
+function securityHeaders({ publicUrl }: ServerSettings): RequestHandler {
+  const isHost = publicUrl !== null && WITHOUT_PORT.test(publicUrl);
   return (_request, response, next) => {
     response.setHeader('cache-control', 'no-store');
     response.setHeader('x-content-type-options', 'nosniff');
-    if (usesHttps && isOwnHost) response.setHeader('strict-transport-security', 'max-age=31536000');
+    if (isHost) response.setHeader('strict-transport-security', 'max-age=31536000');
     next();
   };
 }
