@@ -89,9 +89,9 @@ export class RunHistoryRepository {
     return sql.allWith<RunOutcome>(
       input,
       `select c.id as "clientId", r.state, r.started_at as "startedMs", r.ended_at as "endedMs"
-       from input cross join clients c on c.id = input.client_id cross join tasks t on t.client_no = c.no
-         cross join runs r on r.task_no = t.no
-       where r.number > t.last_run_number - cast(? as bigint) and t.deleted_at is null
+       from input cross join clients c cross join tasks t cross join runs r
+       where c.id = input.client_id and t.client_no = c.no and r.task_no = t.no
+         and r.number > t.last_run_number - cast(? as bigint) and t.deleted_at is null
          and (r.ended_at is null or r.ended_at >= ?) order by t.no, r.number desc`,
       [MOST_OUTCOMES, sinceMs],
     );

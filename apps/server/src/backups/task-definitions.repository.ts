@@ -74,14 +74,14 @@ export class TaskDefinitionsRepository {
     const input = { columns: [{ name: 'wanted_no', type: 'int' }] as const, rows: clientNumbers.map((no) => [no]) };
     return sql.allWith(
       input,
-      `${selectFrom('input cross join tasks t on t.client_no = input.wanted_no')} where t.deleted_at is null order by t.no`,
+      `${selectFrom('input cross join tasks t')} where t.client_no = input.wanted_no and t.deleted_at is null order by t.no`,
     );
   }
 
   /** Some hundreds. */
   listOf(sql: Sql, numbers: readonly number[]): Promise<DefinedTask[]> {
     const input = { columns: [{ name: 'wanted_no', type: 'int' }] as const, rows: numbers.map((no) => [no]) };
-    return sql.allWith(input, selectFrom('input cross join tasks t on t.no = input.wanted_no'));
+    return sql.allWith(input, `${selectFrom('input cross join tasks t')} where t.no = input.wanted_no`);
   }
 
   /** Whether runs tell of tasks what their rows do not: from before they did, or brought back without it. */

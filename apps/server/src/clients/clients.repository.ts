@@ -68,7 +68,7 @@ export class ClientsRepository {
     const input = { columns: [{ name: 'client_no', type: 'int' }] as const, rows: numbers.map((no) => [no]) };
     return sql.allWith(
       input,
-      WITH_OWNER.replace('from clients c', 'from input cross join clients c on c.no = client_no'),
+      `${WITH_OWNER.replace('from clients c', 'from input cross join clients c')} where c.no = input.client_no`,
     );
   }
 
