@@ -140,6 +140,20 @@ eachDatabase('reclaim', (open, dialect) => {
     expect(await pass()).toMatchObject({ swept: 1 });
   });
 
+  it('takes what others left behind while a run hangs that ends never', async () => {
+    const [held, gone] = [dataChunk('held'), dataChunk('gone')];
+    const other = await bench.newRun(domainNo);
+    await bench.send(run, [blockOf(held)]);
+    await bench.send(other, [blockOf(gone)]);
+    await db.database.write('runs.commit', (tx) =>
+      tx.run(`update runs set state = 'succeeded' where task_no = ?`, [other.taskNo]),
+    );
+    await pass();
+    db.clock.advance(40 * DAY);
+    expect(await pass()).toMatchObject({ swept: 1, packsDied: 1 });
+    expect(await left([held, gone])).toEqual([true, false]);
+  });
+
   it('leaves alone what was asked for since it was condemned', async () => {
     const chunk = dataChunk('wanted');
     await bench.send(run, [blockOf(chunk)]);
@@ -266,7 +280,7 @@ eachDatabase('reclaim', (open, dialect) => {
         await new Promise((resolve) => setTimeout(resolve, 100));
         go.open();
         expect(await asking).toEqual([]);
-        expect(await sweeping).toEqual([]);
+        expect(await sweeping).toEqual({ chunks: 0, bytes: 0 });
         expect(await left([chunk])).toEqual([true]);
       });
 
@@ -287,7 +301,7 @@ eachDatabase('reclaim', (open, dialect) => {
         const asking = db.database.write('chunks.missing', (tx) => bench.chunks.findMissing(tx, domainNo, [chunk]));
         await new Promise((resolve) => setTimeout(resolve, 100));
         go.open();
-        expect(await sweeping).toHaveLength(1);
+        expect(await sweeping).toEqual({ chunks: 1, bytes: 2_000 });
         expect((await asking).map(keyString)).toEqual([keyString(chunk)]);
       });
     });
