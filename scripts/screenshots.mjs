@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import BetterSqlite3 from 'better-sqlite3';
 import { chromium } from 'playwright-core';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
@@ -31,12 +32,13 @@ const environment = {
 const server = spawn(join(ROOT, 'bin/holdfast-server'), { env: environment, stdio: 'ignore' });
 try {
   await answering();
-  const { clientId, userId } = await demo();
+  const { clientId, laptopId, userId } = await demo();
   await pictures({
     dashboard: '/',
     clients: '/clients',
     'client-new': '/clients/new',
     client: `/clients/${clientId}`,
+    'client-history': `/clients/${laptopId}`,
     'task-new': `/clients/${clientId}/tasks/new`,
     files: `/clients/${clientId}/files?path=${encodeURIComponent(join(ROOT, 'docs'))}`,
     'file-history': `/clients/${clientId}/files/history?path=${encodeURIComponent(join(work, 'notes', 'today.txt'))}`,
@@ -108,8 +110,76 @@ async function demo() {
     excludes: ['*.tmp'],
     schedule: { kind: 'cron', cron: '0 2 * * *', timeZone: 'Europe/Berlin', randomDelaySeconds: 600 },
   });
+  const laptop = clients.find(({ name }) => name === 'laptop-maria');
+  const { id: taskId } = await call('POST', `/api/clients/${laptop.id}/tasks`, {
+    name: 'documents',
+    paths: ['/home/maria'],
+    schedule: { kind: 'cron', cron: '0 12 * * *', timeZone: 'Europe/Berlin' },
+  });
+  past(taskId);
   const { users } = await call('GET', '/api/users');
-  return { clientId: client.id, userId: users.find(({ username }) => username === 'maria').id };
+  return { clientId: client.id, laptopId: laptop.id, userId: users.find(({ username }) => username === 'maria').id };
+}
+
+/** Half a year of runs and space, which no agent makes in a minute. */
+function past(taskId) {
+  const sqlite = new BetterSqlite3(environment.DATABASE_PATH, { timeout: 10_000 });
+  const day = 86_400_000;
+  const { no } = sqlite.prepare('select no from tasks where id = ?').get(taskId);
+  const run = sqlite.prepare(
+    `insert into runs (task_no, number, id, state, outcome, token_hash, chain_digest, lease_until, started_at, ended_at, stamp, platform,
+       chunker, roots, excludes, files, logical_bytes, new_bytes, stored_bytes, unsaved_count, started_by, error)
+     values (?, ?, lower(hex(randomblob(4)) || '-0000-4000-8000-' || hex(randomblob(6))), ?, ?, x'00', x'00', 0, ?, ?, ?, 'linux', 'x',
+       cast('[]' as blob), '[]', ?, ?, ?, ?, ?, 'schedule', ?)`,
+  );
+  const space = sqlite.prepare(
+    `insert or replace into space_days (level, subject_no, day, logical_bytes, unique_bytes, stored_bytes, reclaimable_bytes, at)
+     values ('all', 0, ?, ?, ?, ?, 0, ?)`,
+  );
+  sqlite.transaction(() => {
+    let number = 0;
+    for (let back = 160; back >= 1; back -= 1) {
+      if (back % 7 === 3 && back > 60) continue;
+      const at = Date.now() - back * day + (back === 1 ? day - 7_200_000 : 0);
+      const state = back % 41 === 5 ? 'failed' : back % 23 === 7 ? 'partial' : back % 37 === 4 ? 'missed' : 'succeeded';
+      const error = state === 'failed' ? 'The agent made no progress until its lease was over' : null;
+      number += 1;
+      const size = 21_000_000_000 + (160 - back) * 90_000_000;
+      const counts = [48_000 - back * 9, size, 210_000_000, 87_000_000, state === 'partial' ? 3 : 0];
+      run.run(
+        no,
+        number,
+        state,
+        state === 'missed' ? null : state,
+        at - 190_000,
+        at,
+        state === 'failed' ? null : at,
+        ...counts,
+        error,
+      );
+    }
+    sqlite
+      .prepare(
+        `update tasks set last_run_number = ?, head_run = ?, good_at = ?, good_bytes = ?, ended_outcome = 'succeeded' where no = ?`,
+      )
+      .run(number, number, Date.now() - 7_200_000, 35_000_000_000, no);
+    for (let back = 89; back >= 0; back -= 1) {
+      const at = Date.now() - back * day;
+      const shown = 310_000_000_000 + (89 - back) * 5_100_000_000;
+      const stored = 96_000_000_000 + (89 - back) * 610_000_000 - (back < 40 ? 9_000_000_000 : 0);
+      space.run(new Date(at).toISOString().slice(0, 10), shown, stored * 1.6, stored, at);
+    }
+  })();
+  sqlite.close();
+}
+
+/** What is shown once, behind a form. */
+async function dialogs(page) {
+  await page.goto(`${URL_BASE}/clients/new`);
+  await page.getByLabel('Name of the machine').fill('web-03');
+  await page.getByRole('button', { name: 'Show the commands' }).click();
+  await page.waitForLoadState();
+  await page.screenshot({ path: join(TARGET, 'enrolment.png') });
 }
 
 function agent(words) {
@@ -142,6 +212,7 @@ async function pictures(pages) {
       await page.goto(URL_BASE + path);
       await page.screenshot({ path: join(TARGET, `${name}${ending}.png`) });
     }
+    if (ending === '' && process.argv[2] === undefined) await dialogs(page);
     await context.close();
   }
   await browser.close();

@@ -16,11 +16,13 @@ export class TaskDueTimes implements OnApplicationBootstrap {
     private readonly tasks: TaskDefinitionsRepository,
   ) {}
 
-  /** Behind the start: until it is done, such a task is not told to be late, or to have failed. */
-  onApplicationBootstrap(): void {
-    this.fill().catch((error: unknown) => {
+  /** Before the server serves: two looks, or some seconds once for ten thousand tasks. Without it they are only not told to be late. */
+  async onApplicationBootstrap(): Promise<void> {
+    try {
+      await this.fill();
+    } catch (error) {
       this.logger.error(`What became of tasks, and when they are due, could not be written down: ${String(error)}`);
-    });
+    }
   }
 
   async fill(): Promise<void> {

@@ -11,7 +11,7 @@ import { showPage, type PageAnswer } from '../pages/page';
 import { DashboardStorage } from './dashboard-storage';
 import { dashboardView, SHOWN_TASKS } from './dashboard.view';
 
-const SHOWN_CLIENTS = 20;
+const SHOWN_CLIENTS = 12;
 const DAY_MS = 86_400_000;
 
 /** How all is, on one page. */

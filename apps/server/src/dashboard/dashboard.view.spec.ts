@@ -47,6 +47,7 @@ describe('the dashboard', () => {
     clients: { count: 1, page: 1, clients: [client] },
     runs: [],
     owners: [],
+    outlook: { days: [], forecast: null },
     care: null,
     moments,
     mayEnrol: false,
@@ -70,6 +71,11 @@ describe('the dashboard', () => {
     ['late clients', { overview: healths({ late: 2 }) }, '2 clients are late.'],
     ['a client that was never backed up', { overview: healths({ bare: 1 }) }, '1 client never backed up.'],
     ['stopped deletions', { care: careOf({ stops: [stop] }) }, 'Deletions are stopped. The clock leapt.'],
+    [
+      'space that runs out soon',
+      { outlook: { days: [], forecast: { bytesPerDay: 5, limitBytes: 9, days: 9, fullAtMs: NOW + 50 * HOUR } } },
+      'Space runs out in 2 days, as it grows now.',
+    ],
     ['damage', { care: careOf({}, { damagedChunks: 2 }) }, '2 chunks in storage damaged.'],
     [
       'a job that failed',

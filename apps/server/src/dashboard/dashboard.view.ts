@@ -7,6 +7,8 @@ import type { Moments } from '../pages/moments';
 import { countText, sizeText } from '../pages/quantities';
 import { JOB_WORDS } from '../space/job-words';
 import type { OwnerSpace } from '../space/space-figures';
+import { spaceChart } from '../space/space-chart';
+import type { SpaceOutlook } from '../space/space.service';
 import { attention, type ServerCare } from './attention';
 import { dayStrip } from './day-strip';
 
@@ -20,6 +22,7 @@ export interface DashboardFacts {
   readonly clients: FleetPage;
   readonly runs: readonly RunOutcome[];
   readonly owners: readonly OwnerSpace[];
+  readonly outlook: SpaceOutlook;
   readonly care: ServerCare | null;
   readonly moments: Moments;
   readonly mayEnrol: boolean;
@@ -34,7 +37,13 @@ export function dashboardView(facts: DashboardFacts) {
   const of = (health: FleetHealth): number => overview.healths.get(health) ?? 0;
   const troubled = overview.troubled.slice(0, SHOWN_TASKS);
   const hasMoreTroubled = overview.troubled.length > SHOWN_TASKS;
-  const callouts = attention({ ...facts, fullMs: null, late: of('late'), bare: of('bare'), hasMoreTroubled });
+  const callouts = attention({
+    ...facts,
+    fullMs: facts.outlook.forecast?.fullAtMs ?? null,
+    late: of('late'),
+    bare: of('bare'),
+    hasMoreTroubled,
+  });
   const runsOf = Map.groupBy(facts.runs, ({ clientId }) => clientId);
   return {
     title: 'Dashboard',
@@ -55,6 +64,8 @@ export function dashboardView(facts: DashboardFacts) {
     underWay: overview.underWay.slice(0, SHOWN_TASKS).map((named) => taskRow(named, moments)),
     clients: clients.clients.map((client) => row(client, runsOf.get(client.id) ?? [], moments)),
     more: clients.count > clients.clients.length ? countText(clients.count) : null,
+    chart: spaceChart(facts.outlook.days, moments),
+    forecast: forecastWords(facts.outlook, moments),
     jobs: care === null ? null : jobRows(care, moments),
     disk: care?.disk == null ? null : { free: sizeText(care.disk.freeBytes), total: sizeText(care.disk.totalBytes) },
   };
@@ -70,6 +81,15 @@ function row(client: ClientDetail, runs: readonly RunOutcome[], moments: Moments
     strip: dayStrip(runs, moments),
     secret: moments.near(client.secretSinceMs),
   };
+}
+
+/** How space goes on. */
+function forecastWords({ forecast }: SpaceOutlook, moments: Moments) {
+  if (forecast === null) return null;
+  const { bytesPerDay, limitBytes, fullAtMs, days } = forecast;
+  const rate = `${sizeText(Math.abs(bytesPerDay))} ${bytesPerDay < 0 ? 'less' : 'more'} a day, by the last ${days} days`;
+  const limit = limitBytes === null ? null : sizeText(limitBytes);
+  return { rate, limit, full: moments.near(fullAtMs) };
 }
 
 function jobRows({ maintenance }: ServerCare, moments: Moments) {

@@ -15,6 +15,13 @@ const DAY_MS = 86_400_000;
 const SHOWN_DAYS = 90;
 const NOTHING: SpaceSums = { logicalBytes: 0, uniqueBytes: 0, storedBytes: 0, reclaimableBytes: 0 };
 
+export interface SpaceOutlook {
+  /** Oldest first. */
+  readonly days: readonly SpaceDay[];
+  /** Null: fewer than two days are known, or there is no quota. */
+  readonly forecast: SpaceForecast | null;
+}
+
 /** What is stored for whom: as it was reckoned last, and what runs added since. Cheap: no version and no chunk is read. */
 @Injectable()
 export class SpaceService {
@@ -75,6 +82,22 @@ export class SpaceService {
           ...plus(kept.of('task', no), added.byTask.get(no)),
         })),
       };
+    });
+  }
+
+  /** How all of it, or all of his, went and goes on: without a look at single clients. */
+  async outlook(person: PersonIdentity): Promise<SpaceOutlook> {
+    const { days } = await this.history(person, {});
+    const ownerNo = ownerBoundOf(person);
+    return this.database.read(async (sql) => {
+      if (ownerNo === null) {
+        const last = days.at(-1);
+        if (last === undefined) return { days, forecast: null };
+        const disk = await this.disk.least().catch(() => null);
+        return { days, forecast: await this.forecastOfAll(sql, last, disk) };
+      }
+      const users = await this.subjects.users(sql, ownerNo);
+      return { days, forecast: (await this.forecasts(sql, users)).get(ownerNo) ?? null };
     });
   }
 
