@@ -163,6 +163,11 @@ function past(taskId) {
         `update tasks set last_run_number = ?, head_run = ?, good_at = ?, good_bytes = ?, ended_outcome = 'succeeded' where no = ?`,
       )
       .run(number, number, Date.now() - 7_200_000, 35_000_000_000, no);
+    sqlite
+      .prepare(
+        `insert into packs (key, state, task_no, run_number, length, plain_bytes, created_at, changed_at) values ('packs/past', 'live', ?, 1, ?, ?, 0, 0)`,
+      )
+      .run(no, 140_000_000_000, 340_000_000_000);
     for (let back = 89; back >= 0; back -= 1) {
       const at = Date.now() - back * day;
       const shown = 310_000_000_000 + (89 - back) * 5_100_000_000;

@@ -159,6 +159,29 @@ describeInBrowser("the admin's pages", () => {
     expect(await browser.text()).toContain('The client is back.');
   });
 
+  it('follow what happens without being asked anew, and show what agents say for what it is', async () => {
+    const [client = ''] = found.filter((path) => path.startsWith('/clients/'));
+    await browser.open(client);
+    const runs = browser.page.locator('#runs tbody tr');
+    const before = await runs.count();
+    await browser.page.evaluate('window.isSamePage = true');
+    await agent.json(['backup', source]);
+    await runs.nth(before).waitFor();
+    expect(await browser.page.evaluate('window.isSamePage')).toBe(true);
+    // The run that was seen to begin is over by now; the drawing follows as the list did.
+    await browser.page.locator('#calendar svg[aria-label*="1 day with good backups only"]').waitFor();
+    await browser.page.locator('summary', { hasText: 'Name and labels' }).click();
+    await browser.page.getByLabel('Name', { exact: true }).fill(HOSTILE);
+    await browser.page.getByLabel('Labels').fill(HOSTILE);
+    await browser.press('Save');
+    for (const path of [client, '/', '/clients', '/storage', '/audit']) {
+      await browser.open(path);
+      expect(await browser.text()).toContain(HOSTILE);
+      expect(await browser.page.locator('img').count()).toBe(0);
+    }
+    expect(await browser.page.title()).not.toContain('owned');
+  });
+
   it('are no pages for ids that cannot be, and for roles that may not', async () => {
     expect(await browser.open('/clients/no-such-id')).toBe(404);
     expect(await browser.open('/users/7f3e2a10-0000-4000-8000-000000000000')).toBe(404);

@@ -54,7 +54,7 @@ describe('the calendar of a client', () => {
     );
     expect(calendar.cells.filter(({ cross }) => cross !== null).map(({ key }) => key)).toEqual(['2026-11-20']);
     expect(calendar.words).toContain(
-      '1 days with good backups only, 1 with something left out or missed, 1 with a failure',
+      '1 day with good backups only, 1 with something left out or missed, 1 with a failure',
     );
     expect(calendar.troubled).toEqual(['2026-11-21: 1 missed', '2026-11-20: 1 failed']);
   });

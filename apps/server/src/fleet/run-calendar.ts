@@ -1,6 +1,7 @@
 import type { RunOutcome } from '../backups/run-history.service';
 import { runWords } from '../backups/run-words';
 import type { Moments } from '../pages/moments';
+import { countOf } from '../pages/quantities';
 
 const DAY_MS = 86_400_000;
 export const CALENDAR_DAYS = 182;
@@ -44,7 +45,7 @@ export function runCalendar(runs: readonly RunOutcome[], moments: Moments) {
   });
   const columns = Math.ceil((days.length + offset) / 7);
   const count = (tone: string): number => cells.filter((cell) => cell.tone === tone).length;
-  const counted = `${count('good')} days with good backups only, ${count('warn')} with something left out or missed, ${count('bad')} with a failure`;
+  const counted = `${countOf(count('good'), 'day')} with good backups only, ${count('warn')} with something left out or missed, ${count('bad')} with a failure`;
   return {
     width: LEFT + columns * STEP,
     height: TOP + 7 * STEP,
