@@ -2,51 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { AGENT_SECRETS, AGENT_SETTINGS, SERVER_SECRETS, SERVER_SETTINGS } from '#common';
 import { loadServerSettings } from '../apps/server/src/config/server-settings';
+import { stackOf } from './support/compose';
 
 const ROOT = join(__dirname, '..');
 const textOf = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 
-interface Service {
-  readonly image?: string;
-  readonly build?: { readonly dockerfile: string };
-  readonly extends?: { readonly file: string; readonly service: string };
-  readonly environment?: Readonly<Record<string, string | number>>;
-  readonly env_file?: readonly object[];
-  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
-  readonly ports?: readonly string[];
-  readonly volumes?: readonly string[];
-  readonly healthcheck?: object;
-  readonly mem_limit?: string;
-}
-interface Compose {
-  readonly include?: readonly string[];
-  readonly services: Readonly<Record<string, Service>>;
-  readonly volumes: Readonly<Record<string, unknown>>;
-}
-
 const FILES = ['docker-compose.yml', 'docker-compose.server.yml', 'docker-compose.client.yml'];
-
-/** With what it includes and extends. */
-function stackOf(file: string): Compose {
-  const own = parse(textOf(file)) as Compose;
-  const included = (own.include ?? []).map(stackOf);
-  const services = Object.entries(own.services).map(([name, service]) => {
-    if (service.extends === undefined) return [name, service] as const;
-    const base = stackOf(service.extends.file).services[service.extends.service]!;
-    const environment = { ...base.environment, ...service.environment };
-    const volumes = [...(base.volumes ?? []), ...(service.volumes ?? [])];
-    return [name, { ...base, ...service, environment, volumes }] as const;
-  });
-  const merged: { services: Record<string, Service>; volumes: Record<string, unknown> } = { services: {}, volumes: {} };
-  for (const stack of [...included, { services: Object.fromEntries(services), volumes: own.volumes }]) {
-    Object.assign(merged.services, stack.services);
-    Object.assign(merged.volumes, stack.volumes);
-  }
-  return merged;
-}
 
 describe.each(FILES)('%s', (file) => {
   const { services, volumes } = stackOf(file);
