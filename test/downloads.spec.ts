@@ -59,7 +59,7 @@ describe.each(DATABASE_KINDS)('files of a backup, for people, on %s', (kind) => 
     const query = `path=${encodeURIComponent(source)}&limit=2`;
     const first = await list(query);
     expect(first.files.map(({ name }) => name)).toEqual(['empty', 'large']);
-    const second = await list(`${query}&after=${first.next ?? ''}`);
+    const second = await list(`${query}&cursor=${first.next ?? ''}`);
     expect(second).toMatchObject({ next: null, files: [{ name: 'na"ïve.txt', kind: 'file', size: 6 }] });
     expect((await list('')).files[0]).toMatchObject({ kind: 'directory', version: null });
     expect((await get(`${API.files(clientId)}?path=/nothing`)).status).toBe(404);

@@ -16,6 +16,7 @@ import {
   MaxLength,
   Min,
 } from 'class-validator';
+import { PageFields } from './page.dto';
 import { ROLES, type Role } from './identity.dto';
 import { NAME } from './task.dto';
 
@@ -100,11 +101,10 @@ export interface TokensAnswer {
 }
 
 /** `GET /api/audit` (admin) */
-export class AuditQuery {
+export class AuditQuery extends PageFields {
   @IsOptional() @IsUUID() targetId?: string;
   @IsOptional() @IsString() @MaxLength(64) action?: string;
-  @IsOptional() @Type(() => Number) @IsInt() @Min(1) @Max(Number.MAX_SAFE_INTEGER) before?: number;
-  @IsOptional() @Type(() => Number) @IsInt() @Min(1) @Max(1_000) limit?: number;
+  @IsOptional() @Type(() => Number) @IsInt() @Min(1) @Max(Number.MAX_SAFE_INTEGER) cursor?: number;
 }
 
 interface AuditEvent {

@@ -15,6 +15,7 @@ import {
   Min,
   ValidateNested,
 } from 'class-validator';
+import { PageFields } from './page.dto';
 import { CommandSpec, NAME, type TaskDefinition } from './task.dto';
 
 /** What the agent's owner lets the server make it do. */
@@ -178,7 +179,9 @@ export interface ClientDetail {
 }
 
 export interface ClientsAnswer {
+  /** By name. */
   clients: ClientDetail[];
+  next: number | null;
 }
 
 /** `PATCH /api/clients/:id` */
@@ -188,7 +191,9 @@ export class ChangeClientRequest {
 }
 
 /** `GET /api/clients` */
-export class ClientsQuery {
+export class ClientsQuery extends PageFields {
+  /** `next` of the page before: how many clients come before this page. */
+  @IsOptional() @Type(() => Number) @IsInt() @Min(0) @Max(Number.MAX_SAFE_INTEGER) cursor?: number;
   @IsOptional() @IsIn(['online', 'late', 'offline', 'never', 'revoked', 'deleted']) status?: ClientStatus;
   @IsOptional() @Matches(NAME) owner?: string;
 }

@@ -1,5 +1,6 @@
 import { Type } from 'class-transformer';
 import { IsInt, IsOptional, Max, Min } from 'class-validator';
+import { PageFields } from './page.dto';
 
 /** A snapshot that shows something damaged. */
 interface DamagedSnapshot {
@@ -39,9 +40,9 @@ export interface DamageAnswer {
 }
 
 /** Of `GET /api/tasks/:id/damage` */
-export class DamagedFilesQuery {
+export class DamagedFilesQuery extends PageFields {
   /** `next` of the page before. */
-  @IsOptional() @Type(() => Number) @IsInt() @Min(0) @Max(Number.MAX_SAFE_INTEGER) after?: number;
+  @IsOptional() @Type(() => Number) @IsInt() @Min(0) @Max(Number.MAX_SAFE_INTEGER) cursor?: number;
 }
 
 export interface DamagedFile {

@@ -12,7 +12,8 @@ export class FilesQuery extends PathFields {
   /** Id of the snapshot. Left out: the client's newest. */
   @IsOptional() @IsUUID() snapshot?: string;
   /** `next` of the page before. */
-  @IsOptional() @Matches(/^[A-Za-z0-9_-]{1,2048}$/) after?: string;
+  @IsOptional() @Matches(/^[A-Za-z0-9_-]{1,2048}$/) cursor?: string;
+  /** As in PageFields. */
   @IsOptional() @Type(() => Number) @IsInt() @Min(1) @Max(1_000) limit?: number;
 }
 

@@ -13,6 +13,7 @@ import {
   Min,
   ValidateNested,
 } from 'class-validator';
+import { PageFields } from './page.dto';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -43,15 +44,14 @@ export interface LogAnswer {
 }
 
 /** `GET /api/clients/:id/logs` */
-export class LogsQuery {
+export class LogsQuery extends PageFields {
   /** Lowest level that is shown. Default: all. */
   @IsOptional() @IsIn(LOG_LEVELS) level?: LogLevel;
   /** Text that the message holds, in whatever case. */
   @IsOptional() @IsString() @Length(1, 200) search?: string;
   @IsOptional() @IsUUID() runId?: string;
   /** `next` of the page before. */
-  @IsOptional() @Type(() => Number) @IsInt() @Min(1) @Max(Number.MAX_SAFE_INTEGER) before?: number;
-  @IsOptional() @Type(() => Number) @IsInt() @Min(1) @Max(1_000) limit?: number;
+  @IsOptional() @Type(() => Number) @IsInt() @Min(1) @Max(Number.MAX_SAFE_INTEGER) cursor?: number;
 }
 
 export interface StoredLogLine {

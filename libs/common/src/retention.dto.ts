@@ -1,5 +1,6 @@
 import { Transform } from 'class-transformer';
 import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Length, Max, MaxLength, Min } from 'class-validator';
+import { PageFields } from './page.dto';
 
 const MAX_DAYS = 36_500;
 const MAX_COUNT = 1_000_000;
@@ -80,14 +81,14 @@ export interface PinAnswer {
 }
 
 /** Of `GET /api/snapshots/:id/gone` */
-export class GoneQuery {
+export class GoneQuery extends PageFields {
   /** `next` of the page before. */
   @IsOptional()
   @Transform(({ value }) => Number(value))
   @IsInt()
   @Min(0)
   @Max(Number.MAX_SAFE_INTEGER)
-  after?: number;
+  cursor?: number;
 }
 
 /** Paths that a snapshot showed and shows no more, because retention took their versions. */

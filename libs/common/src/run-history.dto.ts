@@ -1,16 +1,15 @@
-// Its decorators need it, also where no Nest is loaded (tests).
-import 'reflect-metadata';
 import { Type } from 'class-transformer';
 import { IsInt, IsOptional, Max, Min, Matches } from 'class-validator';
+import { PageFields } from './page.dto';
 import type { RunState } from './run.dto';
 import type { CommandOutputDetail, RunProgress, RunTrigger } from './run-report.dto';
 
 /** Of `GET /api/clients/me/runs` */
-export class RunsQuery {
-  /** Id of the last run of the page before; left out: the newest runs. */
+export class RunsQuery extends PageFields {
+  /** `next` of the page before: the id of its last run. */
   @IsOptional()
   @Matches(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
-  before?: string;
+  cursor?: string;
 }
 
 /** One run, whatever became of it. Figures of the snapshot (files to logicalBytes) are 0 until a run is committed. */
@@ -56,19 +55,19 @@ export interface RunDetail extends RunSummary {
 export interface RunsAnswer {
   /** Newest first. */
   runs: RunSummary[];
-  /** `before` of the next page; null: this is the last one. */
+  /** `cursor` of the next page; null: this is the last one. */
   next: string | null;
 }
 
 /** Of `GET /api/runs/:id/problems` */
-export class RunProblemsQuery {
+export class RunProblemsQuery extends PageFields {
   /** `next` of the page before. */
   @IsOptional()
   @Type(() => Number)
   @IsInt()
   @Min(0)
   @Max(2_147_483_647)
-  after?: number;
+  cursor?: number;
 }
 
 /** A path that a run did not save, or a note about one. */

@@ -158,7 +158,7 @@ export class HttpServerApi implements ServerApi {
   }
 
   async gone(runId: string, after: number): Promise<GoneAnswer> {
-    return this.json<GoneAnswer>({ method: 'GET', path: `${API.gone(runId)}?after=${after}` });
+    return this.json<GoneAnswer>({ method: 'GET', path: `${API.gone(runId)}?cursor=${after}` });
   }
 
   async history(path: Buffer): Promise<HistoryAnswer> {
@@ -170,11 +170,11 @@ export class HttpServerApi implements ServerApi {
   }
 
   async listRuns(before: string | null): Promise<RunsAnswer> {
-    return this.json<RunsAnswer>({ method: 'GET', path: `${API.runs}${before === null ? '' : `?before=${before}`}` });
+    return this.json<RunsAnswer>({ method: 'GET', path: `${API.runs}${before === null ? '' : `?cursor=${before}`}` });
   }
 
   async listProblems(runId: string, after: number | null): Promise<RunProblemsAnswer> {
-    const query = after === null ? '' : `?after=${after}`;
+    const query = after === null ? '' : `?cursor=${after}`;
     return this.json<RunProblemsAnswer>({ method: 'GET', path: `${API.problems(runId)}${query}` });
   }
 

@@ -119,6 +119,23 @@ describe('the API document', () => {
     expect(new Set(good).size).toBeGreaterThan(25);
   });
 
+  it('pages all lists alike: cursor and limit in, next out', () => {
+    const paged: string[] = [];
+    for (const { method, path, operation } of operations) {
+      const names = operation.parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name);
+      const answer = operation.responses['200']?.content?.['application/json']?.schema['$ref'];
+      const schema = document.components.schemas[String(answer).split('/').at(-1) ?? ''];
+      const isPaged = schema?.['properties']?.next !== undefined;
+      if (isPaged) paged.push(`${method} ${path}`);
+      // The poll of commands goes on after a number; it is no list.
+      const foreign = ['before', 'after', 'page', 'offset', 'size', 'from'].filter((name) => names.includes(name));
+      expect([path, foreign]).toEqual([path, path.endsWith('/commands') ? ['after'] : []]);
+      expect([path, names.includes('cursor'), names.includes('limit')]).toEqual([path, isPaged, isPaged]);
+    }
+    expect(paged.length).toBeGreaterThanOrEqual(9);
+    expect(paged).toEqual(expect.arrayContaining(['GET /api/clients', 'GET /api/audit', 'GET /api/clients/me/runs']));
+  });
+
   it('says what bodies and queries must be', () => {
     const login = document.paths[API.login]?.['post'];
     expect(JSON.stringify(login?.requestBody)).toContain('#/components/schemas/LoginRequest');

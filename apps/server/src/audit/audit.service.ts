@@ -58,7 +58,7 @@ export class AuditService {
   /** Newest first. */
   async list(query: AuditQuery): Promise<AuditAnswer> {
     const limit = query.limit ?? PAGE_EVENTS;
-    const filter = { targetId: query.targetId ?? null, action: query.action ?? null, before: query.before ?? null };
+    const filter = { targetId: query.targetId ?? null, action: query.action ?? null, before: query.cursor ?? null };
     const rows = await this.database.read((sql) => this.events.list(sql, { ...filter, limit: limit + 1 }));
     const page = rows.slice(0, limit);
     return {

@@ -237,9 +237,9 @@ eachDatabase('the backup API', (open) => {
       runs: [{ id: run.runId, state: 'succeeded', task: 'my documents / é', logicalBytes: CONTENT.length }],
       next: null,
     });
-    expect(await (await agent.get(`${API.runs}?before=${run.runId}`)).json()).toEqual({ runs: [], next: null });
+    expect(await (await agent.get(`${API.runs}?cursor=${run.runId}`)).json()).toEqual({ runs: [], next: null });
     expect(await (await agent.get(API.problems(run.runId))).json()).toEqual({ problems: [note], next: null });
-    expect(await (await agent.get(`${API.problems(run.runId)}?after=1`)).json()).toEqual({ problems: [], next: null });
+    expect(await (await agent.get(`${API.problems(run.runId)}?cursor=1`)).json()).toEqual({ problems: [], next: null });
 
     const history = await agent.post(API.history, { pathBase64: FILE.toString('base64') });
     expect((await history.json()) as HistoryAnswer).toMatchObject({
@@ -262,7 +262,7 @@ eachDatabase('the backup API', (open) => {
       API.taskIndex(task.id),
       API.taskVersions(task.id),
       API.problems(run.runId),
-      `${API.runs}?before=${run.runId}`,
+      `${API.runs}?cursor=${run.runId}`,
     ]) {
       await expect(problemFrom(await stranger.get(url))).resolves.toMatchObject({ status: 404, code: 'not-found' });
     }
@@ -396,15 +396,15 @@ eachDatabase('the backup API', (open) => {
 
     it('pages that begin nowhere', async () => {
       for (const url of [
-        `${API.runs}?before=x`,
-        `${API.runs}?before=${NOWHERE}&before=${NOWHERE}`,
+        `${API.runs}?cursor=x`,
+        `${API.runs}?cursor=${NOWHERE}&cursor=${NOWHERE}`,
         `${API.runs}?page=2`,
-        `${API.problems(run.runId)}?after=x`,
-        `${API.problems(run.runId)}?after=-1`,
+        `${API.problems(run.runId)}?cursor=x`,
+        `${API.problems(run.runId)}?cursor=-1`,
       ]) {
         expect({ url, ...(await problemFrom(await agent.get(url))) }).toMatchObject({ url, code: 'invalid' });
       }
-      const unknown = await problemFrom(await agent.get(`${API.runs}?before=${NOWHERE}`));
+      const unknown = await problemFrom(await agent.get(`${API.runs}?cursor=${NOWHERE}`));
       expect(unknown).toMatchObject({ code: 'not-found' });
     });
 

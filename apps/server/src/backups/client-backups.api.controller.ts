@@ -40,9 +40,9 @@ export class ClientBackupsApiController {
   async runs(
     @CurrentPerson() person: PersonIdentity,
     @Param('clientId', UuidPipe) id: string,
-    @Query() { before }: RunsQuery,
+    @Query() { cursor, limit }: RunsQuery,
   ): Promise<RunsAnswer> {
-    const { runs, next } = await this.history.listRuns((await this.clientOf(person, id)).no, before);
+    const { runs, next } = await this.history.listRuns((await this.clientOf(person, id)).no, cursor, limit);
     if (mayByRole(person.role, 'see-details')) return { runs, next };
     // Errors and the current file name files.
     const shown = runs.map((run) => ({
@@ -69,9 +69,9 @@ export class ClientBackupsApiController {
     @CurrentPerson() person: PersonIdentity,
     @Param('clientId', UuidPipe) id: string,
     @Param('runId', UuidPipe) runId: string,
-    @Query() { after }: RunProblemsQuery,
+    @Query() { cursor, limit }: RunProblemsQuery,
   ): Promise<RunProblemsAnswer> {
-    return this.history.listProblems((await this.clientOf(person, id)).no, runId, after);
+    return this.history.listProblems((await this.clientOf(person, id)).no, runId, cursor, limit);
   }
 
   @ForPeople('see-status')

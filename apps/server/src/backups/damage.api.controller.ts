@@ -24,6 +24,6 @@ export class DamageApiController {
     @Param('taskId', UuidPipe) taskId: string,
     @Query() query: DamagedFilesQuery,
   ): Promise<DamagedFilesAnswer> {
-    return this.damage.files(person, taskId, query.after ?? 0);
+    return this.damage.files(person, taskId, query.cursor ?? 0, query.limit);
   }
 }

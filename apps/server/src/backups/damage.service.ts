@@ -45,7 +45,12 @@ export class DamageService {
   }
 
   /** Files of a task by name, a page at a time. Throws `not-found`. */
-  async files(person: PersonIdentity, taskId: string, after: number): Promise<DamagedFilesAnswer> {
+  async files(
+    person: PersonIdentity,
+    taskId: string,
+    after: number,
+    limit = FILES_PER_PAGE,
+  ): Promise<DamagedFilesAnswer> {
     await this.tasks.find(person, taskId);
     const bound = { ownerNo: ownerBoundOf(person), taskId };
     const [task] = await this.database.read((sql) => this.repository.suspects(sql, bound));
@@ -55,7 +60,7 @@ export class DamageService {
     for await (const version of this.versions(task, after)) {
       const versions = byPath.get(version.pathNo);
       if (versions !== undefined) versions.push(version);
-      else if (byPath.size < FILES_PER_PAGE) byPath.set(version.pathNo, [version]);
+      else if (byPath.size < limit) byPath.set(version.pathNo, [version]);
       else {
         next = [...byPath.keys()].at(-1) ?? null;
         break;

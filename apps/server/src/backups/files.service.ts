@@ -23,7 +23,7 @@ export class FilesService {
   async list(clientNo: number, query: FilesQuery): Promise<FilesAnswer> {
     const path = pathOfQuery(query);
     const limit = query.limit ?? PAGE_FILES;
-    const after = query.after === undefined ? null : Buffer.from(query.after, 'base64url');
+    const after = query.cursor === undefined ? null : Buffer.from(query.cursor, 'base64url');
     const { catalog } = this.repositories;
     const snapshotId = query.snapshot ?? (await this.newest(clientNo));
     return this.database.read(async (sql) => {

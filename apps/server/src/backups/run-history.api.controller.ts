@@ -12,8 +12,8 @@ export class RunHistoryApiController {
 
   @ForAgents()
   @Get(API.runs)
-  runs(@CurrentAgent() agent: AgentIdentity, @Query() { before }: RunsQuery): Promise<RunsAnswer> {
-    return this.history.listRuns(agent.clientNo, before);
+  runs(@CurrentAgent() agent: AgentIdentity, @Query() { cursor, limit }: RunsQuery): Promise<RunsAnswer> {
+    return this.history.listRuns(agent.clientNo, cursor, limit);
   }
 
   @ForAgents()
@@ -21,8 +21,8 @@ export class RunHistoryApiController {
   problems(
     @CurrentAgent() agent: AgentIdentity,
     @Param('runId', UuidPipe) runId: string,
-    @Query() { after }: RunProblemsQuery,
+    @Query() { cursor, limit }: RunProblemsQuery,
   ): Promise<RunProblemsAnswer> {
-    return this.history.listProblems(agent.clientNo, runId, after);
+    return this.history.listProblems(agent.clientNo, runId, cursor, limit);
   }
 }

@@ -52,8 +52,8 @@ export class RunHistoryService {
   }
 
   /** What a run told about paths: not saved, or worth a note; a page in the order in which it told them. */
-  async listProblems(clientNo: number, runId: string, after = 0): Promise<RunProblemsAnswer> {
-    const limit = LIMITS.problemsPerRequest;
+  async listProblems(clientNo: number, runId: string, after = 0, size = 1_000): Promise<RunProblemsAnswer> {
+    const limit = Math.min(size, LIMITS.problemsPerRequest);
     return this.database.read(async (sql) => {
       const run = await this.runs.findRun(sql, clientNo, runId);
       if (run === undefined) throw noRun(runId);

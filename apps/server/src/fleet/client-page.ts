@@ -96,6 +96,6 @@ function levelOf(value: unknown): LogLevel {
 }
 
 function logQuery({ level, search }: { level: LogLevel; search: string }, before: unknown): LogsQuery {
-  const place = /^\d{1,15}$/.test(queryText(before)) ? { before: Number(before) } : {};
+  const place = /^\d{1,15}$/.test(queryText(before)) ? { cursor: Number(before) } : {};
   return Object.assign(new LogsQuery(), { level, limit: SHOWN_LINES, ...place }, search === '' ? {} : { search });
 }

@@ -214,6 +214,22 @@ eachDatabase('a fleet', (open, dialect) => {
     expect(shown.outputs).toMatchObject([output, { phase: 'post', outcome: 'succeeded' }]);
   });
 
+  it('pages the clients by name, and the runs of one', async () => {
+    await enrol(server, root, 'laptop');
+    const first = (await root.get(`${API.clients}?limit=1`)).body;
+    expect(first).toMatchObject({ clients: [{ name: 'laptop' }], next: 1 });
+    const second = (await root.get(`${API.clients}?limit=1&cursor=${String(first.next)}`)).body;
+    expect(second).toMatchObject({ clients: [{ name: 'pc' }], next: null });
+    const task = await createTask();
+    for (let run = 0; run < 2; run++) await machine.finish(await started(task.id));
+    const begun = (await root.get(`${API.clientRuns(machine.id)}?limit=1`)).body;
+    expect(begun).toMatchObject({ runs: [{ task: 'nightly' }], next: begun.runs[0].id });
+    const rest = (await root.get(`${API.clientRuns(machine.id)}?limit=1&cursor=${String(begun.next)}`)).body;
+    expect(rest.next).toBeNull();
+    // Both began within the same tick of the clock: which of them is the newer one is not asked here.
+    expect([begun.runs[0].number, rest.runs[0].number].sort()).toEqual([1, 2]);
+  });
+
   it('writes down what was missed, once a gap', async () => {
     const task = await createTask();
     const gap = { firstDueMs: 1_000, lastDueMs: 61_000, count: 2, reason: 'the machine was off' };
@@ -381,6 +397,6 @@ eachDatabase('a fleet', (open, dialect) => {
     expect(await messages('?search=%25%25')).toEqual([]);
     const page = (await root.get(`${API.logs(machine.id)}?limit=2`)).body;
     expect(page.lines).toHaveLength(2);
-    expect(await messages(`?before=${String(page.next)}&level=error`)).toEqual(['two']);
+    expect(await messages(`?cursor=${String(page.next)}&level=error`)).toEqual(['two']);
   });
 });

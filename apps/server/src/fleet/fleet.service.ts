@@ -18,6 +18,7 @@ import {
 
 /** Clients whose rows are read in one look. */
 const SLICE_CLIENTS = 500;
+const PAGE_CLIENTS = 1_000;
 const BY_NAME: FleetOrder = { by: 'name', isDown: false };
 
 export type { FleetHealth, NamedClient };
@@ -55,13 +56,16 @@ export class FleetService {
     private readonly settings: ServerSettings,
   ) {}
 
-  /** All of them, by name; deleted ones only when they are asked for. */
+  /** A page of them, by name; deleted ones only when they are asked for. */
   async list(person: PersonIdentity, query: ClientsQuery): Promise<ClientsAnswer> {
     const filter = { state: query.status ?? null, owner: query.owner?.normalize('NFC') ?? null, search: null };
     const scope = await this.scopeOf(person);
-    const order = { filter, order: BY_NAME, offset: 0, limit: Number.MAX_SAFE_INTEGER };
-    const numbers = await this.database.read((sql) => this.fleet.page(sql, scope, order));
-    return { clients: await this.details(person, numbers) };
+    const order = { filter, order: BY_NAME, offset: query.cursor ?? 0, limit: (query.limit ?? PAGE_CLIENTS) + 1 };
+    const found = await this.database.read((sql) => this.fleet.page(sql, scope, order));
+    // One more than is answered: it tells whether there is another page.
+    const numbers = found.slice(0, order.limit - 1);
+    const next = found.length > numbers.length ? order.offset + numbers.length : null;
+    return { clients: await this.details(person, numbers), next };
   }
 
   /** A page of a list that may be long. */

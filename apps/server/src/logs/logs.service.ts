@@ -97,7 +97,7 @@ export class LogsService {
         level: LOG_LEVELS.indexOf(query.level ?? 'debug'),
         search: query.search ?? null,
         runId: query.runId ?? null,
-        before: query.before ?? null,
+        before: query.cursor ?? null,
         limit: limit + 1,
       }),
     );

@@ -99,13 +99,13 @@ export class PinsService {
   }
 
   /** A page of the paths that retention took from a snapshot; costs nothing when it took none. */
-  async gone(agent: AgentIdentity, runId: string, after: number): Promise<GoneAnswer> {
+  async gone(agent: AgentIdentity, runId: string, after: number, limit = GONE_ROWS): Promise<GoneAnswer> {
     const { snapshots, removals } = this.repositories;
     return this.database.read(async (sql) => {
       const snapshot = await snapshots.find(sql, runId);
       if (snapshot?.clientNo !== agent.clientNo) throw noSnapshot(runId);
       if (snapshot.isThinned === 0) return { isThinned: false, pathsBase64: [], next: null };
-      const { numbers, next } = await snapshots.gone(sql, snapshot, { after, rows: GONE_ROWS });
+      const { numbers, next } = await snapshots.gone(sql, snapshot, { after, rows: Math.min(limit, GONE_ROWS) });
       const paths = await removals.pathsOf(sql, numbers);
       return { isThinned: true, pathsBase64: [...paths.values()].map((path) => path.toString('base64')), next };
     });

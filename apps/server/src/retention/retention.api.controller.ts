@@ -123,7 +123,7 @@ export class RetentionApiController {
     @Param('runId', UuidPipe) runId: string,
     @Query() query: GoneQuery,
   ): Promise<GoneAnswer> {
-    return this.pins.gone(agent, runId, query.after ?? 0);
+    return this.pins.gone(agent, runId, query.cursor ?? 0, query.limit);
   }
 }
 
