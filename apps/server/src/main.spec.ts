@@ -31,7 +31,7 @@ class ServerProcess {
     for (;;) {
       const url = /serves on (\S+)/.exec(this.output)?.[1];
       if (url !== undefined) return url;
-      if (this.child.exitCode !== null) throw new Error(`it ended: ${this.output}`);
+      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`it ended: ${this.output}`);
       await Promise.race([once(this.child, 'output'), this.exited]);
     }
   }
