@@ -19,6 +19,7 @@ import { type BrokenBlock, ChunkDamage } from './chunk-damage';
 import type { ChunkPlace, StoredChunk } from './chunk-rows';
 import { IngestSpool } from './ingest-spool';
 import type { Upload } from './ingest-upload';
+import { loopTurn } from './loop-turn';
 import { newPackKey } from './pack-key';
 import { PacksRepository } from './packs.repository';
 import type { PackUsage } from './rewrite-plan';
@@ -239,6 +240,7 @@ export class PackRewriter {
         if (to !== undefined) moves.set(row.no, to);
       }
       moved += await this.move(from, target, moves);
+      await loopTurn();
       after = rows.at(-1)?.no ?? after;
       isOver = rows.length < MOVED_ROWS;
     }

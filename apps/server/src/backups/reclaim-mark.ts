@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database';
 import { ChunkBits } from './chunk-bits';
+import { loopTurn } from './loop-turn';
 import { ReclaimRepository } from './reclaim.repository';
 
 /** A page is some milliseconds; between two, other requests have their turn. */
@@ -40,7 +41,7 @@ export class ReclaimMark {
       }
       after = rows.at(-1) ?? after;
       isOver = rows.length < PAGE_ROWS;
-      await breathe();
+      await loopTurn();
     }
   }
 
@@ -52,7 +53,7 @@ export class ReclaimMark {
       for (const { no, packNo } of rows) if (exempt.has(packNo)) marked.add(no);
       after = rows.at(-1)?.no ?? after;
       isOver = rows.length < PAGE_ROWS;
-      await breathe();
+      await loopTurn();
     }
   }
 
@@ -69,12 +70,8 @@ export class ReclaimMark {
       }
       before = rows.at(-1) ?? before;
       isOver = rows.length < PAGE_ROWS;
-      await breathe();
+      await loopTurn();
     }
     return isChanged;
   }
-}
-
-function breathe(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -5,6 +5,7 @@ import { LEAP_MS } from '../guards/clock-judgement';
 import { DeletionGuard } from '../guards/deletion-guard';
 import { type Storage, STORAGE } from '../storage/storage';
 import { ChunkBits } from './chunk-bits';
+import { loopTurn } from './loop-turn';
 import { PacksRepository } from './packs.repository';
 import { ReclaimMark } from './reclaim-mark';
 import { emptyReport, type ReclaimPass, type ReclaimPhase, type ReclaimReport } from './reclaim-report';
@@ -124,7 +125,7 @@ export class ReclaimService {
       after = rows.at(-1)?.no ?? after;
       isOver = rows.length < PAGE_ROWS;
       pass.tell('judge');
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await loopTurn();
     }
     return ripe;
   }
@@ -133,9 +134,11 @@ export class ReclaimService {
     const { reclaim } = this.parts;
     for (let at = 0; at < fresh.length; at += SWEEP_ROWS) {
       await this.database.write('reclaim.condemn', (tx) => reclaim.condemn(tx, fresh.slice(at, at + SWEEP_ROWS)));
+      await loopTurn();
     }
     for (let at = 0; at < innocent.length; at += SWEEP_ROWS) {
       await this.database.write('reclaim.condemn', (tx) => reclaim.acquit(tx, innocent.slice(at, at + SWEEP_ROWS)));
+      await loopTurn();
     }
   }
 
@@ -148,6 +151,7 @@ export class ReclaimService {
         report.swept += swept.chunks;
         report.sweptBytes += swept.bytes;
         tell('sweep');
+        await loopTurn();
       }
     }
   }
@@ -166,6 +170,7 @@ export class ReclaimService {
       signal.throwIfAborted();
       const nos = packs.slice(at, at + PACKS_PER_STEP).map(({ no }) => no);
       const empty = await this.database.read((sql) => reclaim.emptyPacks(sql, nos));
+      await loopTurn();
       if (empty.length === 0) continue;
       report.packsDied += (await this.database.write('packs.dead', (tx) => reclaim.bury(tx, empty))).length;
     }

@@ -116,6 +116,36 @@ eachDatabase('reclaim', (open, dialect) => {
     expect(await left([alone])).toEqual([false]);
   });
 
+  it('lets others have their turn while it sweeps', async () => {
+    for (let part = 0; part < 2; part += 1) {
+      const chunks = Array.from({ length: 1_000 }, (_, at) => dataChunk(`part ${part} ${at}`));
+      await bench.send(run, [blockOf(...chunks.slice(0, 500)), blockOf(...chunks.slice(500))]);
+    }
+    await endRun('succeeded');
+    await pass();
+    db.clock.advance(2 * DAY);
+    let turns = 0;
+    let sweeping = 0;
+    const turn = (): void => {
+      turns += 1;
+      handle = setImmediate(turn);
+    };
+    let handle = setImmediate(turn);
+    const sweep = reclaim.run({
+      ...{ isDryRun: false, signal: new AbortController().signal },
+      onProgress: ({ phase, swept }) => {
+        if (phase !== 'sweep' || swept === 0) return;
+        // One slice after the other, each after a turn of the loop.
+        expect(turns).toBeGreaterThan(sweeping);
+        sweeping = turns;
+      },
+    });
+    await sweep.finally(() => {
+      clearImmediate(handle);
+    });
+    expect(sweeping).toBeGreaterThan(0);
+  });
+
   it('takes lists before what they name, in one pass', async () => {
     const chunks = Array.from({ length: 40 }, (_, at) => dataChunk(`part ${at}`));
     const lists = listsOver(sized(chunks));

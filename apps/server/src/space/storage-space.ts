@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { ChunkBits } from '../backups/chunk-bits';
+import { loopTurn } from '../backups/loop-turn';
 import { Database } from '../database/database';
 import { type CountedPack, type PlacedChunk, SpaceReadingRepository } from './space-reading.repository';
 
@@ -59,7 +60,7 @@ export class StorageSpace {
       usedBytes += await this.count(finished, sums);
       finished = [];
       after = rows.at(-1) ?? after;
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await loopTurn();
     }
     sums.storedBytes = await this.database.read((sql) => this.repository.packBytes(sql));
     sums.reclaimableBytes = Math.max(0, sums.storedBytes - usedBytes);

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ChunkBits } from '../backups/chunk-bits';
+import { loopTurn } from '../backups/loop-turn';
 import { Database } from '../database/database';
 import { type ReckonedTask, SpaceReadingRepository } from './space-reading.repository';
 import type { SpaceTally } from './space-tally';
@@ -30,6 +31,7 @@ export class TaskSpace {
           seen.add(chunk.no);
           for (const tally of tallies) tally.addChunk(chunk);
         }
+        await loopTurn();
         const lists = chunks.filter(({ height }) => height > 0).map((list) => list.no);
         if (lists.length === 0) continue;
         for (const child of await this.database.read((sql) => this.repository.children(sql, lists))) {
@@ -58,7 +60,7 @@ export class TaskSpace {
       }
       after = rows.at(-1) ?? after;
       isOver = rows.length < PAGE_ROWS;
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await loopTurn();
     }
     return found;
   }
