@@ -234,7 +234,7 @@ describe('a process that is killed at a write', () => {
       await journeyTo(name);
       expect(journey.deaths).toEqual(pair);
     },
-    120_000,
+    300_000,
   );
 
   it.each(agentPairs.map((pair) => [nameOf(pair), pair] as const))(
@@ -244,7 +244,7 @@ describe('a process that is killed at a write', () => {
       await plainJourney();
       expect(journey.deaths).toEqual(pair);
     },
-    120_000,
+    300_000,
   );
 });
 
@@ -262,6 +262,8 @@ describe('the list of kill points', () => {
       'apps/server/src/storage/local-disk.storage.ts': 'wrapped by kill-point.storage.ts',
       'apps/server/src/backups/manifest-writer.ts':
         'a spool file, which nobody relies on before it is put into storage',
+      'apps/server/src/storage/disk-claim-file.ts':
+        'says which disk this is; one that is lost or old costs a start a look at the storage',
       'apps/server/src/storage/own-spool.ts': 'the sign of life of a server, which means nothing after its death',
       'apps/server/src/config/secret-file.ts':
         'neither database nor storage; written whole and linked into place, made anew when absent',
