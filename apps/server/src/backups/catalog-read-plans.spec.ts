@@ -144,6 +144,9 @@ eachDatabase('Plans of reading', (open, dialect) => {
       expect(plan).not.toMatch(/SEARCH (paths|file_versions|p|v) .*\(task_no=\?\)/);
       for (const [, condition] of plan.matchAll(/using (?:paths_child|file_versions_pkey).*\n *Index Cond: (.*)/g))
         expect(condition).toMatch(/parent_no|path_no/);
+      // Without the task it is read from end to end.
+      for (const [, condition] of plan.matchAll(/(?:using|on) runs_outcomes.*\n *Index Cond: (.*)/g))
+        expect(condition).toMatch(/task_no/);
     }
   }
 });
