@@ -121,6 +121,10 @@ describe('the dashboard', () => {
     expect(view.callouts).toHaveLength(1);
   });
 
+  it('is not calm while a client counts as failing, whatever else is listed', () => {
+    expect(dashboardView({ ...facts, overview: healths({ failing: 1 }) }).isCalm).toBe(false);
+  });
+
   it('says nothing about storage to who does not look after it', () => {
     expect(dashboardView(facts)).toMatchObject({ isCared: false, callouts: [], jobs: null, disk: null });
   });

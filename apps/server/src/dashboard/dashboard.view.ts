@@ -58,7 +58,7 @@ export function dashboardView(facts: DashboardFacts) {
       tile('Last run failed', of('failing'), 'failing', 'bad'),
       tile('Never backed up', of('bare'), 'bare', 'warn'),
     ],
-    isCalm: troubled.length + callouts.length === 0,
+    isCalm: troubled.length + callouts.length + of('failing') === 0,
     callouts,
     troubled: troubled.map((named) => taskRow(named, moments)),
     underWay: overview.underWay.slice(0, SHOWN_TASKS).map((named) => taskRow(named, moments)),

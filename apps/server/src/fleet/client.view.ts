@@ -54,6 +54,8 @@ export function clientView(facts: ClientFacts) {
   const active = new Set(
     runs.filter(({ endedMs, state }) => endedMs === null || state === 'queued').map(({ taskId }) => taskId),
   );
+  // Also on a page of older runs.
+  for (const { id, lastRun } of present) if (lastRun?.endedMs === null) active.add(id);
   return {
     title: client.name,
     events: `/events?client=${client.id}`,

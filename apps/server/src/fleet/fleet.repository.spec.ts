@@ -198,6 +198,8 @@ eachDatabase('the lists of the fleet', (open) => {
   it('show whose own they are to a user alone', async () => {
     await add({}, [{ outcome: 'failed' }]);
     const own = await add({ owner_no: 2 }, [{ outcome: 'partial' }]);
+    // Of somebody who was deleted: nobody is told of it, and it takes no line from the others.
+    await add({ owner_no: 3 }, [{ outcome: 'failed' }]);
     const bound = { ...scope, ownerNo: 2 };
     await db.database.read(async (sql) => {
       const part = { filter: NOTHING, order: { by: 'name', isDown: false } as const, offset: 0, limit: 9 };

@@ -102,7 +102,8 @@ export class FleetRepository {
   troubled(sql: Sql, scope: FleetScope, limit: number): Promise<ClientTask[]> {
     return sql.all<ClientTask>(
       `select t.no as "taskNo", c.name as "clientName" from tasks t join clients c on c.no = t.client_no
-       where t.ended_outcome in ('failed', 'partial') and t.deleted_at is null and c.state = 'active'
+         join users u on u.no = c.owner_no
+       where u.deleted_at is null and t.ended_outcome in ('failed', 'partial') and t.deleted_at is null and c.state = 'active'
          and c.deleted_at is null ${scope.ownerNo === null ? '' : 'and c.owner_no = ?'}
        order by t.ended_at desc, t.no limit ?`,
       scope.ownerNo === null ? [limit] : [scope.ownerNo, limit],
@@ -115,8 +116,8 @@ export class FleetRepository {
       `select t.no as "taskNo", max(c.name) as "clientName" from (
          select task_no, started_at from runs where state in ('running', 'committing', 'undoing')
          union all select task_no, started_at from runs where state = 'queued') r
-       join tasks t on t.no = r.task_no join clients c on c.no = t.client_no
-       where c.deleted_at is null and t.deleted_at is null ${scope.ownerNo === null ? '' : 'and c.owner_no = ?'}
+       join tasks t on t.no = r.task_no join clients c on c.no = t.client_no join users u on u.no = c.owner_no
+       where u.deleted_at is null and c.deleted_at is null and t.deleted_at is null ${scope.ownerNo === null ? '' : 'and c.owner_no = ?'}
        group by t.no order by max(r.started_at) desc, t.no limit ?`,
       scope.ownerNo === null ? [limit] : [scope.ownerNo, limit],
     );
