@@ -96,12 +96,14 @@ async function start(settings: ServerSettings): Promise<Started> {
 
 /** Before anything relies on it: an agent that is told "it is there" of a pack that is not would not send it. */
 async function lookAtDoubtfulDisk(app: NestExpressApplication, log: LoggerService): Promise<void> {
-  if (!app.get(DiskClaim, { strict: false }).isDoubtful) return;
+  const claim = app.get(DiskClaim, { strict: false });
+  if (!claim.isDoubtful) return;
   log.warn('The disk is not as the server before left it: looking whether every pack is there.', 'DiskClaim');
   const { packs, missingPacks } = await app
     .get(ScrubService, { strict: false })
     .markMissing(new AbortController().signal);
   log.warn(`Of ${String(packs)} packs ${String(missingPacks)} are missing.`, 'DiskClaim');
+  await claim.trust();
 }
 
 function stopOnSignals(app: NestExpressApplication, connections: Connections): void {

@@ -30,7 +30,7 @@ const SEEN_LATELY_MS = 150_000;
  */
 export async function restoreCatalog(settings: ServerSettings, words: RestoreWords): Promise<number> {
   // A server may be at work on the storage, if not on this database.
-  const own = Object.assign(settings, { isBesideServer: true, logLevel: 'warn' } as const);
+  const own = Object.assign(settings, { isBesideServer: true, isRestoring: true, logLevel: 'warn' } as const);
   const storage = new KillPointStorage(
     await openBackend(own, new SystemClock(own.clockAheadMs)),
     killPointsFrom(own.killAt),

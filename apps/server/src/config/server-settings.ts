@@ -99,6 +99,8 @@ export class ServerSettings {
   clockAheadMs = 0;
   /** Of a command: a server may be at work on the same storage, whose spool is not to be emptied. */
   isBesideServer = false;
+  /** True for the command that brings the catalog back. */
+  isRestoring = false;
   /** Tests only: kill point at which this process dies. */
   killAt: string | undefined;
 

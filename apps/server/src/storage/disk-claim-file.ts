@@ -9,6 +9,8 @@ export interface DiskClaimFile {
   readonly token: string;
   /** The token before: whether the newest one came to stand in the database is not known when the server died. */
   readonly before: string;
+  /** It was found as the server before did not leave it, and nobody has looked yet what is missing. */
+  readonly isDoubtful: boolean;
   readonly host: string;
   /** The boot and the name space that the process number is of; null where the system does not tell (not Linux). */
   readonly space: string | null;
@@ -21,19 +23,19 @@ export interface DiskClaimFile {
 export function readClaimFile(folder: string): DiskClaimFile | null {
   try {
     const found = JSON.parse(readFileSync(join(folder, NAME), 'utf8')) as Partial<DiskClaimFile> | null;
-    const { token, before = '', host, space = null, pid, began = null } = found ?? {};
+    const { token, before = '', isDoubtful = false, host, space = null, pid, began = null } = found ?? {};
     if (typeof token !== 'string' || typeof host !== 'string' || typeof pid !== 'number') return null;
-    return { token, before, host, space, pid, began };
+    return { token, before, isDoubtful, host, space, pid, began };
   } catch {
     return null;
   }
 }
 
 /** Whole or not at all; that it may be lost with the power costs a start a look at the storage. */
-export function writeClaimFile(folder: string, { token, before }: Pick<DiskClaimFile, 'token' | 'before'>): void {
+export function writeClaimFile(folder: string, what: Pick<DiskClaimFile, 'token' | 'before' | 'isDoubtful'>): void {
   const path = join(folder, NAME);
   const { pid } = process;
-  const claim: DiskClaimFile = { token, before, host: hostname(), space: processSpace(), pid, began: beganAt(pid) };
+  const claim: DiskClaimFile = { ...what, host: hostname(), space: processSpace(), pid, began: beganAt(pid) };
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(`${path}.new`, JSON.stringify(claim), { mode: 0o600 });
   renameSync(`${path}.new`, path);

@@ -46,6 +46,7 @@ eachDatabase('the claim of a local disk', (open) => {
       renew: () => renew.call(claim, storagePath),
       stop: () => claim.onModuleDestroy(),
       isDoubtful: () => claim.isDoubtful,
+      trust: () => claim.trust(),
     };
   }
 
@@ -133,10 +134,19 @@ eachDatabase('the claim of a local disk', (open) => {
     const second = serverOn(disk('copy'));
     await second.claim();
     expect(second.isDoubtful()).toBe(true);
+    // Adopting compares every pack with the storage.
     await second.stop();
+    await serverOn(disk('a'), ends, { ...command, isRestoring: true }).claim();
+    // Until somebody has looked, also for the next server, and whoever looked at an older disk since.
     const third = serverOn(disk('copy'));
     await third.claim();
-    expect(third.isDoubtful()).toBe(false);
+    await third.renew();
+    expect(third.isDoubtful()).toBe(true);
+    await third.trust();
+    await third.stop();
+    const fourth = serverOn(disk('copy'));
+    await fourth.claim();
+    expect(fourth.isDoubtful()).toBe(false);
   });
 
   it('goes on when its disk takes no file any more, also over a start', async () => {

@@ -18,6 +18,7 @@ interface NewClaim {
   readonly folder: string;
   /** The token that stands in the database. */
   readonly before: string;
+  readonly isDoubtful: boolean;
   readonly now: number;
 }
 
@@ -32,6 +33,8 @@ export class DiskClaim implements OnModuleDestroy {
   private readonly logger = new Logger(DiskClaim.name);
   private readonly folder: string | null;
   private readonly isBesideServer: boolean;
+  /** A restore of the catalog compares every pack with the storage: an older database knows an older token. */
+  private readonly takesAnyDisk: boolean;
   /** The last one that was surely committed, and all that were tried since: of those it is not known. */
   private tokens: readonly string[] = [];
   private doubtful = false;
@@ -44,18 +47,25 @@ export class DiskClaim implements OnModuleDestroy {
   constructor(
     private readonly database: Database,
     private readonly claims: DiskClaimRepository,
-    { s3, databaseUrl, storagePath, isBesideServer }: ServerSettings,
+    { s3, databaseUrl, storagePath, isBesideServer, isRestoring }: ServerSettings,
   ) {
+    this.takesAnyDisk = isRestoring;
     this.folder = s3 === null && databaseUrl !== null ? storagePath : null;
     this.isBesideServer = isBesideServer;
   }
 
   /**
    * True when the disk is not as the server before left it: another one, an older copy, or one whose power failed. Whether every pack
-   * is there is to be looked at before anything relies on it.
+   * is there is to be looked at before anything relies on it, by the next server too if this one dies before {@link DiskClaim.trust}.
    */
   get isDoubtful(): boolean {
     return this.doubtful;
+  }
+
+  /** What is missing is marked. */
+  async trust(): Promise<void> {
+    this.doubtful = false;
+    if (this.folder !== null) await this.renew(this.folder);
   }
 
   /**
@@ -102,15 +112,17 @@ export class DiskClaim implements OnModuleDestroy {
         if (this.isBesideServer) return { heldBy: isThisDisk ? null : holder };
         if (!isThisDisk || !isSurelyDead(file)) return { heldBy: holder };
       }
-      const isDoubtful = holder !== '' && !isThisDisk;
-      if (this.isBesideServer && isDoubtful) throw otherDisk();
-      const claim = { folder, before: holder, now };
-      const token = this.isBesideServer ? null : await this.take(tx, claim, isThisDisk);
+      const isDoubtful = isThisDisk ? file.isDoubtful : holder !== '';
+      if (this.isBesideServer) {
+        if (isDoubtful && !this.takesAnyDisk) throw otherDisk();
+        return { heldBy: null };
+      }
+      const token = await this.take(tx, { folder, before: holder, isDoubtful, now }, isThisDisk);
       return { heldBy: null, token, isDoubtful };
     });
     if (result.heldBy !== null) return result.heldBy;
     this.doubtful = result.isDoubtful ?? false;
-    if (result.token != null) this.tokens = [result.token];
+    if (result.token !== undefined) this.tokens = [result.token];
     return null;
   }
 
@@ -120,7 +132,8 @@ export class DiskClaim implements OnModuleDestroy {
       const token = await this.database.write('leases.take', async (tx) => {
         const row = await this.claims.lock(tx);
         if (row === undefined || !this.tokens.includes(row.holder)) return null;
-        return this.take(tx, { folder, before: row.holder, now: await tx.now() }, true);
+        const { isDoubtful } = this;
+        return this.take(tx, { folder, before: row.holder, isDoubtful, now: await tx.now() }, true);
       });
       if (token !== null) {
         this.tokens = [token];
@@ -139,10 +152,10 @@ export class DiskClaim implements OnModuleDestroy {
    * File and row within the row's lock: no other server comes between them. On a disk that takes no file any more (full, read-only)
    * the row keeps the token that stands there: whoever cannot store anything may still restore.
    */
-  private async take(tx: Sql, { folder, before, now }: NewClaim, mayKeepToken: boolean): Promise<string> {
+  private async take(tx: Sql, { folder, before, isDoubtful, now }: NewClaim, mayKeepToken: boolean): Promise<string> {
     let token: string = randomUUID();
     try {
-      writeClaimFile(folder, { token, before });
+      writeClaimFile(folder, { token, before, isDoubtful });
       this.tokens = [...this.tokens, token];
     } catch (error) {
       if (!mayKeepToken) throw error;
