@@ -95,7 +95,7 @@ export class ServerSettings {
   minFreeBytes = 256 * 1024 * 1024;
   /** Where each setting comes from, by name; one that is not here is as it is when nothing is set. */
   origins: ReadonlyMap<string, SettingOrigin> = new Map();
-  /** Tests only: the server's clock is so far ahead (not PostgreSQL's). */
+  /** Tests only: the server's clock is so far ahead, PostgreSQL's too. */
   clockAheadMs = 0;
   /** Of a command: a server may be at work on the same storage, whose spool is not to be emptied. */
   isBesideServer = false;
