@@ -170,6 +170,7 @@ export {
   type SpaceHistoryAnswer,
   SpaceHistoryQuery,
   type SpaceLevel,
+  type KeptSums,
   type SpaceSums,
   type TaskSpace,
   type UserSpace,

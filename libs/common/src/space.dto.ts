@@ -2,14 +2,18 @@ import { Type } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsUUID, Max, Min } from 'class-validator';
 
 /** What is stored for somebody, in bytes; each counted as if he were alone. */
-export interface SpaceSums {
+export interface KeptSums {
   /** All file versions that are kept, each in full. */
   logicalBytes: number;
   /** Their contents, each chunk once. */
   uniqueBytes: number;
   /** What these chunks take in storage; of a user, and of all: what lies there for him, that which comes back included. */
   storedBytes: number;
-  /** What nothing refers to any more: comes back by reclaim. Of a client or task: in the packs that its runs made. */
+}
+
+/** Of a user, and of all. */
+export interface SpaceSums extends KeptSums {
+  /** What nothing refers to any more: comes back by reclaim. Of a user: what counts for him, wherever it lies. */
   reclaimableBytes: number;
 }
 
@@ -32,19 +36,21 @@ export interface UserSpace extends SpaceSums {
   forecast: SpaceForecast | null;
 }
 
-export interface ClientSpace extends SpaceSums {
+export interface ClientSpace extends KeptSums {
   id: string;
   name: string;
   userId: string;
 }
 
-export interface TaskSpace extends SpaceSums {
+export interface TaskSpace extends KeptSums {
   id: string;
   name: string;
   clientId: string;
 }
 
-export interface SpaceDay extends SpaceSums {
+export interface SpaceDay extends KeptSums {
+  /** Of a user, and of all; of a client or task it is not there. */
+  reclaimableBytes?: number;
   /** 2026-11-27, in the server's zone. */
   day: string;
 }

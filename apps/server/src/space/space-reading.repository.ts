@@ -38,7 +38,6 @@ export interface PlacedChunk {
 
 export interface CountedPack {
   readonly no: number;
-  readonly taskNo: number;
   readonly length: number;
   /** Null: not known. */
   readonly plainBytes: number | null;
@@ -102,7 +101,7 @@ export class SpaceReadingRepository {
   packs(sql: Sql, nos: readonly number[]): Promise<CountedPack[]> {
     return sql.allWith<CountedPack>(
       { columns: NOS, rows: nos.map((no) => [no]) },
-      `select p.no, p.task_no as "taskNo", p.length, p.plain_bytes as "plainBytes",
+      `select p.no, p.length, p.plain_bytes as "plainBytes",
          case when exists (select 1 from runs r where r.task_no = p.task_no and r.number = p.run_number
            and r.state in ('running', 'committing', 'undoing')) then 1 else 0 end as "isActive"
        from input cross join packs p where p.no = input.no`,
@@ -115,6 +114,16 @@ export class SpaceReadingRepository {
       `select sum(length) as bytes from packs where state in ('live', 'dead')`,
     );
     return row?.bytes ?? 0;
+  }
+
+  /** What runs that are on brought so far, by the user whose they are: as each counts it, whatever others hold. */
+  async broughtByOwners(sql: Sql): Promise<Map<number, number>> {
+    const rows = await sql.all<{ ownerNo: number; bytes: number }>(
+      `select c.owner_no as "ownerNo", sum(r.stored_bytes) as bytes from runs r
+       join tasks t on t.no = r.task_no join clients c on c.no = t.client_no
+       where r.state in ('running', 'committing', 'undoing') group by c.owner_no`,
+    );
+    return new Map(rows.map(({ ownerNo, bytes }) => [ownerNo, bytes]));
   }
 
   async usernames(sql: Sql, nos: readonly number[]): Promise<Map<number, string>> {

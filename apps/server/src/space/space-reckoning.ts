@@ -3,7 +3,7 @@ import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { dayOf } from './day-of';
 import { SpaceDaysRepository } from './space-days.repository';
-import { type ReckonedTask, SpaceReadingRepository } from './space-reading.repository';
+import { SpaceReadingRepository } from './space-reading.repository';
 import { type Reckoned, SpaceTally } from './space-tally';
 import { StorageSpace } from './storage-space';
 import { TaskSpace } from './task-space';
@@ -83,7 +83,7 @@ export class SpaceReckoning {
       found.push(reckoned('user', ofOwner[0].ownerNo, owner, null));
       report.users += 1;
     }
-    const figures = await this.withUnused(found, tasks, all, signal);
+    const figures = await this.withUnused(found, all, signal);
     const whole = figures.find(({ level }) => level === 'all');
     if (whole !== undefined) {
       const { logicalBytes, uniqueBytes, storedBytes, reclaimableBytes } = whole;
@@ -104,14 +104,11 @@ export class SpaceReckoning {
     }));
   }
 
-  /** Adds what lies in storage and is not in use, and the sums of all. */
-  private async withUnused(
-    found: readonly Reckoned[],
-    tasks: readonly ReckonedTask[],
-    all: SpaceTally,
-    signal: AbortSignal,
-  ): Promise<Reckoned[]> {
-    const { unusedOfDomains, unusedOfTasks, ...storage } = await this.reading.storage.read(all.bits, signal);
+  /** Adds what lies in storage and is not in use, of users and of all, and the sums of all. */
+  private async withUnused(found: readonly Reckoned[], all: SpaceTally, signal: AbortSignal): Promise<Reckoned[]> {
+    // Before the rows are read: what is brought meanwhile counts as unused until the next reckoning.
+    const brought = await this.database.read((sql) => this.reading.repository.broughtByOwners(sql));
+    const { unusedOfDomains, ...storage } = await this.reading.storage.read(all.bits, signal);
     const ofUsers = new Map<number, number>();
     const storedOfUsers = new Map<number, number>();
     for (const { no, ownerNo, storedBytes } of await this.database.read((sql) =>
@@ -120,15 +117,14 @@ export class SpaceReckoning {
       add(ofUsers, ownerNo, unusedOfDomains.get(no) ?? 0);
       add(storedOfUsers, ownerNo, storedBytes);
     }
-    const ofClients = new Map<number, number>();
-    for (const { no, clientNo } of tasks) add(ofClients, clientNo, unusedOfTasks.get(no) ?? 0);
-    const unused = { user: ofUsers, client: ofClients, task: unusedOfTasks, all: new Map<number, number>() };
+    // What a run that is on brought is about to be referred to.
+    const unusedOf = (owner: number): number => Math.max(0, (ofUsers.get(owner) ?? 0) - (brought.get(owner) ?? 0));
     return [
-      ...found.map((one) => ({
-        ...one,
-        storedBytes: one.level === 'user' ? (storedOfUsers.get(one.subjectNo) ?? one.storedBytes) : one.storedBytes,
-        reclaimableBytes: unused[one.level].get(one.subjectNo) ?? 0,
-      })),
+      ...found.map((one) => {
+        if (one.level !== 'user') return one;
+        const storedBytes = storedOfUsers.get(one.subjectNo) ?? one.storedBytes;
+        return { ...one, storedBytes, reclaimableBytes: unusedOf(one.subjectNo) };
+      }),
       { level: 'all', subjectNo: 0, logicalBytes: all.logicalBytes, ...storage, upToRun: null },
     ];
   }

@@ -1,5 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import type { SpaceAnswer, SpaceDay, SpaceForecast, SpaceHistoryAnswer, SpaceLevel, SpaceSums } from '#common';
+import type {
+  KeptSums,
+  SpaceAnswer,
+  SpaceDay,
+  SpaceForecast,
+  SpaceHistoryAnswer,
+  SpaceLevel,
+  SpaceSums,
+} from '#common';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { slices, type Sql } from '../database/sql';
@@ -75,11 +83,11 @@ export class SpaceService {
         users: ofUsers,
         clients: clients.map(({ no, id, name, userId }) => ({
           ...{ id, name, userId },
-          ...plus(kept.of('client', no), added.byClient.get(no)),
+          ...keptOf(plus(kept.of('client', no), added.byClient.get(no))),
         })),
         tasks: tasks.map(({ no, id, name, clientId }) => ({
           ...{ id, name, clientId },
-          ...plus(kept.of('task', no), added.byTask.get(no)),
+          ...keptOf(plus(kept.of('task', no), added.byTask.get(no))),
         })),
       };
     });
@@ -117,7 +125,9 @@ export class SpaceService {
         [level, subjectNo] = ['user', ownerNo];
       }
       const kept = await this.daysOf(sql, level, [subjectNo], days ?? SHOWN_DAYS);
-      return { days: kept.get(subjectNo) ?? [] };
+      const found = kept.get(subjectNo) ?? [];
+      const isWhole = level === 'all' || level === 'user';
+      return { days: isWhole ? found : found.map((one) => ({ day: one.day, ...keptOf(one) })) };
     });
   }
 
@@ -164,7 +174,7 @@ export class SpaceService {
 
   private async forecastOfAll(
     sql: Sql,
-    { storedBytes }: SpaceSums,
+    { storedBytes }: KeptSums,
     disk: DiskSpace | null,
   ): Promise<SpaceForecast | null> {
     const days = await this.daysOf(sql, 'all', [0], FORECAST_DAYS);
@@ -221,6 +231,10 @@ function plus(kept: SpaceSums | undefined, added: AddedBytes | undefined): Space
     storedBytes: storedBytes + newStored,
     reclaimableBytes,
   };
+}
+
+function keptOf({ logicalBytes, uniqueBytes, storedBytes }: KeptSums): KeptSums {
+  return { logicalBytes, uniqueBytes, storedBytes };
 }
 
 function sumsOf({ logicalBytes, uniqueBytes, storedBytes, reclaimableBytes }: SpaceSums): SpaceSums {

@@ -12,9 +12,11 @@ export interface StorageSums {
   storedBytes: number;
   /** Of packs that lie in storage, what no used chunk takes. */
   reclaimableBytes: number;
-  /** Share of chunks that nothing refers to, by domain, and by the task whose run made their pack. */
+  /**
+   * Chunks that nothing refers to, by the domain of their rows. In which pack they lie makes no difference: that of another, and whether
+   * his run is on, would tell what others have.
+   */
   readonly unusedOfDomains: Map<number, number>;
-  readonly unusedOfTasks: Map<number, number>;
 }
 
 /** Chunks of one pack, as they come. */
@@ -39,7 +41,7 @@ export class StorageSpace {
   async read(used: ChunkBits, signal: AbortSignal): Promise<StorageSums> {
     const sums: StorageSums = {
       ...{ uniqueBytes: 0, storedBytes: 0, reclaimableBytes: 0 },
-      ...{ unusedOfDomains: new Map(), unusedOfTasks: new Map() },
+      unusedOfDomains: new Map(),
     };
     let usedBytes = 0;
     let tally = null as PackTally | null;
@@ -80,12 +82,7 @@ export class StorageSpace {
       if (pack === undefined) continue;
       sums.uniqueBytes += tally.usedContent;
       usedBytes += usedOf(pack, tally);
-      // What a run that is on brought is about to be referred to.
-      if (pack.isActive === 1) continue;
-      for (const { domainNo, bytes } of tally.unused) {
-        add(sums.unusedOfDomains, domainNo, bytes);
-        add(sums.unusedOfTasks, pack.taskNo, bytes);
-      }
+      for (const { domainNo, bytes } of tally.unused) add(sums.unusedOfDomains, domainNo, bytes);
     }
     return usedBytes;
   }
