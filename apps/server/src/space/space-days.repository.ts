@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { SpaceDay, SpaceLevel } from '#common';
-import type { Column, Sql } from '../database/sql';
+import { type Column, slices, type Sql } from '../database/sql';
 import type { Reckoned } from './space-tally';
 
 /** How long days are kept: of all and of users; of clients and tasks, of which there are many. */
@@ -18,20 +18,40 @@ const COLUMNS: readonly Column[] = [
   { name: 'up_to_run', type: 'int' },
   { name: 'at', type: 'int' },
 ];
+const SUBJECT: readonly Column[] = [
+  { name: 'level', type: 'text' },
+  { name: 'subject_no', type: 'int' },
+];
 const FIGURES = `s.logical_bytes as "logicalBytes", s.unique_bytes as "uniqueBytes", s.stored_bytes as "storedBytes",
   s.reclaimable_bytes as "reclaimableBytes"`;
+
+/** Whose figures; 0: of all. */
+export interface SpaceSubject {
+  readonly level: SpaceLevel;
+  readonly subjectNo: number;
+}
 
 export type KeptFigures = Reckoned & { readonly at: number };
 
 /** What was stored for whom, day by day. */
 @Injectable()
 export class SpaceDaysRepository {
-  /** The newest day of each. */
-  newest(sql: Sql): Promise<KeptFigures[]> {
-    return sql.all<KeptFigures>(
-      `select s.level, s.subject_no as "subjectNo", ${FIGURES}, s.up_to_run as "upToRun", s.at from space_days s
-       where s.day = (select max(m.day) from space_days m where m.level = s.level and m.subject_no = s.subject_no)`,
-    );
+  /** The newest day of each of these: two looks at the key for each, however many days and others there are. */
+  async newest(sql: Sql, wanted: readonly SpaceSubject[]): Promise<KeptFigures[]> {
+    const found: KeptFigures[] = [];
+    for await (const slice of slices(wanted)) {
+      const rows = slice.map(({ level, subjectNo }) => [level, subjectNo]);
+      found.push(
+        ...(await sql.allWith<KeptFigures>(
+          { columns: SUBJECT, rows },
+          `select s.level, s.subject_no as "subjectNo", ${FIGURES}, s.up_to_run as "upToRun", s.at
+           from input cross join space_days s
+           where s.level = input.level and s.subject_no = input.subject_no and s.day = (
+             select max(m.day) from space_days m where m.level = input.level and m.subject_no = input.subject_no)`,
+        )),
+      );
+    }
+    return found;
   }
 
   /** Of each, oldest first: those from `from` on, and the last one before, which tells what that day began with. */

@@ -133,11 +133,13 @@ eachDatabase('the reckoning of space', (open) => {
   let reckoning: SpaceReckoning;
   let space: SpaceService;
   let disk: TestDisk;
+  let days: SpaceDaysRepository;
 
   beforeEach(async () => {
     db = await open();
     const { database } = db;
-    const [reading, days, settings] = [new SpaceReadingRepository(), new SpaceDaysRepository(), new ServerSettings()];
+    const [reading, settings] = [new SpaceReadingRepository(), new ServerSettings()];
+    days = new SpaceDaysRepository();
     const parts = new ReckoningReading(reading, new TaskSpace(database, reading), new StorageSpace(database, reading));
     reckoning = new SpaceReckoning(database, settings, parts, days);
     disk = new TestDisk();
@@ -245,6 +247,20 @@ eachDatabase('the reckoning of space', (open) => {
     expect((await space.history(person('user', 2), { of: 'all' })).days).toMatchObject([sums(100, 100, 85, 35)]);
     await expect(space.history(person('user', 2), { of: 'task', id: uuid(1) })).rejects.toThrow('There is no task');
     await expect(space.history(person('user', 2), { of: 'client' })).rejects.toThrow('There is no client');
+  });
+
+  it('reads the newest days of who is asked for alone', async () => {
+    await reckon();
+    db.clock.advance(DAY);
+    await change('update domains set stored_bytes = stored_bytes + 20');
+    await reckon();
+    const newest = jest.spyOn(days, 'newest');
+    await space.describe(person('user', 2));
+    const found = (await newest.mock.results[0]?.value) as readonly { level: string; subjectNo: number }[];
+    expect(found.map(({ level, subjectNo }) => `${level} ${subjectNo}`).sort()).toEqual([
+      ...['all 0', 'client 3', 'task 4', 'user 2'],
+    ]);
+    expect(found.find(({ level }) => level === 'user')).toMatchObject({ storedBytes: 105 });
   });
 
   it('keeps a row a day of what changed, tells every day, and when it will be full', async () => {

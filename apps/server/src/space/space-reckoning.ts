@@ -132,7 +132,10 @@ export class SpaceReckoning {
   /** What is as it was the last time is not written again: a day of which nothing is known is as the one before. */
   private async keep(figures: readonly Reckoned[], at: number): Promise<void> {
     const before = new Map(
-      (await this.database.read((sql) => this.days.newest(sql))).map((row) => [`${row.level} ${row.subjectNo}`, row]),
+      (await this.database.read((sql) => this.days.newest(sql, figures))).map((row) => [
+        `${row.level} ${row.subjectNo}`,
+        row,
+      ]),
     );
     const changed = figures.filter((row) => {
       const last = before.get(`${row.level} ${row.subjectNo}`);

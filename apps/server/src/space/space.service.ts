@@ -52,7 +52,14 @@ export class SpaceService {
         await this.subjects.clients(sql, ownerNo),
         await this.subjects.tasks(sql, ownerNo),
       ];
-      const kept = new Kept(await this.days.newest(sql));
+      const kept = new Kept(
+        await this.days.newest(sql, [
+          { level: 'all', subjectNo: 0 },
+          ...users.map(({ no }) => ({ level: 'user' as const, subjectNo: no })),
+          ...clients.map(({ no }) => ({ level: 'client' as const, subjectNo: no })),
+          ...tasks.map(({ no }) => ({ level: 'task' as const, subjectNo: no })),
+        ]),
+      );
       const added = new Added();
       for await (const slice of slices(tasks)) {
         const counted = slice.map(({ no }) => ({ taskNo: no, upToRun: kept.of('task', no)?.upToRun ?? 0 }));
