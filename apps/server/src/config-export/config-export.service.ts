@@ -101,8 +101,10 @@ export class ConfigExport extends SettledConfig {
       digest.add(bytes);
       parts.push(encoder.add(bytes));
     }
-    const isThere = inStorage >= (place.stored?.number ?? 0);
-    if (digest.value() === place.stored?.digest && isThere) return null;
+    const { stored, foreignUpTo } = place;
+    // Below one that was given up it does not count: whoever reads exports believes the newest.
+    const isThere = stored !== null && stored.number > foreignUpTo && inStorage >= stored.number;
+    if (isThere && digest.value() === stored.digest) return null;
     const bytes = Buffer.concat([...parts.filter((part) => part !== null), encoder.finish()]);
     await this.exports.save(tx, { ...place, number });
     return { number, digest: digest.value(), bytes };

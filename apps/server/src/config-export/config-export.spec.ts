@@ -144,6 +144,21 @@ eachDatabase('config exports', (open) => {
     expect(await rowOf('client', machine.id)).toMatchObject({ labels: '["label-11"]', state: 'revoked' });
   });
 
+  it('are made anew above one that was given up, though nothing changed since', async () => {
+    await settle();
+    const foreign = configKey(500, randomUUID());
+    await storage.put(foreign, { bytes: Buffer.from('made by a database that was newer') });
+    await codeOf(server.app.get(DeletionGuard).assertSafe());
+    const [stop] = (await root.get(API.maintenance)).body.stops;
+    expect((await root.post(API.acknowledgeStop('storage-ahead'), { state: stop.state })).status).toBe(204);
+    await settle();
+    const found = await keys();
+    expect(found.at(-1)).not.toBe(foreign);
+    expect(await rowOf('client', machine.id)).toMatchObject({ name: 'pc' });
+    await settle();
+    expect(await keys()).toEqual(found);
+  });
+
   it('tell of quotas', async () => {
     const eve = await newUser(server, 'eve', 'user');
     const eveId = (await eve.get('/api/users/me')).body.id;
