@@ -7,6 +7,7 @@ import type { MemoryStorage } from '../storage/memory.storage';
 import { DomainError } from '../http/domain-error';
 import { RepositoryIdentity } from '../storage/repository-identity';
 import { blockOf, dataChunk, IngestBench, listsOver, sized } from './ingest.testing';
+import { newPackKey } from './pack-key';
 import type { ReclaimReport } from './reclaim-report';
 import { ReclaimRepository } from './reclaim.repository';
 import { reclaimOn } from './reclaim.testing';
@@ -302,14 +303,32 @@ eachDatabase('rewriting packs', (open, dialect) => {
     await expectReadable(domainNo, kept.slice(4));
   });
 
-  it('does not keep a pack from which nothing moved: no copy that counts names its chunks', async () => {
+  it('keeps a pack that was swept empty as long: an older copy of the catalog shows versions that lie in it', async () => {
     movedDays = 3;
-    await bench.send(run, [blockOf(...many('none', 8))]);
+    const none = many('none', 8);
+    await bench.send(run, [blockOf(...none)]);
     await keep(domainNo, []);
+    const [place] = (await bench.find(domainNo, none)).values();
+    const [key] = await bench.storedKeys();
     await ripen();
-    expect(await pass()).toMatchObject({ packsDied: 1, heldPacks: 0 });
+    expect(await pass()).toMatchObject({ packsDied: 1, heldPacks: 1 });
+    db.clock.advance(3 * DAY);
+    expect(await pass()).toMatchObject({ packsDeleted: 0, heldPacks: 1 });
+    const { blockOffset, blockLength } = place!;
+    expect(await bench.memory.get(key!, { offset: blockOffset, length: blockLength })).toHaveLength(blockLength);
+    db.clock.advance(1);
+    expect(await pass()).toMatchObject({ packsDeleted: 1, heldPacks: 0 });
+  });
+
+  it('keeps none that never was live', async () => {
+    movedDays = 3;
+    await db.database.write('packs.uploading', (tx) =>
+      bench.packs.insertUploading(tx, { key: newPackKey(), taskNo: run.taskNo, runNumber: 1 }),
+    );
+    db.clock.advance(DAY + 1);
+    await pass();
     db.clock.advance(HOUR + 1);
-    expect(await pass()).toMatchObject({ packsDeleted: 1 });
+    expect(await pass()).toMatchObject({ packsDeleted: 1, heldPacks: 0 });
   });
 
   const DEATHS: readonly KillPoint[] = [

@@ -10,7 +10,7 @@ export interface ReclaimReport {
   packsDeleted: number;
   /** Bytes that went from storage. */
   freedBytes: number;
-  /** Packs that were written anew before, and wait in storage until no copy of the catalog that counts names them. */
+  /** Packs that are done with, written anew or swept empty, and wait in storage until no copy of the catalog that counts names them. */
   heldPacks: number;
   heldBytes: number;
   /** Packs that were to be written anew: too much in them is not in use, or they are small. */

@@ -27,8 +27,8 @@ export interface ChunkState {
 /** When a pack must have died so that it goes from storage now, ms. */
 interface DeathBounds {
   readonly before: number;
-  /** Of those from which chunks moved to a new pack. */
-  readonly movedBefore: number;
+  /** Of those that were live. */
+  readonly heldBefore: number;
 }
 
 export interface DeadPack {
@@ -159,21 +159,21 @@ export class ReclaimRepository {
   }
 
   /**
-   * Packs that have been dead since before `before`: no reader has them open any more. Those whose chunks moved to another: since
-   * before `movedBefore` too, for they lie in them as far as an older copy of the catalog knows.
+   * Packs that have been dead since before `before`: no reader has them open any more. Those that were live: since before
+   * `heldBefore` too, for as far as an older copy of the catalog knows chunks lie in them, which moved or were swept since.
    */
-  deadPacks(sql: Sql, { before, movedBefore }: DeathBounds, limit: number): Promise<DeadPack[]> {
+  deadPacks(sql: Sql, { before, heldBefore }: DeathBounds, limit: number): Promise<DeadPack[]> {
     return sql.all<DeadPack>(
       `select no, key, length from packs where state = 'dead' and changed_at < ?
-         and (moved_at is null or changed_at < ?) order by no limit ?`,
-      [before, movedBefore, limit],
+         and (length = 0 or changed_at < ?) order by no limit ?`,
+      [before, heldBefore, limit],
     );
   }
 
-  /** Those that stay for their chunks' sake. */
+  /** Dead ones that were live and lie in storage. */
   async heldPacks(sql: Sql): Promise<{ packs: number; bytes: number }> {
     const row = await sql.get<{ packs: number; bytes: number | null }>(
-      `select count(*) as packs, sum(length) as bytes from packs where state = 'dead' and moved_at is not null`,
+      `select count(*) as packs, sum(length) as bytes from packs where state = 'dead' and length > 0`,
     );
     return { packs: row?.packs ?? 0, bytes: row?.bytes ?? 0 };
   }

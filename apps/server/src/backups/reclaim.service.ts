@@ -183,10 +183,10 @@ export class ReclaimService {
       signal.throwIfAborted();
       const now = await this.database.now();
       const before = now - READERS_MS;
-      const movedBefore = now - this.settings.reclaimMovedDays * DAY_MS;
+      const heldBefore = now - this.settings.reclaimMovedDays * DAY_MS;
       const dead = await this.database.read(async (sql) => {
         await this.guard.assertIn(sql);
-        return reclaim.deadPacks(sql, { before, movedBefore }, PACKS_PER_STEP);
+        return reclaim.deadPacks(sql, { before, heldBefore }, PACKS_PER_STEP);
       });
       for (const { no, key, length } of dead) {
         await this.storage.delete(key);

@@ -1,5 +1,6 @@
 import type { PlainChunk } from '#engine';
 import { keyString } from '#engine';
+import { ServerSettings } from '../config/server-settings';
 import { eachDatabase, gate, TestClock, type TestDatabase, TestUptime } from '../database/testing';
 import { guardOn } from '../guards/guards.testing';
 import { RepositoryIdentity } from '../storage/repository-identity';
@@ -34,7 +35,9 @@ eachDatabase('reclaim', (open, dialect) => {
   });
 
   function serviceOn(where: IngestBench): ReclaimService {
-    return reclaimOn(db.database, where.memory, guardOn(db.database, where.memory, new TestUptime(db.clock))).service;
+    const guard = guardOn(db.database, where.memory, new TestUptime(db.clock));
+    const settings = Object.assign(new ServerSettings(), { reclaimMovedDays: 0 });
+    return reclaimOn(db.database, where.memory, guard, { settings }).service;
   }
 
   const pass = (isDryRun = false): Promise<ReclaimReport> =>

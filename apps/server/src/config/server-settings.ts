@@ -65,7 +65,7 @@ export class ServerSettings {
   resumeDays = 7;
   /** A pack of which at least so much is not in use is written anew by reclaim. */
   reclaimUnusedPercent = 25;
-  /** A pack whose chunks were moved to a new one stays in storage for so long: older copies of the catalog name it. */
+  /** A pack that is done with stays in storage for so long: older copies of the catalog name it. */
   reclaimMovedDays = 3;
   /** IANA zone of schedules, and of tasks that name none. */
   timeZone = 'UTC';

@@ -79,7 +79,7 @@ const ROWS: Readonly<Record<ServerSetting, Row>> = {
   ],
   RECLAIM_MOVED_DAYS: [
     'Jobs',
-    'A pack that was written anew stays in storage, for older copies of the catalog, for',
+    'A pack that is done with stays in storage, for older copies of the catalog, for',
     (it) => days(it.reclaimMovedDays),
   ],
   SPACE_SCHEDULE: ['Jobs', 'Space', (it) => orOff(it.spaceSchedule)],
