@@ -254,8 +254,10 @@ eachDatabase('rewriting packs', (open, dialect) => {
   it('leaves MIN_FREE_BYTES of the disk, asked anew before each group, and deletes all the same', async () => {
     const kept = await twoSparseGroups();
     const { minFreeBytes } = new ServerSettings();
-    bench.disk.freeBytes = minFreeBytes + 1_000;
-    expect(await pass()).toMatchObject({ swept: 20, packsWithoutRoom: 2, rewrittenPacks: 0, failedPacks: 0 });
+    bench.disk.freeBytes = minFreeBytes / 4 + 1_000;
+    const refused = await pass();
+    expect(refused).toMatchObject({ swept: 20, packsWithoutRoom: 2, rewrittenPacks: 0, failedPacks: 0 });
+    expect(refused.problems).toEqual([expect.stringContaining('let retention take more')]);
     bench.disk.freeBytes = 1e12;
     const put = bench.memory.put.bind(bench.memory);
     bench.memory.put = (key, body) => {
@@ -265,8 +267,34 @@ eachDatabase('rewriting packs', (open, dialect) => {
     expect(await pass()).toMatchObject({ packsWithoutRoom: 1, rewrittenPacks: 1 });
     await expectReadable(domainNo, kept);
     // On a disk that is full, what died goes.
+    bench.disk.freeBytes = minFreeBytes / 4;
     db.clock.advance(HOUR + 1);
     expect(await pass()).toMatchObject({ packsDeleted: 1, packsWithoutRoom: 1 });
+  });
+
+  it('goes down into the reserve of a full disk, to what has room there, and holds no pack back then', async () => {
+    movedDays = 3;
+    const kept = await twoSparseGroups();
+    // The first would take 22.5 MiB, the second 18.75.
+    await db.database.write('packs.live', (tx) =>
+      tx.run('update packs set length = ? where no = (select max(no) from packs)', [50 * 1024 * 1024]),
+    );
+    const { minFreeBytes } = new ServerSettings();
+    bench.disk.freeBytes = minFreeBytes / 4 + 20 * 1024 * 1024;
+    expect(await pass()).toMatchObject({ packsWithoutRoom: 1, rewrittenPacks: 1, packsDeleted: 0 });
+    await expectReadable(domainNo, kept);
+    expect(await pass()).toMatchObject({ packsDeleted: 0, endedHolds: 0, heldPacks: 1 });
+    db.clock.advance(HOUR + 1);
+    const remove = bench.memory.delete.bind(bench.memory);
+    bench.memory.delete = (key) => {
+      bench.disk.freeBytes = minFreeBytes;
+      return remove(key);
+    };
+    expect(await pass()).toMatchObject({ packsDeleted: 1, endedHolds: 1, heldPacks: 0, rewrittenPacks: 1 });
+    // Enough is free: what died now waits its days.
+    db.clock.advance(HOUR + 1);
+    expect(await pass()).toMatchObject({ packsDeleted: 0, endedHolds: 0, heldPacks: 1 });
+    await expectReadable(domainNo, kept);
   });
 
   it('keeps a pack whose chunks moved for RECLAIM_MOVED_DAYS: an older copy of the catalog finds them there', async () => {

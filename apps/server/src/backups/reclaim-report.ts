@@ -13,6 +13,8 @@ export interface ReclaimReport {
   /** Packs that are done with, written anew or swept empty, and wait in storage until no copy of the catalog that counts names them. */
   heldPacks: number;
   heldBytes: number;
+  /** Packs that would have waited longer, and went because the disk is full. */
+  endedHolds: number;
   /** Packs that were to be written anew: too much in them is not in use, or they are small. */
   sparsePacks: number;
   smallPacks: number;
@@ -25,7 +27,7 @@ export interface ReclaimReport {
   packsWithoutRoom: number;
   /** Packs that were to be written anew and could not be read, or be written: nothing is concluded, scrub looks at them first. */
   failedPacks: number;
-  /** What was wrong with the first of them. */
+  /** What was wrong with the first of them; and what helps when there was no room. */
   problems: string[];
 }
 
@@ -41,6 +43,7 @@ export function emptyReport(): ReclaimReport {
     freedBytes: 0,
     heldPacks: 0,
     heldBytes: 0,
+    endedHolds: 0,
     sparsePacks: 0,
     smallPacks: 0,
     rewrittenPacks: 0,

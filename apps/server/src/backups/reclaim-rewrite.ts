@@ -9,11 +9,13 @@ import { PackUsages } from './pack-usage';
 import { PacksRepository } from './packs.repository';
 import type { ReclaimPass } from './reclaim-report';
 import { ReclaimRepository } from './reclaim.repository';
-import { type PackUsage, planRewrite } from './rewrite-plan';
+import { type PackUsage, planRewrite, type RewritePlan } from './rewrite-plan';
 
 /** Groups in a row of which nothing could be written anew: then the storage is out of reach, and not single packs of it. */
 const FAILED_IN_A_ROW = 5;
 const KEPT_PROBLEMS = 20;
+/** On a full disk rewriting, which gives space back, goes on until so much of MIN_FREE_BYTES is left. */
+const LEFT_OF_RESERVE = 0.25;
 
 /** What it works with. */
 @Injectable()
@@ -41,7 +43,7 @@ export class ReclaimRewrite {
   /**
    * `exempt` packs are left alone: in a new pack of no run their chunks would be exempt no more. `gone`: chunks that a dry pass
    * would have swept. The old packs die, and go from storage with the first pass after RECLAIM_MOVED_DAYS. One group after the other,
-   * each only as far as the disk has room beside MIN_FREE_BYTES; what is wrong with one is told, and keeps no other back.
+   * each only as far as the disk has room beside MIN_FREE_BYTES, or, when it has for none, beside a quarter of it; what is wrong with one is told, and keeps no other back.
    */
   async run(pass: ReclaimPass, exempt: ReadonlySet<number>, gone: Pick<ChunkBits, 'has'> | null): Promise<void> {
     const { report, signal } = pass;
@@ -52,24 +54,42 @@ export class ReclaimRewrite {
     report.smallPacks = plan.smallPacks;
     report.rewriteFreesBytes = plan.freedBytes;
     if (pass.isDryRun) return;
+    const keptBytes = await this.keptBytes(plan);
+    const isShort = keptBytes < this.settings.minFreeBytes;
     let failedInARow = 0;
-    for (const [at, group] of plan.groups.entries()) {
+    let refusedBytes = Number.POSITIVE_INFINITY;
+    for (const group of isShort ? plan.groups.toSorted(byGain) : plan.groups) {
       signal.throwIfAborted();
-      const end = await this.rewriteGroup(group, pass);
+      // What is smaller may have room still.
+      const end = usedOf(group) >= refusedBytes ? 'no-room' : await this.rewriteGroup(group, keptBytes, pass);
       pass.tell('rewrite');
       if (end === 'no-room') {
-        report.packsWithoutRoom = plan.groups.slice(at).flat().length;
-        return;
+        report.packsWithoutRoom += group.length;
+        refusedBytes = Math.min(refusedBytes, usedOf(group));
+        continue;
       }
       failedInARow = end === 'failed' ? failedInARow + 1 : 0;
-      if (failedInARow === FAILED_IN_A_ROW) return;
+      if (failedInARow === FAILED_IN_A_ROW) break;
     }
+    if (report.packsWithoutRoom > 0) report.problems.push(wayOut(report.packsWithoutRoom, keptBytes + refusedBytes));
   }
 
-  private async rewriteGroup(group: readonly PackUsage[], pass: ReclaimPass): Promise<'done' | 'failed' | 'no-room'> {
+  /** What of the disk stays free. Where no group has room beside MIN_FREE_BYTES, nothing would ever become free by leaving it. */
+  private async keptBytes({ groups }: RewritePlan): Promise<number> {
+    const { minFreeBytes } = this.settings;
+    const space = await this.disk.least();
+    const hasRoom = space === null || groups.some((group) => space.freeBytes - usedOf(group) >= minFreeBytes);
+    return hasRoom ? minFreeBytes : Math.floor(minFreeBytes * LEFT_OF_RESERVE);
+  }
+
+  private async rewriteGroup(
+    group: readonly PackUsage[],
+    keptBytes: number,
+    pass: ReclaimPass,
+  ): Promise<'done' | 'failed' | 'no-room'> {
     const { report, signal } = pass;
     try {
-      await this.disk.assertRoomFor(group.reduce((sum, { usedBytes }) => sum + usedBytes, 0));
+      await this.disk.assertRoomFor(usedOf(group), { keptBytes });
       const { writtenBytes, unreadable } = await this.work.rewriter.rewrite(group, signal);
       report.writtenBytes += writtenBytes;
       for (const { pack, reason } of unreadable) await this.leaveToScrub(pack, reason, pass);
@@ -104,4 +124,21 @@ export class ReclaimRewrite {
     this.logger.error(problem);
     if (report.problems.length < KEPT_PROBLEMS) report.problems.push(problem);
   }
+}
+
+function usedOf(group: readonly PackUsage[]): number {
+  return group.reduce((sum, { usedBytes }) => sum + usedBytes, 0);
+}
+
+/** What gives most back for what it takes first. */
+function byGain(a: readonly PackUsage[], b: readonly PackUsage[]): number {
+  const lengthOf = (group: readonly PackUsage[]): number => group.reduce((sum, { length }) => sum + length, 0);
+  return usedOf(a) * lengthOf(b) - usedOf(b) * lengthOf(a);
+}
+
+function wayOut(packs: number, neededBytes: number): string {
+  return (
+    `${packs} packs were not written anew for want of room: it takes ${neededBytes} free bytes on the disk. Free some, or let retention take ` +
+    'more: packs of which nothing is left go without any room. Or lower MIN_FREE_BYTES for a pass.'
+  );
 }

@@ -25,7 +25,7 @@ export interface ChunkState {
 }
 
 /** When a pack must have died so that it goes from storage now, ms. */
-interface DeathBounds {
+export interface DeathBounds {
   readonly before: number;
   /** Of those that were live. */
   readonly heldBefore: number;

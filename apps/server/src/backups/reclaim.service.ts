@@ -3,6 +3,7 @@ import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { LEAP_MS } from '../guards/clock-judgement';
 import { DeletionGuard } from '../guards/deletion-guard';
+import { FreeSpace } from '../storage/free-space';
 import { type Storage, STORAGE } from '../storage/storage';
 import { ChunkBits } from './chunk-bits';
 import { loopTurn } from './loop-turn';
@@ -10,7 +11,7 @@ import { PacksRepository } from './packs.repository';
 import { ReclaimMark } from './reclaim-mark';
 import { emptyReport, type ReclaimPass, type ReclaimPhase, type ReclaimReport } from './reclaim-report';
 import { ReclaimRewrite } from './reclaim-rewrite';
-import { ReclaimRepository } from './reclaim.repository';
+import { type DeadPack, type DeathBounds, ReclaimRepository } from './reclaim.repository';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -42,6 +43,7 @@ export class ReclaimParts {
     readonly packs: PacksRepository,
     readonly mark: ReclaimMark,
     readonly rewrite: ReclaimRewrite,
+    readonly disk: FreeSpace,
   ) {}
 }
 
@@ -89,6 +91,7 @@ export class ReclaimService {
       await this.sweep(ripe, pass);
       await this.buryPacks(pass);
       await this.deletePacks(pass);
+      await this.endHolds(pass);
     }
     const held = await this.database.read((sql) => reclaim.heldPacks(sql));
     report.heldPacks = held.packs;
@@ -177,26 +180,46 @@ export class ReclaimService {
   }
 
   /** Storage first, then the row says so: a crash between repeats a deletion, and forgets none. */
-  private async deletePacks({ signal, report, tell }: ReclaimPass): Promise<void> {
-    const { reclaim } = this.parts;
+  private async deletePacks(pass: ReclaimPass): Promise<void> {
     for (;;) {
-      signal.throwIfAborted();
+      pass.signal.throwIfAborted();
       const now = await this.database.now();
       const before = now - READERS_MS;
       const heldBefore = now - this.settings.reclaimMovedDays * DAY_MS;
-      const dead = await this.database.read(async (sql) => {
-        await this.guard.assertIn(sql);
-        return reclaim.deadPacks(sql, { before, heldBefore }, PACKS_PER_STEP);
-      });
-      for (const { no, key, length } of dead) {
-        await this.storage.delete(key);
-        await this.database.write('packs.deleted', (tx) => reclaim.markDeleted(tx, no));
-        report.packsDeleted += 1;
-        report.freedBytes += length;
-        tell('delete');
+      const dead = await this.deadPacks({ before, heldBefore });
+      for (const pack of dead) await this.deletePack(pack, pass);
+      if (dead.length < PACKS_PER_STEP) return;
+    }
+  }
+
+  /** On a full disk older copies of the catalog come second: the oldest packs that wait go, until MIN_FREE_BYTES are free. */
+  private async endHolds(pass: ReclaimPass): Promise<void> {
+    for (;;) {
+      pass.signal.throwIfAborted();
+      const before = (await this.database.now()) - READERS_MS;
+      const dead = await this.deadPacks({ before, heldBefore: before });
+      for (const pack of dead) {
+        if (!(await this.parts.disk.isShortOfPacks())) return;
+        await this.deletePack(pack, pass);
+        pass.report.endedHolds += 1;
       }
       if (dead.length < PACKS_PER_STEP) return;
     }
+  }
+
+  private deadPacks(bounds: DeathBounds): Promise<DeadPack[]> {
+    return this.database.read(async (sql) => {
+      await this.guard.assertIn(sql);
+      return this.parts.reclaim.deadPacks(sql, bounds, PACKS_PER_STEP);
+    });
+  }
+
+  private async deletePack({ no, key, length }: DeadPack, { report, tell }: ReclaimPass): Promise<void> {
+    await this.storage.delete(key);
+    await this.database.write('packs.deleted', (tx) => this.parts.reclaim.markDeleted(tx, no));
+    report.packsDeleted += 1;
+    report.freedBytes += length;
+    tell('delete');
   }
 
   /** An upload that takes longer than a day is given up: its going live fails then. */

@@ -28,6 +28,6 @@ export function reclaimOn(
   const rewriter = new PackRewriter(database, storage, new RewriterRepositories(moves, packs), damage, guard);
   const usages = new PackUsages(database, moves);
   const rewrite = new ReclaimRewrite(database, settings, disk, new RewriteWork(reclaim, packs, usages, rewriter));
-  const parts = new ReclaimParts(reclaim, packs, new ReclaimMark(database, reclaim), rewrite);
+  const parts = new ReclaimParts(reclaim, packs, new ReclaimMark(database, reclaim), rewrite, disk);
   return { service: new ReclaimService(database, storage, settings, parts, guard), rewriter, usages };
 }

@@ -64,7 +64,7 @@ export class CatalogDump {
     const before = await this.dumps.list();
     const expectedBytes = await this.expectedBytes(before.at(-1));
     const place = this.settings.s3 === null ? [] : [this.storage.spoolDir];
-    await this.guards.space.assertRoomFor(expectedBytes, place);
+    await this.guards.space.assertRoomFor(expectedBytes, { also: place });
     const rehearsed = { key: null, dumpedRows: 0, dumpBytes: expectedBytes, dumps: before.length, removedDumps: 0 };
     if (isDryRun) return rehearsed;
     // Rises whatever the clock does: the last by name is the newest.

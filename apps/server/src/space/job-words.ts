@@ -51,6 +51,7 @@ const FIGURES: Readonly<Record<string, string>> = {
   packsDeleted: 'packs deleted',
   heldPacks: 'packs kept for older copies of the catalog',
   heldBytes: 'in them',
+  endedHolds: 'packs not kept for them any longer, as the disk is full',
   packsWithoutRoom: 'packs not written anew for want of room',
   failedPacks: 'packs that could not be written anew',
   packs: 'packs',

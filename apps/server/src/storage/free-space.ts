@@ -30,17 +30,26 @@ export class FreeSpace {
     );
   }
 
+  /** Less than MIN_FREE_BYTES are free where packs lie: deleting some helps. */
+  async isShortOfPacks(): Promise<boolean> {
+    const { s3, storagePath, minFreeBytes } = this.settings;
+    return s3 === null && (await this.look(storagePath)).freeBytes < minFreeBytes;
+  }
+
   /**
-   * Throws `storage-full` when less than MIN_FREE_BYTES would be left, of the disks of the folders `also` too. Asked before new
-   * packs, new runs and dumps only: what gives space back, and what reads, goes on in the rest.
+   * Throws `storage-full` when less than MIN_FREE_BYTES (or `keptBytes`) would be left, of the disks of the folders `also` too. Asked
+   * before new packs, new runs and dumps only: what gives space back, and what reads, goes on in the rest.
    */
-  async assertRoomFor(bytes: number, also: readonly string[] = []): Promise<void> {
+  async assertRoomFor(
+    bytes: number,
+    { also = [], keptBytes = this.settings.minFreeBytes }: { also?: readonly string[]; keptBytes?: number } = {},
+  ): Promise<void> {
     const space = await this.least(also);
     const { minFreeBytes } = this.settings;
-    if (space === null || space.freeBytes - bytes >= minFreeBytes) return;
+    if (space === null || space.freeBytes - bytes >= keptBytes) return;
     throw new DomainError(
       'storage-full',
-      `The server's disk is full: ${space.freeBytes} bytes are free, and MIN_FREE_BYTES keeps ${minFreeBytes} of them. ` +
+      `The server's disk is full: ${space.freeBytes} bytes are free, and MIN_FREE_BYTES keeps ${keptBytes} of them. ` +
         'Nothing was stored. Free space on the disk, or let retention and reclaim give some back.',
       { details: { freeBytes: space.freeBytes, minFreeBytes } },
     );
