@@ -30,11 +30,11 @@ type PlacedRow = Omit<StoredChunk, 'condemnedAt' | 'isDamaged'>;
 /** What rewriting packs reads, and how rows move from one to another. */
 @Injectable()
 export class RewriteRepository {
-  /** Live since before `before`, in order of their numbers. */
+  /** Live since before `before`, in order of their numbers; none that could not be read, until scrub has read it. */
   livePacks(sql: Sql, before: number): Promise<LivePack[]> {
     return sql.all<LivePack>(
       `select no, key, task_no as "taskNo", length, plain_bytes as "plainBytes" from packs
-       where state = 'live' and changed_at < ? order by no`,
+       where state = 'live' and changed_at < ? and (fault is null or coalesce(scrubbed_at, 1) <> 0) order by no`,
       [before],
     );
   }
