@@ -7,7 +7,7 @@ const facts = {
   code: 'CODE-1234',
   expiresAtMs: 3_600_000,
   serverUrl: 'https://backup.example.org',
-  fingerprint: null,
+  certificate: null,
   moments: new Moments('UTC', 0),
 };
 
@@ -24,11 +24,14 @@ describe('the commands that enrol a machine', () => {
     expect(compose).toMatch(/\ndocker compose -f docker-compose.client.yml up -d$/);
   });
 
-  it('pin the certificate that the server shows, and only then', () => {
+  it('pin a certificate that signed itself, and none of an authority, whose renewal would lock the machine out', () => {
     const fingerprint = 'ab'.repeat(32);
-    const { node, compose } = enrolmentView({ ...facts, fingerprint });
+    const { node, compose } = enrolmentView({ ...facts, certificate: { fingerprint, isSelfSigned: true } });
     expect(node).toContain(`\nSERVER_CERT_FINGERPRINT=${fingerprint} \\`);
     expect(compose).toContain(`\nSERVER_CERT_FINGERPRINT=${fingerprint} \\`);
-    expect(enrolmentView(facts).compose).not.toContain('FINGERPRINT');
+    const signed = enrolmentView({ ...facts, certificate: { fingerprint, isSelfSigned: false } });
+    expect(signed).toMatchObject({ fingerprint, isPinned: false });
+    for (const { compose: lines, node: others } of [signed, enrolmentView(facts)])
+      expect(lines + others).not.toContain('FINGERPRINT');
   });
 });

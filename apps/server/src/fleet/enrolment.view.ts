@@ -7,8 +7,8 @@ export interface EnrolmentFacts {
   readonly expiresAtMs: number;
   /** PUBLIC_URL; null: nobody said what the server is called from elsewhere. */
   readonly serverUrl: string | null;
-  /** SHA-256 of the certificate that this server shows; null: it does no TLS itself. */
-  readonly fingerprint: string | null;
+  /** What this server shows to machines, with its SHA-256; null: it does no TLS itself, or a proxy's is shown. */
+  readonly certificate: { readonly fingerprint: string; readonly isSelfSigned: boolean } | null;
   readonly moments: Moments;
 }
 
@@ -16,13 +16,15 @@ const UNKNOWN_SERVER = 'https://backup.example.org';
 
 /** Pure: commands to copy, each value quoted for the shell. */
 export function enrolmentView(facts: EnrolmentFacts) {
-  const { name, paths, code, expiresAtMs, serverUrl, fingerprint, moments } = facts;
+  const { name, paths, code, expiresAtMs, serverUrl, certificate, moments } = facts;
   const folders = paths === '' ? '/home' : paths;
+  // One of an authority is pinned by who says so only: its successor has another fingerprint, and comes by itself.
+  const pinned = certificate?.isSelfSigned === true ? certificate.fingerprint : null;
   const values = [
     ['SERVER_URL', serverUrl ?? UNKNOWN_SERVER],
     ['ENROLMENT_CODE', code],
     ['CLIENT_NAME', name],
-    ...(fingerprint === null ? [] : [['SERVER_CERT_FINGERPRINT', fingerprint] as const]),
+    ...(pinned === null ? [] : [['SERVER_CERT_FINGERPRINT', pinned] as const]),
   ] as const;
   const lines = values.map(([setting, value]) => `${setting}=${quoted(value)} \\`);
   return {
@@ -30,7 +32,8 @@ export function enrolmentView(facts: EnrolmentFacts) {
     name,
     code,
     expires: moments.near(expiresAtMs),
-    fingerprint,
+    fingerprint: certificate?.fingerprint ?? null,
+    isPinned: pinned !== null,
     isServerUnknown: serverUrl === null,
     unknownServer: UNKNOWN_SERVER,
     compose: [...lines, 'docker compose -f docker-compose.client.yml up -d'].join('\n'),

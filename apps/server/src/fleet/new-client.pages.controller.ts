@@ -48,9 +48,11 @@ export class NewClientPagesController {
       const { code, expiresAtMs } = await this.codes.create(person, request);
       const moments = new Moments(timeZone, await this.database.now());
       // Not behind a redirect: the code is shown this once and kept nowhere.
-      const { fingerprint } = this.certificate;
-      const serverUrl = this.settings.publicUrl;
-      const view = enrolmentView({ ...form, code, expiresAtMs, serverUrl, fingerprint, moments });
+      const { publicUrl: serverUrl, trustProxy } = this.settings;
+      const { fingerprint, isSelfSigned } = this.certificate;
+      // Behind a proxy machines are shown the proxy's, which nobody knows here.
+      const certificate = fingerprint === null || trustProxy !== null ? null : { fingerprint, isSelfSigned };
+      const view = enrolmentView({ ...form, code, expiresAtMs, serverUrl, certificate, moments });
       return showPage('clients/enrolment', view);
     } catch (error) {
       return this.form(form, person.role === 'admin', formProblem(error));

@@ -17,6 +17,8 @@ export interface CertificatePair {
   readonly key: string;
   /** SHA-256 of the server's own certificate: 64 hex digits. */
   readonly fingerprint: string;
+  /** No authority stands behind it: whoever is to believe it has to know it. */
+  readonly isSelfSigned: boolean;
   readonly validToMs: number;
 }
 
@@ -38,7 +40,8 @@ export function readCertificatePair({ certFile, keyFile }: CertificateFiles): Ce
   } catch (error) {
     throw new StartError(`TLS_CERT_FILE: ${certFile} cannot be served: ${codeOf(error)}.`, { cause: error });
   }
-  return { cert, key, fingerprint: fingerprintOf(own), validToMs: own.validToDate.getTime() };
+  const isSelfSigned = own.checkIssued(own) && own.verify(own.publicKey);
+  return { cert, key, fingerprint: fingerprintOf(own), isSelfSigned, validToMs: own.validToDate.getTime() };
 }
 
 /** The 64 hex digits that an agent's SERVER_CERT_FINGERPRINT names. */

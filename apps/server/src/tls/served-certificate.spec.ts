@@ -46,7 +46,7 @@ describe('the certificate that is served', () => {
     const made = makeCertificate();
     write(made);
     const certificate = open();
-    expect(certificate.fingerprint).toBe(made.fingerprint);
+    expect(certificate).toMatchObject({ fingerprint: made.fingerprint, isSelfSigned: true });
     expect(certificate.secureContext).toEqual({ cert: made.cert, key: made.key });
     expect(told).toEqual([]);
     settings.tls = null;
@@ -57,7 +57,7 @@ describe('the certificate that is served', () => {
     const authority = makeCertificate({ name: 'authority', isAuthority: true });
     const made = makeCertificate({ authority });
     write({ cert: made.cert + authority.cert, key: made.key });
-    expect(open().fingerprint).toBe(made.fingerprint);
+    expect(open()).toMatchObject({ fingerprint: made.fingerprint, isSelfSigned: false });
   });
 
   it('is refused when a file is missing, holds something else, or belongs to another', () => {

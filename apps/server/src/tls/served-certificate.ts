@@ -37,6 +37,11 @@ export class ServedCertificate implements OnModuleDestroy {
     return this.pair?.fingerprint ?? null;
   }
 
+  /** Whether it signed itself: one of an authority is replaced every few weeks or months. */
+  get isSelfSigned(): boolean {
+    return this.pair?.isSelfSigned ?? false;
+  }
+
   /** When it ends; null: TLS is not done here. */
   get validToMs(): number | null {
     return this.pair?.validToMs ?? null;

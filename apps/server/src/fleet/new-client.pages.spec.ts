@@ -1,0 +1,39 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeCertificate, type TestCertificate } from '../../../../test/support/certificate';
+import { AppModule } from '../app.module';
+import type { ServerSettings } from '../config/server-settings';
+import { TestServers } from '../http/testing';
+import { Browser } from '../pages/testing';
+
+const PIN = 'SERVER_CERT_FINGERPRINT&#x3D;';
+
+describe('the page that adds a machine', () => {
+  const servers = new TestServers();
+  afterAll(() => servers.stopAll());
+
+  async function shown(made: TestCertificate, settings: Partial<ServerSettings> = {}): Promise<string> {
+    const [certFile, keyFile] = [join(servers.folder(), 'cert.pem'), join(servers.folder(), 'key.pem')];
+    writeFileSync(certFile, made.cert);
+    writeFileSync(keyFile, made.key);
+    const server = await servers.start({
+      imports: (parts) => [AppModule.with(parts)],
+      settings: { tls: { certFile, keyFile }, ...settings },
+    });
+    const browser = new Browser(server);
+    await browser.get('/login');
+    await browser.post('/login', { username: 'root', password: 'root password' });
+    await browser.get('/clients/new');
+    return (await browser.post('/clients/new', { name: 'box', paths: '/home' })).html;
+  }
+
+  it('pins a certificate that signed itself, tells of one of an authority, and of none behind a proxy', async () => {
+    const own = makeCertificate();
+    expect(await shown(own)).toContain(PIN + own.fingerprint);
+    const signed = makeCertificate({ authority: makeCertificate({ name: 'authority', isAuthority: true }) });
+    const html = await shown(signed);
+    expect(html).toContain(signed.fingerprint);
+    expect(html).not.toContain(PIN);
+    expect(await shown(own, { trustProxy: 1 })).not.toContain(own.fingerprint);
+  });
+});
