@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AGENT_SECRETS, AGENT_SETTINGS, SERVER_SECRETS, SERVER_SETTINGS } from '#common';
 import { loadServerSettings } from '../apps/server/src/config/server-settings';
+import { enrolmentView } from '../apps/server/src/fleet/enrolment.view';
+import { Moments } from '../apps/server/src/pages/moments';
 import { stackOf } from './support/compose';
 
 const ROOT = join(__dirname, '..');
@@ -74,6 +76,27 @@ describe.each(FILES)('%s', (file) => {
         expect([needed, isWatched]).toEqual([needed, true]);
       }
     }
+  });
+});
+
+describe('the commands that the page shows for compose', () => {
+  it('set what docker-compose.client.yml passes on: compose drops every other name in silence', () => {
+    const { compose } = enrolmentView({
+      name: 'box',
+      paths: '/home',
+      code: 'CODE',
+      expiresAtMs: 0,
+      serverUrl: 'https://backup.example.org',
+      certificate: { fingerprint: 'ab'.repeat(32), isSelfSigned: true },
+      moments: new Moments('UTC', 0),
+    });
+    const page = textOf('apps/server/src/views/pages/clients/enrolment.hbs');
+    const shown = [...compose.matchAll(/^([A-Z_]+)=/gm), ...page.matchAll(/<code>(SERVER_[A-Z_]+)/g)];
+    const names = new Set(shown.map(([, name = '']) => name));
+    expect(names).toContain('SERVER_CERT_FINGERPRINT');
+    expect(names).toContain('SERVER_CA_FILE');
+    const { environment = {} } = stackOf('docker-compose.client.yml').services.client!;
+    for (const name of names) expect([name, environment[name]]).toEqual([name, `\${${name}:-}`]);
   });
 });
 
