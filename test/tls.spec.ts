@@ -1,13 +1,20 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { Identity } from '../apps/client/src/state/identity';
 import { makeCertificate, type TestCertificate } from './support/certificate';
+import { ServiceProcess, until } from './support/fleet-journey';
 import { AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
 
 describe('a server that does TLS itself', () => {
   const folder = temporaryFolder('tls');
   const files = { TLS_CERT_FILE: join(folder.path, 'cert.pem'), TLS_KEY_FILE: join(folder.path, 'key.pem') };
   const authority = makeCertificate({ name: 'our authority', isAuthority: true });
-  const [first, second] = [makeCertificate({ authority }), makeCertificate({ authority })];
+  const [first, second, third] = [1, 2, 3].map(() => makeCertificate({ authority })) as [
+    TestCertificate,
+    TestCertificate,
+    TestCertificate,
+  ];
   let server: ServerProcess;
 
   const write = ({ cert, key }: TestCertificate): void => {
@@ -35,22 +42,63 @@ describe('a server that does TLS itself', () => {
     expect([nobody.code, nobody.stderr]).toEqual([1, expect.stringContaining('its certificate is not accepted')]);
     const pinned = agent({ SERVER_CERT_FINGERPRINT: first.fingerprint });
     await expect(pinned.enroll(server)).resolves.toMatchObject({ code: 0 });
-    await expect(pinned.run(['backup', source])).resolves.toMatchObject({ code: 0 });
+    await expect(agent({}).run(['backup', source])).resolves.toMatchObject({ code: 0 });
 
     write(second);
     server.signal('SIGHUP');
     await server.says(second.fingerprint);
-    const refused = await pinned.run(['snapshots']);
-    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(second.fingerprint)]);
+    const caFile = join(folder.path, 'authority.pem');
+    writeFileSync(caFile, authority.cert);
+    // Also without the setting: the authority's word does not do instead of the pin of the enrolment.
+    for (const settings of [{ SERVER_CERT_FINGERPRINT: first.fingerprint }, { SERVER_CA_FILE: caFile }]) {
+      const refused = await agent(settings).run(['snapshots']);
+      expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(second.fingerprint)]);
+    }
     const colons = second.fingerprint.toUpperCase().replace(/..(?=.)/g, '$&:');
     const both = agent({ SERVER_CERT_FINGERPRINT: `${first.fingerprint},${colons}` });
     await expect(both.run(['backup', source])).resolves.toMatchObject({ code: 0 });
 
-    const caFile = join(folder.path, 'authority.pem');
-    writeFileSync(caFile, authority.cert);
     const target = join(folder.path, 'target');
-    const restored = await agent({ SERVER_CA_FILE: caFile }).run(['restore', 'latest', '--target', target]);
+    const restored = await agent({ SERVER_CA_FILE: caFile, SERVER_CERT_FINGERPRINT: 'none' }).run([
+      'restore',
+      'latest',
+      '--target',
+      target,
+    ]);
     expect(restored).toMatchObject({ code: 0 });
     expect(readFileSync(join(target, source, 'a'), 'utf8')).toBe('some content');
+  });
+
+  it('is held to its pin by a service that was enrolled with one, until another is set, which is kept', async () => {
+    write(first);
+    server.signal('SIGHUP');
+    await server.says(first.fingerprint);
+    const state = join(folder.path, 'service');
+    const service = new ServiceProcess(state, {
+      SERVER_URL: server.url,
+      MONITORED_PATHS: folder.path,
+      SERVER_CA_FILE: join(folder.path, 'authority.pem'),
+    });
+    const known = (): unknown =>
+      (JSON.parse(readFileSync(join(state, 'identity.json'), 'utf8')) as Identity).fingerprints;
+    const agentOfIt = new AgentProcess(state, { HOLDFAST_RETRY_SECONDS: '0' });
+    await new AgentProcess(state, { SERVER_CERT_FINGERPRINT: first.fingerprint }).enroll(server, 'service');
+    expect(known()).toEqual([first.fingerprint]);
+    write(third);
+    server.signal('SIGHUP');
+    await server.says(third.fingerprint);
+    try {
+      service.start();
+      await until('the service is held to its pin', () => service.log.includes(third.fingerprint));
+      await service.stop();
+      service.start({ SERVER_CERT_FINGERPRINT: third.fingerprint });
+      await until('the new pin is kept', () => isDeepStrictEqual(known(), [third.fingerprint]));
+      await service.stop();
+      await expect(agentOfIt.run(['snapshots'])).resolves.toMatchObject({ code: 0 });
+      service.start({ SERVER_CERT_FINGERPRINT: 'none' });
+      await until('the pin is gone', () => isDeepStrictEqual(known(), []));
+    } finally {
+      await service.stop();
+    }
   });
 });

@@ -39,7 +39,7 @@ export async function withSession<T>(world: World, work: (session: Session) => P
   const api = world.connect({
     serverUrl,
     credentials: { clientId, secret },
-    trust: loadServerTrust(settings),
+    trust: loadServerTrust(settings, identity),
     retry: { retryForMs: settings.retryForMs },
   });
   try {

@@ -12,7 +12,7 @@ describe('agent settings', () => {
       retryForMs: 7000,
       compressionLevel: 3,
       caFile: null,
-      fingerprints: [],
+      fingerprints: null,
       allowInsecureHttp: false,
       killAt: undefined,
     });
@@ -22,7 +22,10 @@ describe('agent settings', () => {
     const [a, b] = ['0a'.repeat(32), 'ff'.repeat(32)];
     const colons = Array(32).fill('0A').join(':');
     expect(loadAgentSettings({ SERVER_CERT_FINGERPRINT: `${colons}, ${b}` }).fingerprints).toEqual([a, b]);
-    for (const bad of ['0a', `${a}0`, `sha256/${a}`, 'x'.repeat(64)])
+    // Those of the enrolment count no more; not set, they do.
+    expect(loadAgentSettings({ SERVER_CERT_FINGERPRINT: 'none' }).fingerprints).toEqual([]);
+    expect(loadAgentSettings({ SERVER_CERT_FINGERPRINT: '' }).fingerprints).toBeNull();
+    for (const bad of [`none,${a}`, '0a', `${a}0`, `sha256/${a}`, 'x'.repeat(64)])
       expect(() => loadAgentSettings({ SERVER_CERT_FINGERPRINT: bad })).toThrow(/SERVER_CERT_FINGERPRINT must hold/);
   });
 

@@ -13,8 +13,11 @@ export interface AgentSettings {
   readonly compressionLevel: number;
   /** SERVER_CA_FILE: certificates (PEM) that the server's is checked against, beside those of the system. */
   readonly caFile: string | null;
-  /** SERVER_CERT_FINGERPRINT: the server's own certificate must be one of these; 64 lower-case hex digits each. */
-  readonly fingerprints: readonly string[];
+  /**
+   * SERVER_CERT_FINGERPRINT: the server's own certificate must be one of these; 64 lower-case hex digits each. null: not set, those
+   * of the enrolment count. Empty: it said `none`.
+   */
+  readonly fingerprints: readonly string[] | null;
   /** ALLOW_INSECURE_HTTP: plain http also to public addresses. */
   readonly allowInsecureHttp: boolean;
   /** HOLDFAST_KILL_AT, for tests: see killPointsFrom. */
@@ -51,11 +54,14 @@ function readStateDir(reader: SettingReader): string {
   return directory;
 }
 
-function readFingerprints(reader: SettingReader): string[] {
+function readFingerprints(reader: SettingReader): string[] | null {
+  const text = reader.text('SERVER_CERT_FINGERPRINT');
+  if (text === null) return null;
+  if (text.trim() === 'none') return [];
   // As openssl and browsers show them: with colons, in capitals.
   const items = reader.list('SERVER_CERT_FINGERPRINT', ',').map((item) => item.replaceAll(':', '').toLowerCase());
   if (items.every((item) => /^[0-9a-f]{64}$/.test(item))) return items;
-  reader.refuse('SERVER_CERT_FINGERPRINT must hold SHA-256 fingerprints (64 hex digits), with commas between');
+  reader.refuse('SERVER_CERT_FINGERPRINT must hold SHA-256 fingerprints (64 hex digits), with commas between, or none');
   return [];
 }
 

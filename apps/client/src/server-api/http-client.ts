@@ -76,7 +76,7 @@ export class HttpClient {
     if (!isSecure && trust.fingerprints.length > 0) {
       throw new ServerUnreachableError(
         serverUrl,
-        'SERVER_CERT_FINGERPRINT is set, and plain http shows no certificate',
+        "the server's certificate is pinned (SERVER_CERT_FINGERPRINT), and plain http shows none",
       );
     }
     this.agent = isSecure ? secureAgent(trust, CONNECT_TIMEOUT_MS) : new http.Agent({ keepAlive: true });

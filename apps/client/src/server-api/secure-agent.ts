@@ -4,12 +4,14 @@ import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import type { ServerTrust } from './server-trust';
 
-/** The certificate is none that SERVER_CERT_FINGERPRINT names. */
+/** The certificate is none of those that are pinned. */
 class WrongFingerprintError extends Error {
   readonly code = 'ERR_TLS_CERT_FINGERPRINT';
 
   constructor(seen: string) {
-    super(`its certificate has the fingerprint ${seen}, which SERVER_CERT_FINGERPRINT does not name`);
+    super(
+      `its certificate has the fingerprint ${seen}, which is not pinned (SERVER_CERT_FINGERPRINT, or what it was when this machine was enrolled)`,
+    );
   }
 }
 

@@ -11,12 +11,22 @@ export interface ServerTrust {
   readonly fingerprints: readonly string[];
 }
 
-/** What SERVER_CA_FILE and SERVER_CERT_FINGERPRINT say. Throws when the file cannot be read. */
-export function loadServerTrust(settings: {
+/** The part of the settings that says whom to trust. */
+interface TrustSettings {
   readonly caFile: string | null;
-  readonly fingerprints: readonly string[];
-}): ServerTrust {
-  return { ca: loadCa(settings.caFile), fingerprints: settings.fingerprints };
+  /** null: not set. */
+  readonly fingerprints: readonly string[] | null;
+}
+
+/**
+ * What SERVER_CA_FILE and SERVER_CERT_FINGERPRINT say; without the latter, the fingerprints of the identity. Throws when the file
+ * cannot be read.
+ */
+export function loadServerTrust(
+  settings: TrustSettings,
+  identity: { readonly fingerprints: readonly string[] } | null,
+): ServerTrust {
+  return { ca: loadCa(settings.caFile), fingerprints: settings.fingerprints ?? identity?.fingerprints ?? [] };
 }
 
 function loadCa(caFile: string | null): string | null {

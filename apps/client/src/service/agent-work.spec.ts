@@ -58,7 +58,13 @@ function start(env: Record<string, string> = {}): Agent {
   const log = new AgentLog(spool, (line) => printed.push(line));
   const controller = new AbortController();
   const session = new AgentSession({
-    identity: { serverUrl: 'http://server', clientId: 'client-1', clientName: 'machine', secret: 'x' },
+    identity: {
+      serverUrl: 'http://server',
+      clientId: 'client-1',
+      clientName: 'machine',
+      secret: 'x',
+      fingerprints: [],
+    },
     api: workspace.server,
     fleet,
     settings,

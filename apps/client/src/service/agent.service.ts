@@ -137,7 +137,7 @@ export class AgentService implements OnApplicationBootstrap {
       stateDir: settings.stateDir,
       state,
       killPoints,
-      trust: loadServerTrust(settings),
+      trust: loadServerTrust(settings, loadIdentity(settings.stateDir)),
       hostName: machine.hostName,
     });
     this.log.info(`enrolled as "${identity.clientName}" at ${identity.serverUrl}`);
@@ -156,7 +156,8 @@ export class AgentService implements OnApplicationBootstrap {
   }
 
   /** An earlier enrolment counts. The server may have moved; when it is another one, this machine is enrolled there. */
-  private async resume(identity: Identity): Promise<void> {
+  private async resume(known: Identity): Promise<void> {
+    const identity = this.withSetFingerprints(known);
     const { serverUrl, clientName, credentials } = this.settings;
     if (clientName !== null && clientName !== identity.clientName) {
       this.log.warn(
@@ -176,12 +177,22 @@ export class AgentService implements OnApplicationBootstrap {
     await this.enrolFromSettings();
   }
 
+  /** SERVER_CERT_FINGERPRINT replaces what the enrolment kept, for later starts without it as well. */
+  private withSetFingerprints(identity: Identity): Identity {
+    const { fingerprints, stateDir } = this.settings;
+    if (fingerprints === null || isDeepStrictEqual(fingerprints, identity.fingerprints)) return identity;
+    const changed: Identity = { ...identity, fingerprints };
+    saveIdentity(stateDir, changed, this.killPoints);
+    return changed;
+  }
+
   /** True also when it cannot be told: then the poll finds out. */
-  private async isKnownAt({ serverUrl, clientId, secret }: Identity): Promise<boolean> {
+  private async isKnownAt(identity: Identity): Promise<boolean> {
+    const { serverUrl, clientId, secret } = identity;
     const fleet = new HttpFleetApi({
       serverUrl,
       credentials: { clientId, secret },
-      trust: loadServerTrust(this.settings),
+      trust: loadServerTrust(this.settings, identity),
     });
     try {
       await fleet.me();
@@ -197,7 +208,7 @@ export class AgentService implements OnApplicationBootstrap {
     const { settings, state, killPoints, registry, environment, machine, link, log, spool, clock } = this;
     const { serverUrl, clientId, secret } = identity;
     const credentials = { clientId, secret };
-    const trust = loadServerTrust(settings);
+    const trust = loadServerTrust(settings, identity);
     const session = new AgentSession({
       identity,
       api: new HttpServerApi({ serverUrl, credentials, trust, retry: { retryForMs: settings.retryForMs } }),

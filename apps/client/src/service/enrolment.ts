@@ -32,7 +32,7 @@ export async function enrol(target: EnrolmentTarget, parts: EnrolmentParts): Pro
   const api = new HttpServerApi({ serverUrl, trust: parts.trust });
   try {
     const clientId = await register(api, target, { secret, hostName: parts.hostName });
-    const identity: Identity = { serverUrl, clientId, clientName, secret };
+    const identity: Identity = { serverUrl, clientId, clientName, secret, fingerprints: parts.trust.fingerprints };
     saveIdentity(parts.stateDir, identity, parts.killPoints);
     parts.state.enrolment.remove();
     return identity;

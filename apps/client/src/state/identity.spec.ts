@@ -12,7 +12,8 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const IDENTITY = { serverUrl: 'http://localhost:8000', clientId: 'c', clientName: 'n', secret: 'do-not-print' };
+const OLD = { serverUrl: 'http://localhost:8000', clientId: 'c', clientName: 'n', secret: 'do-not-print' };
+const IDENTITY = { ...OLD, fingerprints: ['ab'.repeat(32)] };
 
 describe('the identity of an agent', () => {
   it('comes back as it was saved, for the owner only', () => {
@@ -24,9 +25,16 @@ describe('the identity of an agent', () => {
     expect(statSync(stateDir).mode & 0o777).toBe(0o700);
   });
 
+  it('of before there were fingerprints in it has none', () => {
+    writeFileSync(join(directory, 'identity.json'), JSON.stringify(OLD));
+    expect(loadIdentity(directory)).toEqual({ ...OLD, fingerprints: [] });
+  });
+
   it('is refused when damaged, without quoting the secret', () => {
-    writeFileSync(join(directory, 'identity.json'), JSON.stringify({ ...IDENTITY, clientId: 7 }));
-    expect(() => loadIdentity(directory)).toThrow(/damaged/);
-    expect(() => loadIdentity(directory)).not.toThrow(/do-not-print/);
+    for (const damage of [{ clientId: 7 }, { fingerprints: 'none' }, { fingerprints: [7] }]) {
+      writeFileSync(join(directory, 'identity.json'), JSON.stringify({ ...IDENTITY, ...damage }));
+      expect(() => loadIdentity(directory)).toThrow(/damaged/);
+      expect(() => loadIdentity(directory)).not.toThrow(/do-not-print/);
+    }
   });
 });

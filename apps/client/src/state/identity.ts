@@ -11,6 +11,8 @@ export interface Identity {
   readonly clientName: string;
   /** 64 hex digits; never printed. */
   readonly secret: string;
+  /** Certificates of the server that count, whatever a later start is told or not told; empty: what the system trusts. */
+  readonly fingerprints: readonly string[];
 }
 
 /** Null before the agent was enrolled. Throws when the file is there and cannot be used. */
@@ -43,12 +45,24 @@ function parseIdentity(text: string, path: string): Identity {
   } catch {
     // Falls through to the one error below, which does not quote the text: it may hold the secret.
   }
-  const { serverUrl, clientId, clientName, secret } = (value ?? {}) as Partial<Record<keyof Identity, unknown>>;
+  // Agents of before kept no fingerprints.
+  const {
+    serverUrl,
+    clientId,
+    clientName,
+    secret,
+    fingerprints = [],
+  } = (value ?? {}) as Partial<Record<keyof Identity, unknown>>;
   const isUsable =
     typeof serverUrl === 'string' &&
     typeof clientId === 'string' &&
     typeof clientName === 'string' &&
-    typeof secret === 'string';
+    typeof secret === 'string' &&
+    isListOfText(fingerprints);
   if (!isUsable) throw new Error(`${path} is damaged: enrol this machine again`);
-  return { serverUrl, clientId, clientName, secret };
+  return { serverUrl, clientId, clientName, secret, fingerprints };
+}
+
+function isListOfText(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }

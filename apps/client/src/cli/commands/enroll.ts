@@ -48,7 +48,7 @@ export async function enroll(world: World, output: Output, args: EnrollArguments
     );
   }
   makeStateDirectory(settings.stateDir);
-  const identity = await obtain(world, { serverUrl, clientName, credentials, settings, args });
+  const identity = await obtain(world, { serverUrl, clientName, credentials, settings, existing, args });
   saveIdentity(settings.stateDir, identity, killPointsOf(settings));
   await output.answer({ clientId: identity.clientId, name: identity.clientName, server: serverUrl }, [
     `Enrolled as "${printableBytes(Buffer.from(identity.clientName))}" at ${serverUrl}. Back up a folder: holdfast backup PATH`,
@@ -84,22 +84,25 @@ async function obtain(
     clientName,
     credentials,
     settings,
+    existing,
     args,
   }: {
     serverUrl: string;
     clientName: string;
     credentials: Credentials;
     settings: AgentSettings;
+    existing: Identity | null;
     args: EnrollArguments;
   },
 ): Promise<Identity> {
-  const trust = loadServerTrust(settings);
+  const trust = loadServerTrust(settings, existing);
+  const { fingerprints } = trust;
   const machine = { hostName: world.hostName, platform: process.platform, agentVersion: AGENT_VERSION };
   if (credentials.kind === 'secret') {
     const secret = (await readPassword(world, true)).trim();
     if (!SECRET.test(secret))
       throw new CliError('usage', 'Standard input holds no secret (64 hex digits).', ExitCode.usage);
-    return named(world, { serverUrl, clientId: credentials.clientId, clientName, secret }, trust);
+    return named(world, { serverUrl, clientId: credentials.clientId, clientName, secret, fingerprints }, trust);
   }
   const request = { name: clientName, ...machine };
   const password = credentials.kind === 'password' ? await readPassword(world, args.passwordStdin) : '';
@@ -108,7 +111,7 @@ async function obtain(
     const { access_token } = await api.login(credentials.username, password);
     return api.registerClient(access_token, request);
   });
-  const identity = { serverUrl, clientId, clientName, secret };
+  const identity = { serverUrl, clientId, clientName, secret, fingerprints };
   if (credentials.kind !== 'code') return identity;
   // Kept before anything else can fail: the code is spent. It may be for one client, whatever name was asked for.
   saveIdentity(settings.stateDir, identity, killPointsOf(settings));
