@@ -349,7 +349,7 @@ eachDatabase('accounts', (open, dialect) => {
       expect((await anyone().post(API.enrolClient, { code: 'AAAA-AAAA-AAAA', name: 'x' })).status).toBe(401);
     });
 
-    it('cannot be guessed at any pace, and wrong ones hold no sign-in up', async () => {
+    it('that are wrong hold up the next wrong ones of their address, but neither right ones nor sign-ins', async () => {
       server.app.getHttpAdapter().getInstance().set('trust proxy', 1);
       const from = (address: string): Record<string, string> => ({ 'x-forwarded-for': address });
       const guess = (text: string, address: string): Promise<Answer> =>
@@ -364,10 +364,12 @@ eachDatabase('accounts', (open, dialect) => {
         });
       expect(await counted()).toEqual(['codes of address 10.9.9.9']);
       const right = await code();
+      expect((await guess('BBBB-BBBB-BBBB', '10.9.9.9')).body).toMatchObject({ code: 'slow-down' });
+      expect((await guess(right, '10.9.9.9')).status).toBe(201);
       expect((await guess(right, '10.9.9.9')).body).toMatchObject({ code: 'slow-down' });
       expect((await login('root', 'root password', from('10.9.9.9'))).status).toBe(200);
-      expect((await guess(right, '10.9.9.8')).status).toBe(201);
-      expect(await actions('?action=codes.failed')).toEqual(['codes.failed']);
+      expect((await guess('BBBB-BBBB-BBBB', '10.9.9.8')).status).toBe(401);
+      expect(await actions('?action=codes.failed')).toEqual(['codes.failed', 'codes.failed']);
     });
 
     it('answer the same again to the machine whose answer was lost, and to no other', async () => {

@@ -34,25 +34,28 @@ export class CodeEnrolment {
 
   /**
    * Spends the code. Throws `unauthenticated` for one that is unknown, used or expired, `name-taken`; nothing is spent then.
-   * `slow-down`: too many codes of this address were wrong.
+   * `slow-down`: this one is wrong, and too many of this address were. Right ones wait for nobody: behind one address many machines
+   * may stand, and 120 random bits are guessed at no pace.
    */
   async enrol(request: EnrolRequest, address: string | null): Promise<RegisterClientAnswer> {
     // Counted apart from sign-ins: a machine that comes again and again with a spent code holds up no person beside it.
     const attempt = { username: null, address };
-    await this.throttle.wait(attempt);
+    const hash = enrolmentCodeHash(request.code);
     try {
-      return await this.spend(request, address);
+      // Whoever tries codes that never were takes no turn of those who write.
+      if (!(await this.database.read((sql) => this.repositories.codes.exists(sql, hash)))) throw badCode();
+      return await this.spend(request, hash, address);
     } catch (error) {
       if (error instanceof DomainError && error.code === 'unauthenticated') {
+        await this.throttle.wait(attempt);
         await this.throttle.failed(attempt, nobodyAt(address), { action: 'codes.failed' });
       }
       throw error;
     }
   }
 
-  private async spend(request: EnrolRequest, address: string | null): Promise<RegisterClientAnswer> {
+  private async spend(request: EnrolRequest, hash: Buffer, address: string | null): Promise<RegisterClientAnswer> {
     const secret = request.secret ?? newClientSecret();
-    const hash = enrolmentCodeHash(request.code);
     const clientId = await this.database.write('clients.register', async (tx) => {
       const code = await this.repositories.codes.lock(tx, hash);
       if (code === undefined) throw badCode();

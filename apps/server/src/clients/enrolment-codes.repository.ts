@@ -19,6 +19,11 @@ export class EnrolmentCodesRepository {
     await tx.run('delete from enrolment_codes where expires_at < ?', [time]);
   }
 
+  /** Also a used or expired one. */
+  async exists(sql: Sql, hash: Buffer): Promise<boolean> {
+    return (await sql.get('select no from enrolment_codes where code_hash = ?', [hash])) !== undefined;
+  }
+
   /** Also a used or expired one. Held until the transaction ends: of two who use it at once one comes first. */
   lock(tx: Sql, hash: Buffer): Promise<EnrolmentCodeRow | undefined> {
     return tx.get(`select * from enrolment_codes where code_hash = ? ${tx.forUpdate()}`, [hash]);
