@@ -7,6 +7,8 @@ describe('loadServerSettings', () => {
   it('has a default for everything', () => {
     expect(loadServerSettings({})).toMatchObject({
       port: 8_000,
+      // Behind one address may stand a fleet.
+      maxConnectionsPerAddress: null,
       databaseUrl: null,
       databasePath: './data/holdfast.sqlite',
       storagePath: './data',

@@ -14,8 +14,10 @@ import { isWellKnownSecret, MIN_SECRET_KEY_CHARACTERS } from './secret-rules';
 export class ServerSettings {
   /** 0 lets the system choose (tests). */
   port = 8_000;
-  /** More connections at a time are closed as soon as they come; a quarter of them may come from one address. */
+  /** More connections at a time are closed as soon as they come. */
   maxConnections = 4_096;
+  /** And more from one address; null: no such bound, for a fleet may stand behind one. */
+  maxConnectionsPerAddress: number | null = null;
   /** Files of the certificate to show and of its key; null: plain http. */
   tls: { readonly certFile: string; readonly keyFile: string } | null = null;
   /** PostgreSQL when set, else SQLite at {@link databasePath}. */
@@ -144,6 +146,9 @@ export function loadServerSettings(env: Readonly<Record<string, string | undefin
   });
   readInteger('MAX_CONNECTIONS', [16, 1_000_000], (connections) => {
     settings.maxConnections = connections;
+  });
+  readInteger('MAX_CONNECTIONS_PER_ADDRESS', [1, 1_000_000], (connections) => {
+    settings.maxConnectionsPerAddress = connections;
   });
   settings.tls = readTlsFiles(value, (problem) => problems.push(problem));
   readInteger('RUN_LEASE_SECONDS', [1, 86_400], (seconds) => {

@@ -21,19 +21,21 @@ export function configureHttp(app: NestExpressApplication): Connections {
   app.disable('x-powered-by');
   app.disable('etag');
   const settings = app.get(ServerSettings, { strict: false });
-  const { trustProxy, maxConnections } = settings;
+  const { trustProxy, maxConnections, maxConnectionsPerAddress } = settings;
   // Off by default: anybody may send X-Forwarded-For.
   app.set('trust proxy', trustProxy ?? false);
+  const logger = new Logger('Http');
+  const warn = (message: string): void => {
+    logger.warn(message);
+  };
   const connections = new Connections(app.getHttpServer(), {
     maxConnections,
     // Behind proxies all come from few addresses.
-    maxPerAddress: trustProxy === null ? Math.ceil(maxConnections / 4) : null,
+    maxPerAddress: trustProxy === null ? maxConnectionsPerAddress : null,
+    warn,
   });
   connections.watch();
-  const logger = new Logger('Http');
-  const forwarded = forwardedFor(trustProxy !== null, (message) => {
-    logger.warn(message);
-  });
+  const forwarded = forwardedFor(trustProxy !== null, warn);
   app.use(requestIds, forwarded, securityHeaders(settings), refuseNul, boundUnreadBodies);
   app.use(API.login, urlencoded({ limit: FORM_LIMIT, extended: false, inflate: false }));
   app.useGlobalInterceptors(new JsonBodies(), new PageForms(), new PageAnswers());

@@ -89,13 +89,17 @@ describe('connections', () => {
   it('are so many and no more, over TLS too', async () => {
     for (const make of [() => createServer(), () => createTlsServer(makeCertificate())]) {
       const full = make();
-      new Connections(full, { maxConnections: 1 }).watch();
+      const told: string[] = [];
+      new Connections(full, { maxConnections: 1, warn: (message) => told.push(message) }).watch();
       full.listen(0, '127.0.0.1');
       await once(full, 'listening');
       const { port } = full.address() as AddressInfo;
       const [first, second] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
       sockets.push(first, second);
       await once(full, 'drop');
+      expect(told).toEqual([
+        expect.stringMatching(/^MAX_CONNECTIONS is reached: .*: 1, the latest from 127\.0\.0\.1\.$/),
+      ]);
       first.destroy();
       second.destroy();
       full.close();

@@ -1,8 +1,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { DropArgument, Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { AddressCounts } from './address-counts';
 import { BodyPace } from './body-pace';
+import { type ConnectionLimit, RefusedConnections } from './refused-connections';
 
 const HEADERS_TIMEOUT_MS = 30_000;
 const IDLE_TIMEOUT_MS = 120_000;
@@ -20,6 +21,8 @@ export interface ConnectionRules {
   readonly maxConnections?: number;
   /** And more from one address, but from this host: a proxy speaks for everybody. null: no such bound. */
   readonly maxPerAddress?: number | null;
+  /** Hears of those that are closed, once a minute at most. */
+  readonly warn?: (message: string) => void;
 }
 
 /**
@@ -33,6 +36,7 @@ export class Connections {
   /** TLS only: connections that have not shaken hands yet, by the address and port that they come from. */
   private readonly greeting = new Map<string, Socket>();
   private readonly counts: AddressCounts;
+  private readonly refusals: RefusedConnections;
   private readonly pace = new BodyPace();
   private readonly idleTimeoutMs: number;
   private isDraining = false;
@@ -43,6 +47,7 @@ export class Connections {
   ) {
     this.idleTimeoutMs = rules.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
     this.counts = new AddressCounts(rules.maxPerAddress ?? null);
+    this.refusals = new RefusedConnections(rules.warn ?? (() => undefined));
   }
 
   /** Begins to watch; before the server listens. */
@@ -52,7 +57,12 @@ export class Connections {
     server.requestTimeout = 0;
     if (this.rules.maxConnections !== undefined) server.maxConnections = this.rules.maxConnections;
     server.on('connection', (socket: Socket) => {
-      if (!this.counts.admit(socket)) socket.destroy();
+      if (this.counts.admit(socket)) return;
+      this.tellRefused('MAX_CONNECTIONS_PER_ADDRESS', socket.remoteAddress);
+      socket.destroy();
+    });
+    server.on('drop', (dropped?: DropArgument) => {
+      this.tellRefused('MAX_CONNECTIONS', dropped?.remoteAddress);
     });
     if (server instanceof TlsServer) this.watchHandshakes(server);
     else server.on('connection', this.keep);
@@ -102,6 +112,10 @@ export class Connections {
     await closed;
     clearInterval(sweep);
     clearTimeout(limit);
+  }
+
+  private tellRefused(limit: ConnectionLimit, address: string | undefined): void {
+    this.refusals.refused(limit, address, performance.now());
   }
 
   private readonly keep = (socket: Socket): void => {

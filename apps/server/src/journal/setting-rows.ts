@@ -16,6 +16,7 @@ const orOff = (cron: string | null): string => cron ?? 'off';
 const ROWS: Readonly<Record<ServerSetting, Row>> = {
   PORT: ['Server', 'Port that it listens on', (it) => it.port],
   MAX_CONNECTIONS: ['Server', 'Connections at a time', (it) => it.maxConnections],
+  MAX_CONNECTIONS_PER_ADDRESS: ['Server', 'And from one address', (it) => it.maxConnectionsPerAddress],
   TLS_CERT_FILE: ['Server', 'Certificate that it shows', (it) => it.tls?.certFile ?? null],
   TLS_KEY_FILE: ['Server', 'Its key', (it) => it.tls?.keyFile ?? null],
   PUBLIC_URL: ['Server', 'Its address for people', (it) => it.publicUrl],
