@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isIPv6 } from 'node:net';
+import { networkOf } from '../http/network';
 
 /** Failures are forgotten by halves. */
 const HALF_LIFE_MS = 5 * 60_000;
@@ -27,17 +27,9 @@ export function accountName(username: string): string {
   return `account ${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
 }
 
-/** Who has one IPv6 address has a network of them: the first 64 bits count. */
+/** Counts whoever calls from there together: see {@link networkOf}. */
 export function addressName(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined) return `address ${mapped}`;
-  if (!isIPv6(address)) return `address ${address}`;
-  const [head = '', tail] = address.replace(/%.*/, '').split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0');
-  const groups = [...left, ...zeros, ...right].slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
-  return `address ${groups.join(':')}::/64`;
+  return `address ${networkOf(address)}`;
 }
 
 /** Of enrolment codes that come from there. */

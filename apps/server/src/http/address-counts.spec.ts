@@ -18,6 +18,13 @@ describe('connections by address', () => {
     expect(counts.admit(from('192.0.2.1'))).toBe(false);
   });
 
+  it('count a network of IPv6 as one address, and IPv4 in IPv6 as IPv4', () => {
+    const counts = new AddressCounts(1);
+    const admitted = ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:db8:0:1::1', '::ffff:192.0.2.1', '::ffff:192.0.2.2'];
+    expect(admitted.map((address) => counts.admit(from(address, 'IPv6')))).toEqual([true, false, true, true, true]);
+    expect(counts.admit(from('192.0.2.1'))).toBe(false);
+  });
+
   it.each([
     ['127.0.0.1', 'IPv4'],
     ['127.8.8.8', 'IPv4'],

@@ -1,10 +1,11 @@
 import { BlockList, type Socket } from 'node:net';
+import { networkOf } from './network';
 
 const THIS_HOST = new BlockList();
 THIS_HOST.addSubnet('127.0.0.0', 8);
 THIS_HOST.addAddress('::1', 'ipv6');
 
-/** How many connections stand from each address, this host's aside: a proxy on it speaks for everybody. */
+/** How many connections stand from each address (of IPv6: network of 64 bits), this host's aside: a proxy on it speaks for everybody. */
 export class AddressCounts {
   private readonly counts = new Map<string, number>();
 
@@ -16,18 +17,19 @@ export class AddressCounts {
     const { remoteAddress: address, remoteFamily: family } = socket;
     if (this.maxPerAddress === null || address === undefined) return true;
     if (THIS_HOST.check(address, family === 'IPv6' ? 'ipv6' : 'ipv4')) return true;
-    const count = this.counts.get(address) ?? 0;
+    const network = networkOf(address);
+    const count = this.counts.get(network) ?? 0;
     if (count >= this.maxPerAddress) return false;
-    this.counts.set(address, count + 1);
+    this.counts.set(network, count + 1);
     socket.once('close', () => {
-      this.leave(address);
+      this.leave(network);
     });
     return true;
   }
 
-  private leave(address: string): void {
-    const left = (this.counts.get(address) ?? 1) - 1;
-    if (left === 0) this.counts.delete(address);
-    else this.counts.set(address, left);
+  private leave(network: string): void {
+    const left = (this.counts.get(network) ?? 1) - 1;
+    if (left === 0) this.counts.delete(network);
+    else this.counts.set(network, left);
   }
 }
