@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { urlencoded, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { urlencoded, type NextFunction, type Request, type Response } from 'express';
 import { API } from '#common';
 import { ServerSettings } from '../config/server-settings';
 import { Connections } from './connections';
@@ -36,7 +36,7 @@ export function configureHttp(app: NestExpressApplication): Connections {
   });
   connections.watch();
   const forwarded = forwardedFor(trustProxy !== null, warn);
-  app.use(requestIds, forwarded, securityHeaders(settings), refuseNul, boundUnreadBodies);
+  app.use(requestIds, forwarded, securityHeaders, refuseNul, boundUnreadBodies);
   app.use(API.login, urlencoded({ limit: FORM_LIMIT, extended: false, inflate: false }));
   app.useGlobalInterceptors(new JsonBodies(), new PageForms(), new PageAnswers());
   app.useGlobalPipes(validationPipe());
@@ -44,18 +44,11 @@ export function configureHttp(app: NestExpressApplication): Connections {
   return connections;
 }
 
-/** https://host, with a path or without. */
-const WITHOUT_PORT = /^https:\/\/(\[[^\]]+\]|[^/:]+)(\/|$)/;
-
-/** With a year of https for browsers, where the address is a host's own: other ports of it may be somebody else's. */
-function securityHeaders({ publicUrl }: ServerSettings): RequestHandler {
-  const isHost = publicUrl !== null && WITHOUT_PORT.test(publicUrl);
-  return (_request, response, next) => {
-    response.setHeader('cache-control', 'no-store');
-    response.setHeader('x-content-type-options', 'nosniff');
-    if (isHost) response.setHeader('strict-transport-security', 'max-age=31536000');
-    next();
-  };
+/** Without Strict-Transport-Security: it would hold for every port of the host, and for what else is served there over plain http. */
+function securityHeaders(_request: Request, response: Response, next: NextFunction): void {
+  response.setHeader('cache-control', 'no-store');
+  response.setHeader('x-content-type-options', 'nosniff');
+  next();
 }
 
 /** No id, name or search has it, and PostgreSQL takes no text with it. */
