@@ -27,6 +27,8 @@ eachDatabase('accounts', (open, dialect) => {
       imports: (parts) => [AppModule.with(parts)],
       settings: { ...location, storagePath, ...settings },
     });
+  /** Another of the same database, which lets the first one's disk alone. */
+  const serveBeside = (settings: object = {}): Promise<TestServer> => serve({ ...settings, isBesideServer: true });
   beforeEach(async () => {
     ({ location } = await open());
     storagePath = servers.folder();
@@ -428,14 +430,14 @@ eachDatabase('accounts', (open, dialect) => {
   });
 
   it('believe tokens of the previous key, and sign with the present one', async () => {
-    const first = await serve({ secretKey: KEY });
+    const first = await serveBeside({ secretKey: KEY });
     const old = await signIn(first);
     const settings = { secretKey: KEY.split('').reverse().join(''), secretKeyPrevious: KEY };
-    const second = await serve(settings);
+    const second = await serveBeside(settings);
     expect((await new TestCaller(second, old.token).get('/api/users/me')).status).toBe(200);
     const fresh = await signIn(second);
     expect((await new TestCaller(first, fresh.token).get('/api/users/me')).status).toBe(401);
-    const third = await serve({ secretKey: settings.secretKey });
+    const third = await serveBeside({ secretKey: settings.secretKey });
     expect((await new TestCaller(third, old.token).get('/api/users/me')).status).toBe(401);
     expect((await new TestCaller(third, fresh.token).get('/api/users/me')).status).toBe(200);
   });
@@ -443,7 +445,7 @@ eachDatabase('accounts', (open, dialect) => {
   if (dialect === 'sqlite') return;
 
   it('share a generated key between all servers of a database', async () => {
-    const other = await serve();
+    const other = await serveBeside();
     expect(other.app.get(SigningKey).current.kid).toBe(server.app.get(SigningKey).current.kid);
     expect((await new TestCaller(other, root.token).get('/api/users/me')).status).toBe(200);
     const database = server.app.get(Database);

@@ -31,10 +31,11 @@ eachDatabase('an agent that waits for commands', (open, dialect) => {
   });
   afterEach(() => servers.stopAll());
 
-  function serve(): Promise<TestServer> {
+  /** `isBesideServer`: another of the same database, which lets the first one's disk alone. */
+  function serve(more: { isBesideServer?: boolean } = {}): Promise<TestServer> {
     return servers.start({
       imports: (parts) => [AppModule.with(parts)],
-      settings: { ...location, storagePath, secretKey: '3f9c1b7e5d2a8064f1e9b3c7d5a20846' },
+      settings: { ...location, storagePath, secretKey: '3f9c1b7e5d2a8064f1e9b3c7d5a20846', ...more },
     });
   }
 
@@ -114,7 +115,7 @@ eachDatabase('an agent that waits for commands', (open, dialect) => {
   if (dialect === 'sqlite') return;
 
   it('is woken by what another server of the database was told', async () => {
-    const second = await serve();
+    const second = await serve({ isBesideServer: true });
     const taskId = await createTask();
     const { sequence } = await poll(0);
     const elsewhere = await signIn(second);
