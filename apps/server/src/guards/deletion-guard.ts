@@ -137,6 +137,8 @@ export class DeletionGuard {
     if (kind === 'clock-behind') await stops.acknowledge(tx, kind, [state]);
     if (lead === null) return;
     await stops.releaseTasks(tx);
+    // What is given up stays in storage, and names runs by their numbers: none of them is given again.
+    await stops.raiseRunNumbers(tx, lead.runNumbers);
     await stops.acknowledge(
       tx,
       kind,

@@ -49,6 +49,15 @@ export class DeletionStopsRepository {
     await tx.run('delete from held_tasks');
   }
 
+  /** By UUID of the task: its next run gets a number above this one. */
+  async raiseRunNumbers(tx: Sql, numbers: ReadonlyMap<string, number>): Promise<void> {
+    for (const [taskId, number] of numbers) {
+      await tx.run('update tasks set last_run_number = ? where id = ? and last_run_number < ?', [
+        ...[number, taskId, number],
+      ]);
+    }
+  }
+
   /** The stop of the kind, its row held. */
   async lock(tx: Sql, kind: DeletionStopKind): Promise<{ state: string; text: string } | undefined> {
     return tx.get(`select s.state, s.text from deletion_stops s where s.kind = ? ${tx.forUpdate('s')}`, [kind]);

@@ -175,6 +175,28 @@ eachDatabase('the guard of deletions', (open) => {
     expect(await safe()).toBe('deletion-stopped');
   });
 
+  it('gives no number again that a run has which was given up', async () => {
+    const [taskId, other] = [randomUUID(), randomUUID()];
+    await db.database.write('tasks.create', async (tx) => {
+      for (const id of [taskId, other])
+        await tx.run(`insert into tasks (id, client_no, name, created_at, last_run_number) values (?, 1, ?, 0, 5)`, [
+          ...[id, id],
+        ]);
+    });
+    for (const record of ['run-7', 'void-9', 'removed-40'])
+      await storage.put(`tasks/${taskId}/${record}-${randomUUID()}`, { bytes: Buffer.from('x') });
+    await storage.put(`tasks/${other}/void-3-${randomUUID()}`, { bytes: Buffer.from('x') });
+    expect(await safe()).toBe('deletion-stopped');
+    await acknowledge();
+    const rows = await db.database.read((sql) =>
+      sql.all('select id, last_run_number as number from tasks order by last_run_number'),
+    );
+    expect(rows).toEqual([
+      { id: other, number: 5 },
+      { id: taskId, number: 9 },
+    ]);
+  });
+
   it('writes how new the newest run is to storage, and stops when the database knows of none so new', async () => {
     await stamp(db.clock.now());
     await guard.beat();

@@ -12,11 +12,13 @@ import { HighWater } from './high-water';
 import { type NamedRecord, RecordedHistory } from './recorded-history.repository';
 
 const KEYS_PER_LOOK = 500;
-const RECORD_KEY = /\/(run|removed)-[0-9]+-([0-9a-f-]{36})$/;
+const RECORD_KEY = /^tasks\/([^/]+)\/(run|void|removed)-([0-9]+)-([0-9a-f-]{36})$/;
 
 /** What storage knows and the database does not. */
 export interface StorageLead {
   readonly unknown: readonly NamedRecord[];
+  /** By UUID of the task, the highest number that a run of it has in storage, whether the database knows the run or not. */
+  readonly runNumbers: ReadonlyMap<string, number>;
   /** Highest stamp in storage, where it is above all that the database knows of; else null. */
   readonly stampMs: number | null;
   /** Number of the newest config export in storage, where it is above all that the database made; else null. */
@@ -58,7 +60,7 @@ export class StorageWatch {
       made: await this.reading.exports.newest(sql),
     }));
     return {
-      unknown: await this.unknown(),
+      ...(await this.named()),
       stampMs: highest > newest ? highest : null,
       configExport: exported > made ? exported : null,
     };
@@ -78,7 +80,7 @@ export class StorageWatch {
   }
 
   /** The stop that this is; null when storage knows nothing more than the database. */
-  static stopOf({ unknown, stampMs, configExport }: StorageLead): FoundStop | null {
+  static stopOf({ unknown, stampMs, configExport }: Omit<StorageLead, 'runNumbers'>): FoundStop | null {
     const [first] = unknown;
     if (first === undefined && stampMs === null && configExport === null) return null;
     const hash = createHash('sha256');
@@ -100,8 +102,9 @@ export class StorageWatch {
     return newest;
   }
 
-  private async unknown(): Promise<NamedRecord[]> {
+  private async named(): Promise<Pick<StorageLead, 'unknown' | 'runNumbers'>> {
     const unknown: NamedRecord[] = [];
+    const runNumbers = new Map<string, number>();
     let records: NamedRecord[] = [];
     const look = async (): Promise<void> => {
       const looked = records;
@@ -110,16 +113,18 @@ export class StorageWatch {
       unknown.push(...(await this.database.read((sql) => this.reading.recorded.findUnknown(sql, looked))));
     };
     for await (const { key } of this.storage.list('tasks/')) {
-      const [, kind, id] = RECORD_KEY.exec(key) ?? [];
+      const [, taskId = '', kind, digits, id] = RECORD_KEY.exec(key) ?? [];
       if (id === undefined) continue;
+      if (kind !== 'removed') runNumbers.set(taskId, Math.max(Number(digits), runNumbers.get(taskId) ?? 0));
+      if (kind === 'void') continue;
       if (records.push({ kind: kind === 'run' ? 'run' : 'removal', id }) >= KEYS_PER_LOOK) await look();
     }
     await look();
-    return unknown;
+    return { unknown, runNumbers };
   }
 }
 
-function wordsOf({ unknown, stampMs, configExport }: StorageLead): string {
+function wordsOf({ unknown, stampMs, configExport }: Omit<StorageLead, 'runNumbers'>): string {
   const [first] = unknown;
   const more = unknown.length > 1 ? ` and ${unknown.length - 1} more` : '';
   if (first !== undefined) return `has the ${first.kind} ${first.id}${more}, which the database does not know`;
