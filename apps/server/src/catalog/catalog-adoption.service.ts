@@ -64,7 +64,8 @@ export class CatalogAdoption {
     await config.finish();
     const isAllAdopted = taskFindings.heldTasks.length === 0;
     const unusedPacks = await packs.finish(isAllAdopted);
-    const isWhole = (await guard.settleAdoption()) && isAllAdopted;
+    // Only then: what a held task lacks must go on to stop deletions, and be there to be given up.
+    const isWhole = isAllAdopted && (await guard.settleAdoption());
     const report = { configRows, ...packFindings, ...taskFindings, unusedPacks, isWhole };
     await this.database.write('catalog.adopt', async (tx) => {
       await this.audit.record(tx, HOST, { action: 'maintenance.restore-catalog', details: { from, ...report } });

@@ -1,10 +1,28 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import type { ContentRef, PlainChunk } from '#engine';
+import {
+  type ContentRef,
+  encodeRemovalHeader,
+  encodeRemovedVersion,
+  type PlainChunk,
+  RecordStreamEncoder,
+  removalKey,
+  type RemovedVersion,
+} from '#engine';
 import { blocksOf, dataChunk, IngestBench, listsOver, sized } from '../backups/ingest.testing';
-import { close, directory, fileOf, type TestAgent, TestServer, type WatchedStorage } from '../backups/runs.testing';
+import {
+  close,
+  codeOf,
+  directory,
+  file,
+  fileOf,
+  type TestAgent,
+  TestServer,
+  type WatchedStorage,
+} from '../backups/runs.testing';
 import { restoreCatalog } from '../cli/restore-catalog';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
@@ -14,10 +32,15 @@ import { FreeSpace } from '../storage/free-space';
 import { LocalDiskStorage } from '../storage/local-disk.storage';
 import type { MemoryStorage } from '../storage/memory.storage';
 import { RepositoryIdentity } from '../storage/repository-identity';
+import type { PersonIdentity } from '../users/person-identity';
 import { CatalogDump, DumpGuards } from './catalog-dump.service';
 import { CatalogDumps } from './catalog-dumps';
 
 const RESTORE = { what: 'restore', from: null, isServerStopped: false, isJson: true } as const;
+const ADOPT = { ...RESTORE, what: 'adopt', isServerStopped: true } as const;
+const ADMIN = { userId: randomUUID(), username: 'root', address: null } as unknown as PersonIdentity;
+const DAY = 24 * 3_600_000;
+
 eachDatabase('a catalog that is restored from a dump', (open) => {
   let db: TestDatabase;
   let folder: string;
@@ -72,13 +95,29 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
   };
   /** The report, and the database. */
   const restore = async (place: TestDatabase['location']): Promise<{ report: object; restored: Database }> => {
+    const report = await told(place, RESTORE);
+    const clock = new TestClock();
+    clock.advance(DAY);
+    const restored = await Database.open({ ...place, clock });
+    cleanups.push(() => restored.close());
+    return { report, restored };
+  };
+  const told = async (place: TestDatabase['location'], words: typeof RESTORE | typeof ADOPT): Promise<object> => {
     const said: string[] = [];
     jest.spyOn(process.stdout, 'write').mockImplementation((text) => said.push(String(text)) > 0);
     jest.spyOn(process.stderr, 'write').mockReturnValue(true);
-    await restoreCatalog(Object.assign(new ServerSettings(), place, { storagePath: folder }), RESTORE);
-    const restored = await Database.open({ ...place, clock: new TestClock() });
-    cleanups.push(() => restored.close());
-    return { report: JSON.parse(said.join('')) as object, restored };
+    await restoreCatalog(Object.assign(new ServerSettings(), place, { storagePath: folder }), words);
+    return JSON.parse(said.join('')) as object;
+  };
+  /** What retention leaves in storage of versions that it took. */
+  const recordRemoval = async (...versions: RemovedVersion[]): Promise<void> => {
+    const [removalId, number] = [randomUUID(), 1];
+    const encoder = new RecordStreamEncoder('removal');
+    const header = { removalId, taskId: agent.taskId, number, decidedMs: db.clock.now(), cause: 'policy' } as const;
+    const records = [encodeRemovalHeader(header), ...versions.map((version) => encodeRemovedVersion(version))];
+    const parts = records.map((record) => encoder.add(record) ?? Buffer.alloc(0));
+    const bytes = Buffer.concat([...parts, encoder.finish()]);
+    await storage.put(removalKey(agent.taskId, number, removalId), { bytes });
   };
   const rowsOf = (database: Database, table: string): Promise<string[]> =>
     database.read(async (sql) =>
@@ -133,4 +172,41 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     agent.use(again);
     expect(await agent.backUp(directory('/e'))).toMatchObject({ state: 'succeeded' });
   });
+
+  it.each(['sqlite', 'postgres'])(
+    'takes nothing on %s for removal records of another line of runs, which can be given up',
+    async (dialect) => {
+      await agent.backUp(directory('/'), file('/p'), file('/q'));
+      await dump();
+      const place = await emptyPlace(dialect);
+      const { restored } = await restore(place);
+      // The lost line goes on after the dump, and retention takes a version of it.
+      for (const mode of [0o600, 0o611]) await agent.backUp(file('/p', mode), file('/q', mode));
+      const lost = { firstRun: 2, lastRun: 3, joinsRun: null };
+      await recordRemoval(...['/p', '/q'].map((path) => ({ path: Buffer.from(path), ...lost })));
+      // The database that was put back goes on by itself, with the same numbers.
+      const again = new TestServer(restored, storage as object as WatchedStorage);
+      agent.use(again);
+      const own = await agent.backUp(file('/p', 0o640), file('/q', 0o640));
+      await agent.backUp(file('/p', 0o644));
+      expect(agent.run.number).toBe(3);
+      const shown = await again.shown(agent, own.runId);
+      const versions = await rowsOf(restored, 'file_versions');
+
+      const heldTasks = [{ task: agent.taskId, reason: 'the database went on by itself with newer runs' }];
+      expect(await told(place, ADOPT)).toMatchObject({ isWhole: false, appliedRemovals: 0, heldTasks });
+      expect(await rowsOf(restored, 'file_versions')).toEqual(versions);
+      expect(await again.shown(agent, own.runId)).toEqual(shown);
+
+      const guard = guardOn(restored, storage);
+      expect(await codeOf(guard.assertSafe())).toBe('deletion-stopped');
+      const stop = (await guard.state()).find(({ kind }) => kind === 'storage-ahead');
+      await guard.acknowledge(ADMIN, 'storage-ahead', stop!.state);
+      // Whoever takes over once more finds no more to do, and what was given up stays so.
+      const after = { isWhole: true, appliedRemovals: 0, adoptedRuns: 0, heldTasks: [] };
+      expect(await told(place, ADOPT)).toMatchObject(after);
+      expect(await rowsOf(restored, 'file_versions')).toEqual(versions);
+      expect((await agent.start()).number).toBe(4);
+    },
+  );
 });

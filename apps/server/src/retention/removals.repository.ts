@@ -77,7 +77,8 @@ export class RemovalsRepository {
 
   /**
    * A removal that storage has the record of, with those of its versions that are (still) there: {@link remove} is to follow in the
-   * same transaction. Returns its number here; null when it was brought to its end before. Keeps the number that it had where
+   * same transaction; one that is current here and was not when it was removed is another, and stays. Returns its number here; null
+   * when it was brought to its end before. Keeps the number that it had where
    * that is free.
    */
   async adopt(
@@ -110,7 +111,8 @@ export class RemovalsRepository {
         `insert into doomed_versions (task_no, path_no, first_run, last_run, joins_run, reason, removal_no)
          select cast(? as integer), input.path_no, input.first_run, input.last_run, input.joins_run, 'recorded', cast(? as integer)
          from input where exists (select 1 from file_versions v
-           where v.task_no = ? and v.path_no = input.path_no and v.first_run = input.first_run)
+           where v.task_no = ? and v.path_no = input.path_no and v.first_run = input.first_run
+             and (v.last_run is not null or input.last_run is null))
          on conflict (task_no, path_no, first_run) do update set removal_no = excluded.removal_no,
            last_run = excluded.last_run, joins_run = excluded.joins_run`,
         [taskNo, row.no, taskNo],

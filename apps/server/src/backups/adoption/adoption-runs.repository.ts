@@ -23,6 +23,14 @@ export class AdoptionRunsRepository {
     );
   }
 
+  /** Ids of the runs and removals in storage that an admin said he lives without. */
+  async givenUp(sql: Sql): Promise<Set<string>> {
+    const rows = await sql.all<{ id: string }>(
+      `select subject as id from guard_acknowledgements where kind = 'storage-ahead'`,
+    );
+    return new Set(rows.map(({ id }) => id));
+  }
+
   /** The ids of the task's runs that became snapshots. */
   async committed(sql: Sql, taskNo: number): Promise<Set<string>> {
     const rows = await sql.all<{ id: string }>(

@@ -51,33 +51,48 @@ export class TaskAdoption {
 
   async run(onProgress: (findings: TaskFindings) => void): Promise<TaskFindings> {
     const findings: TaskFindings = { adoptedRuns: 0, appliedRemovals: 0, heldTasks: [] };
-    const tasks = await this.database.read((sql) => this.rows.tasks(sql));
+    const { tasks, givenUp } = await this.database.read(async (sql) => ({
+      tasks: await this.rows.tasks(sql),
+      givenUp: await this.rows.givenUp(sql),
+    }));
     const known = new Set(tasks.map(({ taskId }) => taskId));
     for (const task of tasks) {
-      const reason = await this.adoptTask(task, findings);
+      const reason = await this.adoptTask(task, givenUp, findings);
       await this.database.write('catalog.adopt', (tx) => this.rows.hold(tx, task.taskNo, reason));
       if (reason !== null) findings.heldTasks.push({ task: task.taskId, reason });
       onProgress(findings);
     }
     for (const taskId of await this.taskIds()) {
-      if (!known.has(taskId)) findings.heldTasks.push({ task: taskId, reason: 'neither database nor config knows it' });
+      if (known.has(taskId)) continue;
+      const { manifests, removals } = await this.recordsOf(taskId);
+      if ([...manifests.keys(), ...removals.map(({ id }) => id)].every((id) => givenUp.has(id))) continue;
+      findings.heldTasks.push({ task: taskId, reason: 'neither database nor config knows it' });
     }
     return findings;
   }
 
-  /** Returns what was left, in words. */
-  private async adoptTask(task: AdoptedTask, findings: TaskFindings): Promise<string | null> {
+  /** Returns what was left, in words. `givenUp`: ids of what an admin said he lives without, which is as if it were not there. */
+  private async adoptTask(
+    task: AdoptedTask,
+    givenUp: ReadonlySet<string>,
+    findings: TaskFindings,
+  ): Promise<string | null> {
     const records = await this.recordsOf(task.taskId);
     const committed = await this.database.read((sql) => this.rows.committed(sql, task.taskNo));
-    const counting = [...records.manifests].filter(([id]) => !records.voids.has(id));
-    await this.parts.runs.endActive(task, new Set(counting.map(([id]) => id)));
+    const finished = [...records.manifests].filter(([id]) => !records.voids.has(id));
+    await this.parts.runs.endActive(task, new Set(finished.map(([id]) => id)));
+    const counting = finished.filter(([id]) => !givenUp.has(id));
     const { stored, unreadable } = await this.headersOf(
       task,
       counting.filter(([id]) => !committed.has(id)),
     );
     const head = await this.database.read((sql) => this.rows.head(sql, task.taskNo));
     const line = runLine(head, stored);
-    const { removals, lost } = await this.removalsOf(task, records);
+    const recorded = records.removals.filter(({ id }) => !givenUp.has(id));
+    const { removals: readable, lost } = await this.removalsOf(task, recorded);
+    // Runs go by numbers in removal records, and two lines of runs have the same: another line's must take nothing of this one.
+    const isOneLine = unreadable === null && line.left.length === 0;
+    const removals = isOneLine ? readable : [];
     let reason = unreadable ?? lost ?? line.left[0]?.reason ?? null;
     let newestMs = head?.stampMs ?? 0;
     for (const run of line.adopt) {
@@ -134,7 +149,7 @@ export class TaskAdoption {
   /** `lost`: why one could not be read. */
   private async removalsOf(
     { taskId }: AdoptedTask,
-    { removals: recorded }: TaskRecords,
+    recorded: TaskRecords['removals'],
   ): Promise<{ removals: RecordedRemoval[]; lost: string | null }> {
     const removals: RecordedRemoval[] = [];
     let lost: string | null = null;
