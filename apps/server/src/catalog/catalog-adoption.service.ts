@@ -47,6 +47,8 @@ export class CatalogAdoption {
   async run(onProgress: (words: string) => void): Promise<AdoptionReport> {
     await this.identity.verify();
     const { config, packs, tasks, guard } = this.steps;
+    // Before the mark, with which no server serves.
+    await config.assertReadable();
     const from = await this.database.write('catalog.adopt', async (tx) => {
       const mark = await this.marks.load(tx);
       await this.marks.save(tx, { phase: 'adopting', from: mark?.from ?? null });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
@@ -25,6 +25,9 @@ import {
 } from '../backups/runs.testing';
 import { restoreCatalog } from '../cli/restore-catalog';
 import { ServerSettings } from '../config/server-settings';
+import { ConfigExport } from '../config-export/config-export.service';
+import { ConfigExportsRepository } from '../config-export/config-exports.repository';
+import { ConfigRowsRepository } from '../config-export/config-rows.repository';
 import { Database } from '../database/database';
 import { createPostgresDatabase, eachDatabase, TestClock, type TestDatabase } from '../database/testing';
 import { guardOn } from '../guards/guards.testing';
@@ -35,6 +38,7 @@ import { RepositoryIdentity } from '../storage/repository-identity';
 import type { PersonIdentity } from '../users/person-identity';
 import { CatalogDump, DumpGuards } from './catalog-dump.service';
 import { CatalogDumps } from './catalog-dumps';
+import { RestoreMarkRepository } from './restore-mark.repository';
 
 const RESTORE = { what: 'restore', from: null, isServerStopped: false, isJson: true } as const;
 const ADOPT = { ...RESTORE, what: 'adopt', isServerStopped: true } as const;
@@ -86,6 +90,15 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     );
     const job = { isDryRun: false, signal: new AbortController().signal, onProgress: () => undefined };
     await new CatalogDump(db.database, storage, settings, new CatalogDumps(storage), guards).run(job);
+  };
+  const exportConfig = (): Promise<void> => {
+    const rows = [new ConfigRowsRepository(), new ConfigExportsRepository()] as const;
+    return new ConfigExport(db.database, storage, ...rows, new RepositoryIdentity(db.database, storage)).settle();
+  };
+  const keysOf = async (prefix: string): Promise<string[]> => {
+    const keys: string[] = [];
+    for await (const { key } of storage.list(prefix)) keys.push(key);
+    return keys;
   };
   const emptyPlace = async (dialect: string): Promise<TestDatabase['location']> => {
     if (dialect === 'sqlite') return { databaseUrl: null, databasePath: join(folder, 'restored.sqlite') };
@@ -209,4 +222,54 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
       expect((await agent.start()).number).toBe(4);
     },
   );
+
+  it.each(['sqlite', 'postgres'])('keeps on %s the pins of a run until it can be taken over', async (dialect) => {
+    await agent.backUp(directory('/'));
+    await dump();
+    await agent.start();
+    await agent.send(fileOf('/a', await upload(many('first'))));
+    await agent.commit();
+    await db.database.write('retention.pin', (tx) =>
+      tx.run(
+        `insert into pins (id, task_no, run_number, kind, holder, note, created_at)
+         select ?, no, head_run, 'pin', ?, 'for good', 1 from tasks where id = ?`,
+        [randomUUID(), randomUUID(), agent.taskId],
+      ),
+    );
+    await exportConfig();
+    const [pack = ''] = await keysOf('packs/');
+    renameSync(join(folder, pack), join(folder, 'aside'));
+    const place = await emptyPlace(dialect);
+    const { report, restored } = await restore(place);
+    expect(report).toMatchObject({ isWhole: false, adoptedRuns: 0, configRows: 4 });
+    expect(await rowsOf(restored, 'pins')).toEqual([]);
+    renameSync(join(folder, 'aside'), join(folder, pack));
+    expect(await told(place, ADOPT)).toMatchObject({ isWhole: true, adoptedRuns: 1, configRows: null });
+    const pins = `select p.id, p.note, r.id as "runId" from pins p
+      join runs r on r.task_no = p.task_no and r.number = p.run_number`;
+    const again = new TestServer(restored, storage as object as WatchedStorage);
+    expect(await again.all(pins)).toEqual(await server.all(pins));
+    expect(await again.all(pins)).toHaveLength(1);
+    expect(await again.all(`select name from settings where name = 'pins_to_come'`)).toEqual([]);
+  });
+
+  it('changes nothing when the newest config export is damaged, and takes none before it unasked', async () => {
+    await exportConfig();
+    const rename = (name: string): Promise<unknown> =>
+      db.database.write('users.create', (tx) => tx.run('update users set username = ?', [name]));
+    await rename('revoked');
+    await exportConfig();
+    // An older copy of the database.
+    await rename('older');
+    await db.database.write('settings.set', (tx) => tx.run(`delete from settings where name = 'config_export'`));
+    const damaged = (await keysOf('config/')).at(-1) ?? '';
+    truncateSync(join(folder, damaged), 40);
+    const before = await rowsOf(db.database, 'users');
+    await expect(told(db.location, ADOPT)).rejects.toThrow(damaged);
+    expect(await rowsOf(db.database, 'users')).toEqual(before);
+    expect(await db.database.read((sql) => new RestoreMarkRepository().load(sql))).toBeNull();
+    rmSync(join(folder, damaged));
+    await told(db.location, ADOPT);
+    expect(await server.all('select username from users')).toEqual([{ username: 'owner' }]);
+  });
 });

@@ -16,6 +16,8 @@ const POLICY = {
 } as const;
 const LIFE = { created_at: 'createdMs', deleted_at: 'deletedMs', purge_after: 'purgeAfterMs' } as const;
 
+const PINS_TO_COME = 'pins_to_come';
+
 /** Columns of what is named by somebody: to be set aside while names move from one row to another. */
 const NAMES = { users: 'username', clients: 'name', tasks: 'name' } as const;
 type Named = keyof typeof NAMES;
@@ -97,6 +99,17 @@ export class ConfigAdoptionRepository {
       [id, snapshot.taskNo, snapshot.number, holder, note, createdMs],
     );
     return true;
+  }
+
+  /** Pins of snapshots that were not taken over yet. */
+  async pinsToCome(sql: Sql): Promise<ConfigRow<'pin'>[]> {
+    const row = await sql.get<{ value: string }>('select value from settings where name = ?', [PINS_TO_COME]);
+    return row === undefined ? [] : (JSON.parse(row.value) as ConfigRow<'pin'>[]);
+  }
+
+  async savePinsToCome(tx: Sql, pins: readonly ConfigRow<'pin'>[]): Promise<void> {
+    if (pins.length > 0) await this.setting(tx, { name: PINS_TO_COME, value: JSON.stringify(pins) });
+    else await tx.run('delete from settings where name = ?', [PINS_TO_COME]);
   }
 
   /** Ids of rows that are older than the export. */

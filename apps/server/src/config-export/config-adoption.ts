@@ -37,8 +37,13 @@ export class ConfigAdoption {
     private readonly rows: ConfigAdoptionRepository,
   ) {}
 
+  /** Throws `corrupt` when {@link apply} would: to be called before anything is changed. */
+  async assertReadable(): Promise<void> {
+    await this.newer();
+  }
+
   /**
-   * The newest export, when this database did not make it. Pins are left for {@link applyPins}: their snapshots may have to be
+   * The newest export, when this database did not make it. Pins are left for {@link finish}: their snapshots may have to be
    * taken over first. Returns how many rows it told; null: storage knows nothing newer. One transaction.
    */
   async apply(): Promise<number | null> {
@@ -71,34 +76,49 @@ export class ConfigAdoption {
     const newer = await this.newer();
     await this.database.write('catalog.adopt', async (tx) => {
       await this.rows.endOldTimes(tx);
+      await this.applyPins(tx, newer);
       if (newer === null) return;
-      for (const row of rowsOf(newer, 'pin')) await this.rows.pin(tx, row);
-      await this.buryOthers(tx, newer, 'pin');
       const place = await this.exports.lock(tx);
       await this.exports.save(tx, { ...place, number: newer.number, stored: null });
     });
   }
 
-  /** One that cannot be read is passed over for the one before it, if that is newer than the database still. */
+  /** Those whose snapshots were not taken over are kept for when they are: no later export of this database names them. */
+  private async applyPins(tx: Sql, newer: NewerConfig | null): Promise<void> {
+    const pins = new Map((await this.rows.pinsToCome(tx)).map((row) => [row.id, row]));
+    if (newer !== null) {
+      await this.buryOthers(tx, newer, 'pin');
+      for (const row of rowsOf(newer, 'pin')) pins.set(row.id, row);
+    }
+    const toCome: ConfigRow<'pin'>[] = [];
+    for (const row of pins.values()) if (!(await this.rows.pin(tx, row))) toCome.push(row);
+    await this.rows.savePinsToCome(tx, toCome);
+  }
+
+  /** Only the newest counts: one before it may not know who was revoked or deleted since. */
   private async newer(): Promise<NewerConfig | null> {
     const repositoryId = await this.identity.verify();
     const { number: own } = await this.database.read((sql) => this.exports.load(sql));
-    const keys: string[] = [];
-    for await (const { key } of this.storage.list('config/')) if ((configNumber(key) ?? 0) > own) keys.push(key);
-    for (const key of keys.reverse()) {
-      try {
-        const { header, records } = await openConfigExport(await this.storage.stream(key), key);
-        const all: ConfigRecord[] = [];
-        for await (const record of records) all.push(record);
-        if (header.repositoryId !== repositoryId)
-          throw new DomainError('corrupt', `${key} is of repository ${header.repositoryId}`);
-        return { number: header.number, madeMs: header.madeMs, records: all };
-      } catch (error) {
-        if (!(error instanceof CorruptError)) throw error;
-      }
+    let key: string | null = null;
+    for await (const object of this.storage.list('config/'))
+      if ((configNumber(object.key) ?? 0) > own) key = object.key;
+    if (key === null) return null;
+    try {
+      const { header, records } = await openConfigExport(await this.storage.stream(key), key);
+      const all: ConfigRecord[] = [];
+      for await (const record of records) all.push(record);
+      if (header.repositoryId !== repositoryId)
+        throw new DomainError('corrupt', `${key} is of repository ${header.repositoryId}`);
+      return { number: header.number, madeMs: header.madeMs, records: all };
+    } catch (error) {
+      if (!(error instanceof CorruptError)) throw error;
+      throw new DomainError(
+        'corrupt',
+        `The newest export of the configuration, ${key}, cannot be read (${error.message}): bring it back. Where that cannot be, move it out of the ` +
+          'storage and begin again: the one before it counts then, and who was revoked, disabled or deleted since comes back.',
+        { cause: error },
+      );
     }
-    if (keys.length === 0) return null;
-    throw new DomainError('corrupt', 'No newer export of the configuration in storage can be read.');
   }
 
   private async buryOthers(tx: Sql, newer: NewerConfig, kind: Tabled): Promise<void> {
