@@ -272,4 +272,21 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     await told(db.location, ADOPT);
     expect(await server.all('select username from users')).toEqual([{ username: 'owner' }]);
   });
+
+  it.each(['sqlite', 'postgres'])('finds on %s the bytes that damaged chunks were healed with', async (dialect) => {
+    const chunks = many('first');
+    await agent.start();
+    await agent.send(directory('/'), fileOf('/a', await upload(chunks)));
+    await agent.commit();
+    await db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
+    await dump();
+    await agent.start();
+    await upload(chunks);
+    const places = 'select no, pack_no, block_offset, chunk_offset, damaged from chunks order by no';
+    const healed = await server.all<{ damaged: number; pack_no: number }>(places);
+    expect(healed.filter(({ damaged, pack_no }) => damaged === 1 || pack_no === 1)).toEqual([]);
+    const { report, restored } = await restore(await emptyPlace(dialect));
+    expect(report).toMatchObject({ isWhole: true, movedChunks: healed.length, damagedChunks: 0, unusedPacks: 0 });
+    expect(await new TestServer(restored, storage as object as WatchedStorage).all(places)).toEqual(healed);
+  });
 });

@@ -23,6 +23,13 @@ const CHUNK_COLUMNS: readonly Column[] = [
 ];
 const PLACE_NAMES = PLACE_COLUMNS.map(({ name }) => name);
 
+/** A chunk's row and where the chunk was found. */
+type PlacedRow = { readonly no: number } & Readonly<Record<string, number>>;
+
+const SELECT_PLACED = `select c.no, ${PLACE_NAMES.map((name) => `f.${name}`).join(', ')}
+  from chunks c join found_chunks f on f.id = c.id and f.height = c.height
+  where f.pack_no = (select min(g.pack_no) from found_chunks g where g.id = c.id and g.height = c.height)`;
+
 /** What storage has and the catalog does not, while that is taken over. */
 @Injectable()
 export class FoundChunksRepository {
@@ -95,26 +102,39 @@ export class FoundChunksRepository {
 
   /** Points rows of a pack that is gone at the same chunks in packs that were found. Returns how many. */
   async repoint(tx: Sql, packNo: number): Promise<number> {
-    const rows = await tx.all<{ no: number } & Record<string, number>>(
-      `select c.no, ${PLACE_NAMES.map((name) => `f.${name}`).join(', ')}
-       from chunks c join found_chunks f on f.id = c.id and f.height = c.height
-       where c.pack_no = ? and f.pack_no = (
-         select min(g.pack_no) from found_chunks g where g.id = c.id and g.height = c.height) order by c.no`,
-      [packNo],
+    const rows = await tx.all<PlacedRow>(`${SELECT_PLACED} and c.pack_no = ? order by c.no`, [packNo]);
+    await this.point(tx, rows);
+    return rows.length;
+  }
+
+  /**
+   * Points damaged chunks, wherever they are, at the same in packs that were found: agents sent them again after the catalog was
+   * saved. Lists stay as they are of which a child has gone. Returns how many there were, `limit` at most.
+   */
+  async heal(tx: Sql, limit: number): Promise<number> {
+    const rows = await tx.all<PlacedRow>(
+      `${SELECT_PLACED} and c.damaged = 1 and (c.height = 0 or not exists (select 1 from list_refs r
+         where r.list_no = c.no and not exists (select 1 from chunks d where d.no = r.child_no)))
+       order by c.no limit ?`,
+      [limit],
     );
+    await this.point(tx, rows);
+    return rows.length;
+  }
+
+  private async point(tx: Sql, placed: readonly PlacedRow[]): Promise<void> {
     await this.goLive(
       tx,
-      rows.map((row) => row.pack_no ?? 0),
+      placed.map((row) => row.pack_no ?? 0),
     );
     const columns: readonly Column[] = [{ name: 'no', type: 'int' }, ...PLACE_COLUMNS];
-    for await (const slice of slices(rows)) {
+    for await (const slice of slices(placed)) {
       await tx.runWith(
         { columns, rows: slice.map((row) => [row.no, ...PLACE_NAMES.map((name) => row[name] ?? 0)]) },
         `update chunks set ${PLACE_NAMES.map((name) => `${name} = input.${name}`).join(', ')}, damaged = 0
          from input where chunks.no = input.no`,
       );
     }
-    return rows.length;
   }
 
   /** The chunks that are left in a pack that is gone. Returns how many were not marked yet. */

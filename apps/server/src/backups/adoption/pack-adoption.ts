@@ -19,6 +19,7 @@ import { type FoundChunk, FoundChunksRepository } from './found-chunks.repositor
 
 const KEYS_PER_LOOK = 500;
 const PACKS_PER_PAGE = 2_000;
+const CHUNKS_PER_WRITE = 10_000;
 /** Headers of blocks that are read at once. */
 const READS_AT_ONCE = 8;
 /** A block's header: fixed part and checksum, and so many bytes a chunk (docs/format.md). */
@@ -31,14 +32,15 @@ export interface PackFindings {
   /** Of them, those that are no packs of a form that can be read: left alone. */
   unreadablePacks: number;
   missingPacks: number;
-  /** Chunks of missing packs that lie in found ones, and those that lie nowhere. */
+  /** Chunks of missing packs, and damaged ones, that lie in found packs; and those of missing packs that lie nowhere. */
   movedChunks: number;
   damagedChunks: number;
 }
 
 /**
  * Compares the packs in storage with those of an older catalog. Packs that it does not know are read by their footers (uploads and
- * rewrites made after it); the chunks of packs that are gone are pointed at these, and marked damaged where they lie nowhere.
+ * rewrites made after it); the chunks of packs that are gone, and damaged ones, are pointed at these;
+ * the former are marked damaged where they lie nowhere.
  */
 @Injectable()
 export class PackAdoption {
@@ -67,6 +69,7 @@ export class PackAdoption {
     for await (const object of this.storage.list('packs/')) if (batch.push(object) === KEYS_PER_LOOK) await check();
     await check();
     await this.settleMissing(seen, findings);
+    await this.heal(findings);
     return findings;
   }
 
@@ -125,6 +128,13 @@ export class PackAdoption {
       chunkOffset += chunkLength;
       return { ...chunk, chunkLength, storedLength: share };
     });
+  }
+
+  private async heal(findings: PackFindings): Promise<void> {
+    for (let healed = CHUNKS_PER_WRITE; healed === CHUNKS_PER_WRITE;) {
+      healed = await this.database.write('catalog.adopt', (tx) => this.found.heal(tx, CHUNKS_PER_WRITE));
+      findings.movedChunks += healed;
+    }
   }
 
   private async settleMissing(seen: ChunkBits, findings: PackFindings): Promise<void> {
