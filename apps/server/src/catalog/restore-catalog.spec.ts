@@ -289,4 +289,43 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     expect(report).toMatchObject({ isWhole: true, movedChunks: healed.length, damagedChunks: 0, unusedPacks: 0 });
     expect(await new TestServer(restored, storage as object as WatchedStorage).all(places)).toEqual(healed);
   });
+
+  it.each(['sqlite', 'postgres'])('gives on %s nobody a domain that somebody else has here', async (dialect) => {
+    const newUser = (database: Database, name: string): Promise<void> =>
+      database.write('users.create', async (tx) => {
+        for (const table of ['users', 'clients'] as const) await tx.raiseLastNo(table, 1);
+        const domain = await tx.get<{ no: number }>('insert into domains (created_at) values (0) returning no');
+        const user = await tx.get<{ no: number }>(
+          `insert into users (id, username, password_hash, role, domain_no, state, created_at)
+           values (?, ?, '', 'user', ?, 'active', 0) returning no`,
+          [randomUUID(), name, domain!.no],
+        );
+        await tx.run(
+          `insert into clients (id, owner_no, domain_no, name, secret_hash, state, created_at)
+           values (?, ?, ?, ?, ?, 'active', 0)`,
+          [randomUUID(), user!.no, domain!.no, `pc of ${name}`, Buffer.alloc(32, name)],
+        );
+      });
+    const domains = async (database: Database): Promise<Record<string, number>> => {
+      const rows = await database.read((sql) =>
+        sql.all<{ name: string; no: number }>(
+          'select username as name, domain_no as no from users union all select name, domain_no from clients',
+        ),
+      );
+      return Object.fromEntries(rows.map(({ name, no }) => [name, no]));
+    };
+    await dump();
+    const place = await emptyPlace(dialect);
+    const { restored } = await restore(place);
+    await newUser(db.database, 'eve');
+    await exportConfig();
+    await newUser(restored, 'bob');
+    const [there, before] = [await domains(db.database), await domains(restored)];
+    expect(before.bob).toBe(there.eve);
+    await told(place, ADOPT);
+    const after = await domains(restored);
+    expect(after).toEqual({ ...before, eve: after.eve, 'pc of eve': after.eve });
+    expect(Object.values(before)).not.toContain(after.eve);
+    expect(Object.keys(after)).toContain('eve');
+  });
 });

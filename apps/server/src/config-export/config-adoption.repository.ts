@@ -42,25 +42,55 @@ export class ConfigAdoptionRepository {
     }
   }
 
-  async domain(tx: Sql, no: number, createdMs: number): Promise<void> {
-    await tx.run('insert into domains (no, created_at) values (?, ?) on conflict do nothing', [no, createdMs]);
-    await tx.raiseLastNo('domains', no);
+  /**
+   * What number the domain has here that the users and clients with these ids are of; null: none of them is here. A user stays in his
+   * domain for good. A client says only that the number is the same: where it is not, it may have moved.
+   */
+  async domainAmong(
+    sql: Sql,
+    no: number,
+    { users, clients }: { readonly users: readonly string[]; readonly clients: readonly string[] },
+  ): Promise<number | null> {
+    for (const id of users) {
+      const row = await sql.get<{ no: number }>('select domain_no as no from users where id = ?', [id]);
+      if (row !== undefined) return row.no;
+    }
+    for (const id of clients) {
+      if ((await sql.get('select no from clients where id = ? and domain_no = ?', [id, no])) !== undefined) return no;
+    }
+    return null;
   }
 
-  async user(tx: Sql, row: ConfigRow<'user'>): Promise<void> {
-    const { id, username, passwordHash, role, state, domain, quotaBytes, sessionEpoch } = row;
+  /** With this number, or with another when somebody has it. Returns which. */
+  async openDomain(tx: Sql, no: number, createdMs: number): Promise<number> {
+    const { changes } = await tx.run('insert into domains (no, created_at) values (?, ?) on conflict do nothing', [
+      ...[no, createdMs],
+    ]);
+    if (changes === 1) {
+      await tx.raiseLastNo('domains', no);
+      return no;
+    }
+    const row = await tx.get<{ no: number }>('insert into domains (created_at) values (?) returning no', [createdMs]);
+    if (row === undefined) throw new Error('the new domain got no number');
+    return row.no;
+  }
+
+  /** `domainNo`: for one that is not here yet. */
+  async user(tx: Sql, row: ConfigRow<'user'>, domainNo: number): Promise<void> {
+    const { id, username, passwordHash, role, state, quotaBytes, sessionEpoch } = row;
     const fields = { username, password_hash: passwordHash, role, state, quota_bytes: quotaBytes };
-    await this.save(tx, 'users', id, { ...fields, ...columnsOf(row) }, { domain_no: domain });
+    await this.save(tx, 'users', id, { ...fields, ...columnsOf(row) }, { domain_no: domainNo });
     await tx.run('update users set session_epoch = ? where id = ? and session_epoch < ?', [
       ...[sessionEpoch, id, sessionEpoch],
     ]);
   }
 
-  async client(tx: Sql, row: ConfigRow<'client'>): Promise<void> {
-    const { id, owner, name, secretHash, state, domain, labels, preCommands } = row;
+  /** `domainNo`: for one that is not here yet. */
+  async client(tx: Sql, row: ConfigRow<'client'>, domainNo: number): Promise<void> {
+    const { id, owner, name, secretHash, state, labels, preCommands } = row;
     const fields = { name, secret_hash: Buffer.from(secretHash, 'hex'), state, labels, pre_commands: preCommands };
     const owner_no = await numberOf(tx, 'users', owner);
-    await this.save(tx, 'clients', id, { owner_no, ...fields, ...columnsOf(row) }, { domain_no: domain });
+    await this.save(tx, 'clients', id, { owner_no, ...fields, ...columnsOf(row) }, { domain_no: domainNo });
   }
 
   async task(tx: Sql, row: ConfigRow<'task'>): Promise<void> {

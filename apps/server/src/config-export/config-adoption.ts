@@ -55,14 +55,11 @@ export class ConfigAdoption {
         const names = own.map(nameOf);
         await this.rows.setNamesAside(tx, TABLES[kind], { ids: own.map(({ id }) => id), names });
       }
-      for (const row of rowsOf(newer, 'user')) {
-        await this.rows.domain(tx, row.domain, row.createdMs);
-        await this.rows.user(tx, row);
-      }
-      for (const row of rowsOf(newer, 'client')) {
-        await this.rows.domain(tx, row.domain, row.createdMs);
-        await this.rows.client(tx, row);
-      }
+      const domains = new Map<number, number>();
+      for (const row of rowsOf(newer, 'user'))
+        await this.rows.user(tx, row, await this.domainOf(tx, newer, { row, domains }));
+      for (const row of rowsOf(newer, 'client'))
+        await this.rows.client(tx, row, await this.domainOf(tx, newer, { row, domains }));
       for (const row of rowsOf(newer, 'task')) await this.rows.task(tx, row);
       for (const row of rowsOf(newer, 'token')) await this.rows.token(tx, row);
       for (const row of rowsOf(newer, 'setting')) await this.rows.setting(tx, row);
@@ -119,6 +116,26 @@ export class ConfigAdoption {
         { cause: error },
       );
     }
+  }
+
+  /**
+   * Number here of a row's domain. Where this database went on by itself it may have given the export's number to somebody else, who
+   * must not share chunks with this one: it is the same domain only if a row that both know says so.
+   */
+  private async domainOf(
+    tx: Sql,
+    newer: NewerConfig,
+    { row, domains }: { row: ConfigRow<'user'> | ConfigRow<'client'>; domains: Map<number, number> },
+  ): Promise<number> {
+    const { domain, createdMs } = row;
+    const own = (kind: 'user' | 'client'): string[] =>
+      rowsOf(newer, kind).flatMap((other) => (other.domain === domain ? [other.id] : []));
+    const no =
+      domains.get(domain) ??
+      (await this.rows.domainAmong(tx, domain, { users: own('user'), clients: own('client') })) ??
+      (await this.rows.openDomain(tx, domain, createdMs));
+    domains.set(domain, no);
+    return no;
   }
 
   private async buryOthers(tx: Sql, newer: NewerConfig, kind: Tabled): Promise<void> {
