@@ -260,6 +260,7 @@ export class KillJourney {
   }
 
   dumpCatalog(): Promise<void> {
+    this.isMaintaining = true;
     return this.insistAsAdmin((admin) => admin.run('catalog-dump', {}));
   }
 
