@@ -109,8 +109,9 @@ describe('a catalog that is lost', () => {
     await three.backUp();
     const { clients } = await admin.call<{ clients: { id: string; name: string }[] }>('GET', API.clients);
     const revoked = clients.find(({ name }) => name === 'three')!;
-    await admin.call('POST', `${API.client(revoked.id)}/revoke`);
     await admin.call('POST', API.users, { username: 'eve', password: 'password of eve', role: 'viewer' });
+    // Acknowledged once storage knows of it, and with it of all that was changed before: eve, too.
+    await admin.call('POST', `${API.client(revoked.id)}/revoke`);
     await admin.setRetention({ retention_versions: 1 });
     await admin.run('retention', {});
     await server.command(['retention']);
