@@ -82,21 +82,6 @@ export function nosInput(nos: readonly number[]): InputRows {
   return { columns: NO_COLUMNS, rows: nos.map((no) => [no]) };
 }
 
-/**
- * Each key once (the first of equal ones), by id, then height: the order in which every bulk statement writes chunks, so
- * that two transactions wait for each other and never deadlock. Compared as latin1 strings, which is the order of the
- * bytes and several times faster than Buffer.compare.
- */
-export function sortedByKey<T extends ChunkKey>(keys: Iterable<T>): T[] {
-  const unique = new Map<string, T>();
-  for (const key of keys) {
-    const name = key.id.toString('latin1') + String.fromCharCode(key.height);
-    if (!unique.has(name)) unique.set(name, key);
-  }
-  const entries = [...unique].sort(([a], [b]) => (a < b ? -1 : 1));
-  return entries.map(([, key]) => key);
-}
-
 /** Each number once, ascending: the order in which rows are locked. */
 export function sortedNos(nos: Iterable<number>): number[] {
   return [...new Set(nos)].sort((a, b) => a - b);

@@ -9,13 +9,13 @@ import {
   nosInput,
   PLACE_COLUMNS,
   placeValues,
-  sortedByKey,
   storedChunk,
   type ChunkPlace,
   type FoundRow,
   type NewChunk,
   type StoredChunk,
 } from './chunk-rows';
+import { sortedByKey } from './key-order';
 import { type KnownChunk, KnownChunks } from './known-chunks';
 
 /** What became of a chunk that was to be inserted. */
