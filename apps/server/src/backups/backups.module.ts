@@ -44,6 +44,7 @@ import { ReclaimRewrite, RewriteWork } from './reclaim-rewrite';
 import { ReclaimParts, ReclaimService } from './reclaim.service';
 import { PackRewriter, RewriterRepositories } from './pack-rewriter';
 import { PackUsages } from './pack-usage';
+import { RewriteRoom } from './rewrite-room';
 import { RewriteRepository } from './rewrite.repository';
 import { RunHistoryApiController } from './run-history.api.controller';
 import { RunHistoryRepository } from './run-history.repository';
@@ -115,7 +116,7 @@ const CHUNKS = [
 /** What people and agents say of tasks and runs. */
 const DEFINITIONS = [TaskDefinitionsService, TaskDefinitionRules, FreshSignIn, RunQueueService, RunReports];
 
-const RECLAIM = [ReclaimService, ReclaimMark, ReclaimRewrite, RewriteWork, PackUsages, PackRewriter];
+const RECLAIM = [ReclaimService, ReclaimMark, ReclaimRewrite, RewriteWork, RewriteRoom, PackUsages, PackRewriter];
 
 /** Readings of the catalog. */
 const READING = [

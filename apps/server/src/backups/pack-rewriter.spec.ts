@@ -1,5 +1,5 @@
 import { keyString, type PlainChunk } from '#engine';
-import type { KillPoint } from '#common';
+import { type KillPoint, LIMITS } from '#common';
 import { ServerSettings } from '../config/server-settings';
 import { eachDatabase, gate, type TestDatabase, TestUptime } from '../database/testing';
 import { guardOn } from '../guards/guards.testing';
@@ -271,7 +271,7 @@ eachDatabase('rewriting packs', (open, dialect) => {
       if (key.startsWith('packs/')) bench.disk.freeBytes = minFreeBytes;
       return put(key, body);
     };
-    expect(await pass()).toMatchObject({ packsWithoutRoom: 1, rewrittenPacks: 1 });
+    expect(await pass()).toMatchObject({ packsLater: 1, rewrittenPacks: 1 });
     await expectReadable(domainNo, kept);
     // On a disk that is full, what died goes.
     bench.disk.freeBytes = minFreeBytes / 4;
@@ -298,9 +298,29 @@ eachDatabase('rewriting packs', (open, dialect) => {
       return remove(key);
     };
     expect(await pass()).toMatchObject({ packsDeleted: 1, endedHolds: 1, heldPacks: 0, rewrittenPacks: 1 });
-    // Enough is free: what died now waits its days.
+    // Enough is free, for the largest upload too: what died now waits its days.
     db.clock.advance(HOUR + 1);
+    bench.disk.freeBytes = minFreeBytes + LIMITS.packBodyBytes;
     expect(await pass()).toMatchObject({ packsDeleted: 0, endedHolds: 0, heldPacks: 1 });
+    bench.disk.freeBytes -= 1;
+    expect(await pass()).toMatchObject({ packsDeleted: 1, endedHolds: 1, heldPacks: 0 });
+    await expectReadable(domainNo, kept);
+  });
+
+  it('writes no more anew, in however many passes, until what lies there twice has gone', async () => {
+    movedDays = 3;
+    const kept = await twoSparseGroups();
+    const { minFreeBytes } = new ServerSettings();
+    // A group takes 22.5 MiB: the first has room beside the next upload, and a second would be more than a quarter of what is free.
+    bench.disk.freeBytes = minFreeBytes + LIMITS.packBodyBytes + 23 * 1024 * 1024;
+    expect(await pass()).toMatchObject({ rewrittenPacks: 1, packsLater: 1, packsWithoutRoom: 0 });
+    for (let day = 1; day <= 3; day += 1) {
+      db.clock.advance(DAY);
+      expect(await pass()).toMatchObject({ rewrittenPacks: 0, packsLater: 1, heldPacks: 1 });
+    }
+    await expectReadable(domainNo, kept);
+    db.clock.advance(1);
+    expect(await pass()).toMatchObject({ packsDeleted: 1, rewrittenPacks: 1, packsLater: 0 });
     await expectReadable(domainNo, kept);
   });
 

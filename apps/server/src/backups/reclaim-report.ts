@@ -23,6 +23,8 @@ export interface ReclaimReport {
   writtenBytes: number;
   /** What comes back when the packs that were to be written anew have gone. */
   rewriteFreesBytes: number;
+  /** Packs that are to be written anew when old packs of others have gone: until then too much of what is free would be taken. */
+  packsLater: number;
   /** Packs that were to be written anew, for which the disk had no room. */
   packsWithoutRoom: number;
   /** Packs that were to be written anew and could not be read, or be written: nothing is concluded, scrub looks at them first. */
@@ -49,6 +51,7 @@ export function emptyReport(): ReclaimReport {
     rewrittenPacks: 0,
     writtenBytes: 0,
     rewriteFreesBytes: 0,
+    packsLater: 0,
     packsWithoutRoom: 0,
     failedPacks: 0,
     problems: [],

@@ -2,20 +2,18 @@ import { Injectable, Logger } from '@nestjs/common';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
-import { FreeSpace } from '../storage/free-space';
 import type { ChunkBits } from './chunk-bits';
 import { PackRewriter } from './pack-rewriter';
 import { PackUsages } from './pack-usage';
 import { PacksRepository } from './packs.repository';
 import type { ReclaimPass } from './reclaim-report';
 import { ReclaimRepository } from './reclaim.repository';
-import { type PackUsage, planRewrite, type RewritePlan } from './rewrite-plan';
+import { byGain, type PackUsage, planRewrite, usedOf } from './rewrite-plan';
+import { type PassRoom, RewriteRoom } from './rewrite-room';
 
 /** Groups in a row of which nothing could be written anew: then the storage is out of reach, and not single packs of it. */
 const FAILED_IN_A_ROW = 5;
 const KEPT_PROBLEMS = 20;
-/** On a full disk rewriting, which gives space back, goes on until so much of MIN_FREE_BYTES is left. */
-const LEFT_OF_RESERVE = 0.25;
 
 /** What it works with. */
 @Injectable()
@@ -36,14 +34,14 @@ export class ReclaimRewrite {
   constructor(
     private readonly database: Database,
     private readonly settings: ServerSettings,
-    private readonly disk: FreeSpace,
+    private readonly room: RewriteRoom,
     private readonly work: RewriteWork,
   ) {}
 
   /**
    * `exempt` packs are left alone: in a new pack of no run their chunks would be exempt no more. `gone`: chunks that a dry pass
    * would have swept. The old packs die, and go from storage with the first pass after RECLAIM_MOVED_DAYS. One group after the other,
-   * each only as far as the disk has room beside MIN_FREE_BYTES, or, when it has for none, beside a quarter of it; what is wrong with one is told, and keeps no other back.
+   * each only as far as there is room (see {@link RewriteRoom}); what is wrong with one is told, and keeps no other back.
    */
   async run(pass: ReclaimPass, exempt: ReadonlySet<number>, gone: Pick<ChunkBits, 'has'> | null): Promise<void> {
     const { report, signal } = pass;
@@ -54,15 +52,18 @@ export class ReclaimRewrite {
     report.smallPacks = plan.smallPacks;
     report.rewriteFreesBytes = plan.freedBytes;
     if (pass.isDryRun) return;
-    const keptBytes = await this.keptBytes(plan);
-    const isShort = keptBytes < this.settings.minFreeBytes;
+    const room = await this.room.ofPass(plan, pass.startedAt);
     let failedInARow = 0;
     let refusedBytes = Number.POSITIVE_INFINITY;
-    for (const group of isShort ? plan.groups.toSorted(byGain) : plan.groups) {
+    for (const group of plan.groups.toSorted(byGain)) {
       signal.throwIfAborted();
       // What is smaller may have room still.
-      const end = usedOf(group) >= refusedBytes ? 'no-room' : await this.rewriteGroup(group, keptBytes, pass);
+      const end = usedOf(group) >= refusedBytes ? 'no-room' : await this.rewriteGroup(group, room, pass);
       pass.tell('rewrite');
+      if (end === 'later') {
+        report.packsLater += group.length;
+        continue;
+      }
       if (end === 'no-room') {
         report.packsWithoutRoom += group.length;
         refusedBytes = Math.min(refusedBytes, usedOf(group));
@@ -71,27 +72,21 @@ export class ReclaimRewrite {
       failedInARow = end === 'failed' ? failedInARow + 1 : 0;
       if (failedInARow === FAILED_IN_A_ROW) break;
     }
-    if (report.packsWithoutRoom > 0) report.problems.push(wayOut(report.packsWithoutRoom, keptBytes + refusedBytes));
-  }
-
-  /** What of the disk stays free. Where no group has room beside MIN_FREE_BYTES, nothing would ever become free by leaving it. */
-  private async keptBytes({ groups }: RewritePlan): Promise<number> {
-    const { minFreeBytes } = this.settings;
-    const space = await this.disk.least();
-    const hasRoom = space === null || groups.some((group) => space.freeBytes - usedOf(group) >= minFreeBytes);
-    return hasRoom ? minFreeBytes : Math.floor(minFreeBytes * LEFT_OF_RESERVE);
+    if (report.packsWithoutRoom > 0)
+      report.problems.push(wayOut(report.packsWithoutRoom, room.keptBytes + refusedBytes));
   }
 
   private async rewriteGroup(
     group: readonly PackUsage[],
-    keptBytes: number,
+    room: PassRoom,
     pass: ReclaimPass,
-  ): Promise<'done' | 'failed' | 'no-room'> {
+  ): Promise<'done' | 'failed' | 'later' | 'no-room'> {
     const { report, signal } = pass;
     try {
-      await this.disk.assertRoomFor(usedOf(group), { keptBytes });
+      if ((await room.ask(group)) === 'later') return 'later';
       const { writtenBytes, unreadable } = await this.work.rewriter.rewrite(group, signal);
       report.writtenBytes += writtenBytes;
+      room.wrote(writtenBytes);
       for (const { pack, reason } of unreadable) await this.leaveToScrub(pack, reason, pass);
       const nos = group.map(({ no }) => no);
       const dead = await this.database.write('packs.dead', (tx) => this.work.repository.bury(tx, nos));
@@ -124,16 +119,6 @@ export class ReclaimRewrite {
     this.logger.error(problem);
     if (report.problems.length < KEPT_PROBLEMS) report.problems.push(problem);
   }
-}
-
-function usedOf(group: readonly PackUsage[]): number {
-  return group.reduce((sum, { usedBytes }) => sum + usedBytes, 0);
-}
-
-/** What gives most back for what it takes first. */
-function byGain(a: readonly PackUsage[], b: readonly PackUsage[]): number {
-  const lengthOf = (group: readonly PackUsage[]): number => group.reduce((sum, { length }) => sum + length, 0);
-  return usedOf(a) * lengthOf(b) - usedOf(b) * lengthOf(a);
 }
 
 function wayOut(packs: number, neededBytes: number): string {

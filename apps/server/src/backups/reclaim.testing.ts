@@ -12,6 +12,7 @@ import { ReclaimMark } from './reclaim-mark';
 import { ReclaimRewrite, RewriteWork } from './reclaim-rewrite';
 import { ReclaimParts, ReclaimService } from './reclaim.service';
 import { ReclaimRepository } from './reclaim.repository';
+import { RewriteRoom } from './rewrite-room';
 import { RewriteRepository } from './rewrite.repository';
 
 /** Reclaim as a server wires it. */
@@ -27,7 +28,8 @@ export function reclaimOn(
   const damage = new ChunkDamage(database, new ChunksRepository(), packs);
   const rewriter = new PackRewriter(database, storage, new RewriterRepositories(moves, packs), damage, guard);
   const usages = new PackUsages(database, moves);
-  const rewrite = new ReclaimRewrite(database, settings, disk, new RewriteWork(reclaim, packs, usages, rewriter));
+  const room = new RewriteRoom(database, settings, disk, moves);
+  const rewrite = new ReclaimRewrite(database, settings, room, new RewriteWork(reclaim, packs, usages, rewriter));
   const parts = new ReclaimParts(reclaim, packs, new ReclaimMark(database, reclaim), rewrite, disk);
   return { service: new ReclaimService(database, storage, settings, parts, guard), rewriter, usages };
 }

@@ -42,7 +42,7 @@ export function planRewrite(packs: readonly PackUsage[], unusedPercent: number):
   const settled = packs.filter((pack) => pack.usedBytes > 0 && pack.condemnedBytes <= UNSETTLED * pack.usedBytes);
   const isSparse = (pack: PackUsage): boolean => unusedOf(pack) * 100 >= unusedPercent * pack.length;
   const sparse = upTo(PASS_BYTES, settled.filter(isSparse).sort(byWaste));
-  const left = PASS_BYTES - sparse.reduce((sum, { length }) => sum + length, 0);
+  const left = PASS_BYTES - lengthOf(sparse);
   const others = settled.filter((pack) => !isSparse(pack) && pack.length < SMALL_BYTES).sort(byPlace);
   const small = others.length < MERGED_PACKS ? [] : upTo(left, others);
   // A small one that is left alone in its group would become itself again.
@@ -55,9 +55,23 @@ export function planRewrite(packs: readonly PackUsage[], unusedPercent: number):
     groups,
     sparsePacks: taken.filter(({ no }) => !smallNos.has(no)).length,
     smallPacks: taken.filter(({ no }) => smallNos.has(no)).length,
-    writtenBytes: taken.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+    writtenBytes: usedOf(taken),
     freedBytes: taken.reduce((sum, pack) => sum + unusedOf(pack), 0),
   };
+}
+
+/** What the group takes when it is written anew. */
+export function usedOf(group: readonly PackUsage[]): number {
+  return group.reduce((sum, { usedBytes }) => sum + usedBytes, 0);
+}
+
+function lengthOf(group: readonly PackUsage[]): number {
+  return group.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** Groups: what gives most back for what it takes first. */
+export function byGain(a: readonly PackUsage[], b: readonly PackUsage[]): number {
+  return usedOf(a) * lengthOf(b) - usedOf(b) * lengthOf(a);
 }
 
 function unusedOf({ length, usedBytes }: PackUsage): number {

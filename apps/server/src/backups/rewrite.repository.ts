@@ -71,7 +71,7 @@ export class RewriteRepository {
 
   /**
    * Points chunks that lie in `fromPack` still, and sound, at their new places; returns how many. Both packs must be held: who
-   * relies on the old place (an upload that shares it, a reader that found it bad) holds its pack too.
+   * relies on the old place (an upload that shares it, a reader that found it bad) holds its pack too. Both are marked: see {@link twiceStored}.
    */
   async move(tx: Sql, fromPack: number, moves: ReadonlyMap<number, ChunkPlace>): Promise<number> {
     const locked = await lockChunks(tx, moves.keys(), 'c.pack_no = ? and c.damaged = 0', [fromPack]);
@@ -88,7 +88,25 @@ export class RewriteRepository {
          from input where chunks.no = input.no`,
       );
     }
-    if (locked.length > 0) await tx.run('update packs set moved_at = ? where no = ?', [await tx.now(), fromPack]);
+    if (locked.length > 0)
+      await this.noteMove(tx, [fromPack, ...new Set([...moves.values()].map(({ packNo }) => packNo))]);
     return locked.length;
+  }
+
+  /** Bytes that rewriting wrote since `since` and that lie in old packs as well, which wait to be deleted; at most what these have. */
+  async twiceStored(sql: Sql, since: number): Promise<number> {
+    const row = await sql.get<{ newBytes: number | null; oldBytes: number | null }>(
+      `select sum(case when state = 'live' and moved_at > ? then length else 0 end) as "newBytes",
+         sum(case when state = 'dead' then length else 0 end) as "oldBytes"
+       from packs where moved_at is not null`,
+      [since],
+    );
+    return Math.min(row?.newBytes ?? 0, row?.oldBytes ?? 0);
+  }
+
+  private async noteMove(tx: Sql, packNos: readonly number[]): Promise<void> {
+    await tx.runWith(nosInput(packNos), 'update packs set moved_at = ? where no in (select no from input)', [
+      await tx.now(),
+    ]);
   }
 }

@@ -52,6 +52,7 @@ const FIGURES: Readonly<Record<string, string>> = {
   heldPacks: 'packs kept for older copies of the catalog',
   heldBytes: 'in them',
   endedHolds: 'packs not kept for them any longer, as the disk is full',
+  packsLater: 'packs to be written anew when older ones have gone',
   packsWithoutRoom: 'packs not written anew for want of room',
   failedPacks: 'packs that could not be written anew',
   packs: 'packs',

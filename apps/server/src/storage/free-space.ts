@@ -1,6 +1,7 @@
 import { mkdir, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Injectable } from '@nestjs/common';
+import { LIMITS } from '#common';
 import { ServerSettings } from '../config/server-settings';
 import { DomainError } from '../http/domain-error';
 
@@ -30,10 +31,16 @@ export class FreeSpace {
     );
   }
 
-  /** Less than MIN_FREE_BYTES are free where packs lie: deleting some helps. */
+  /** Of the disk that packs lie on; null: they lie in a bucket. */
+  async ofPacks(): Promise<DiskSpace | null> {
+    const { s3, storagePath } = this.settings;
+    return s3 === null ? this.look(storagePath) : null;
+  }
+
+  /** Where packs lie there is no room for the largest upload beside MIN_FREE_BYTES: backups are refused, or soon will be, and deleting packs helps. */
   async isShortOfPacks(): Promise<boolean> {
-    const { s3, storagePath, minFreeBytes } = this.settings;
-    return s3 === null && (await this.look(storagePath)).freeBytes < minFreeBytes;
+    const packs = await this.ofPacks();
+    return packs !== null && packs.freeBytes < this.settings.minFreeBytes + LIMITS.packBodyBytes;
   }
 
   /**

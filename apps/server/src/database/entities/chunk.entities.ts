@@ -84,7 +84,7 @@ export class PackRow {
   scrubbed_at!: number | null;
   /** What is wrong with it although its chunks can be read, or why it could not be read; null: nothing. */
   fault!: string | null;
-  /** When rows of chunks last moved from here to a new pack, ms; null: never. A catalog from before that looks for them here. */
+  /** When rows of chunks last moved from here to a new pack, or from old ones to here, ms; null: never. A catalog from before that looks for them in the old ones. */
   moved_at!: number | null;
 }
 
