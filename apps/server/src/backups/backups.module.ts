@@ -45,6 +45,7 @@ import { ReclaimParts, ReclaimService } from './reclaim.service';
 import { PackRewriter, RewriterRepositories } from './pack-rewriter';
 import { PackUsages } from './pack-usage';
 import { RewriteRoom } from './rewrite-room';
+import { RunUploadsRepository } from './run-uploads.repository';
 import { RewriteRepository } from './rewrite.repository';
 import { RunHistoryApiController } from './run-history.api.controller';
 import { RunHistoryRepository } from './run-history.repository';
@@ -85,6 +86,7 @@ const REPOSITORIES = [
   ReclaimRepository,
   ReclaimParts,
   RewriteRepository,
+  RunUploadsRepository,
   RewriterRepositories,
   BatchRepositories,
   CommitRepositories,

@@ -9,6 +9,7 @@ import { wrongSize } from './ingest-spool';
 import type { Upload, UploadedBlock, UploadedList } from './ingest-upload';
 import { PacksRepository } from './packs.repository';
 import type { RunGrant } from './run-grant';
+import { RunUploadsRepository } from './run-uploads.repository';
 
 /** The catalog moved on since the plan was made (a pack died, a chunk was swept): plan again. Nothing was written. */
 export class StalePlan extends Error {}
@@ -52,6 +53,7 @@ export class IngestRows {
   constructor(
     private readonly chunks: ChunksRepository,
     private readonly packs: PacksRepository,
+    private readonly uploads: RunUploadsRepository,
   ) {}
 
   findHoldings(sql: Sql, domainNo: number, upload: Upload): Promise<Holdings> {
@@ -88,6 +90,12 @@ export class IngestRows {
       const there = inserted.get(row.name);
       return there?.isNew === true ? [{ ...row, no: there.no }] : [];
     });
+    const healed = [...inserted.values()].filter((row) => row.isDamaged);
+    await this.uploads.note(
+      tx,
+      run,
+      [...written, ...healed].map(({ no }) => no),
+    );
     if (pack !== null) {
       const isUsed = written.some(({ packNo }) => packNo === pack.no) || repointed.has(pack.no);
       await this.endUpload(tx, pack, isUsed);

@@ -29,6 +29,7 @@ import { PacksRepository } from './packs.repository';
 import { QuotaRepository } from './quota.repository';
 import { UploadRoom } from './upload-room';
 import type { RunGrant } from './run-grant';
+import { RunUploadsRepository } from './run-uploads.repository';
 import { RunLease } from './run-lease';
 import { RunsRepository } from './runs.repository';
 
@@ -60,7 +61,7 @@ export class IngestBench {
     storage: Storage,
   ) {
     const { database, clock } = db;
-    const rows = new IngestRows(this.chunks, this.packs);
+    const rows = new IngestRows(this.chunks, this.packs, new RunUploadsRepository());
     const lease = new RunLease(database, this.runs, new ServerSettings(), clock);
     const repositories = new IngestRepositories(this.chunks, this.packs, rows);
     const room = new UploadRoom(database, new QuotaRepository(), this.disk);

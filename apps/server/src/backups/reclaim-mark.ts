@@ -3,6 +3,7 @@ import { Database } from '../database/database';
 import { ChunkBits } from './chunk-bits';
 import { loopTurn } from './loop-turn';
 import { ReclaimRepository } from './reclaim.repository';
+import { type ChunkRange, RunUploadsRepository } from './run-uploads.repository';
 
 /** A page is some milliseconds; between two, other requests have their turn. */
 const PAGE_ROWS = 5_000;
@@ -13,16 +14,17 @@ export class ReclaimMark {
   constructor(
     private readonly database: Database,
     private readonly repository: ReclaimRepository,
+    readonly uploads: RunUploadsRepository,
   ) {}
 
   /**
-   * Chunks that a version refers to, that lie in an exempt pack, or that a marked list names. A reference that comes while
+   * Chunks that a version refers to, that a run sent which is on or failed after `failedSince`, or that a marked list names. A reference that comes while
    * this reads may be missed: so nothing is swept that an earlier pass did not condemn.
    */
-  async mark(exemptPacks: ReadonlySet<number>, signal: AbortSignal): Promise<ChunkBits> {
+  async mark(failedSince: number, signal: AbortSignal): Promise<ChunkBits> {
     const marked = new ChunkBits();
     await this.markVersions(marked, signal);
-    if (exemptPacks.size > 0) await this.markExempt(marked, exemptPacks, signal);
+    await this.markSent(marked, failedSince, signal);
     while (await this.markListed(marked, signal)) {
       // Until a reading finds nothing new: a list may be older than one that it names.
     }
@@ -45,14 +47,19 @@ export class ReclaimMark {
     }
   }
 
-  private async markExempt(marked: ChunkBits, exempt: ReadonlySet<number>, signal: AbortSignal): Promise<void> {
-    for (let after = 0, isOver = false; !isOver;) {
+  private async markSent(marked: ChunkBits, failedSince: number, signal: AbortSignal): Promise<void> {
+    const ranges = await this.database.read((sql) => this.uploads.keptRanges(sql, failedSince));
+    for (const range of ranges) await this.markRange(marked, range, signal);
+  }
+
+  private async markRange(marked: ChunkBits, range: ChunkRange, signal: AbortSignal): Promise<void> {
+    for (let after = range.firstNo - 1, isOver = false; !isOver;) {
       signal.throwIfAborted();
       const place = after;
-      const rows = await this.database.read((sql) => this.repository.chunks(sql, place, PAGE_ROWS));
-      for (const { no, packNo } of rows) if (exempt.has(packNo)) marked.add(no);
-      after = rows.at(-1)?.no ?? after;
-      isOver = rows.length < PAGE_ROWS;
+      const nos = await this.database.read((sql) => this.uploads.chunksIn(sql, range, place, PAGE_ROWS));
+      for (const no of nos) marked.add(no);
+      after = nos.at(-1) ?? after;
+      isOver = nos.length < PAGE_ROWS;
       await loopTurn();
     }
   }

@@ -39,7 +39,7 @@ export class ReclaimRewrite {
   ) {}
 
   /**
-   * `exempt` packs are left alone: in a new pack of no run their chunks would be exempt no more. `gone`: chunks that a dry pass
+   * `exempt` packs are left alone: their runs are not over, and much in them may go before long. `gone`: chunks that a dry pass
    * would have swept. The old packs die, and go from storage with the first pass after RECLAIM_MOVED_DAYS. One group after the other,
    * each only as far as there is room (see {@link RewriteRoom}); what is wrong with one is told, and keeps no other back.
    */

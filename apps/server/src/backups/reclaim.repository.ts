@@ -71,7 +71,7 @@ export class ReclaimRepository {
     );
   }
 
-  /** Packs of runs that are on, or that failed after `failedSince` and may be gone on with. */
+  /** Packs of runs that are on, or that failed after `failedSince` and may be gone on with: what lies in them is about to change. */
   async exemptPacks(sql: Sql, failedSince: number): Promise<Set<number>> {
     const rows = await sql.all<{ no: number }>(
       `select p.no from packs p join runs r on r.task_no = p.task_no and r.number = p.run_number

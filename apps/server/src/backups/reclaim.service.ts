@@ -77,12 +77,13 @@ export class ReclaimService {
     }
     const report = emptyReport();
     const startedAt = await this.database.now();
+    const failedSince = startedAt - this.settings.resumeDays * DAY_MS;
+    if (!isDryRun) await this.forgetUploads(failedSince);
     const tell = (phase: ReclaimPhase): void => onProgress?.({ phase, ...report });
     const pass: ReclaimPass = { isDryRun, signal, startedAt, report, tell };
     tell('mark');
-    const failedSince = startedAt - this.settings.resumeDays * DAY_MS;
     const exempt = await this.database.read((sql) => reclaim.exemptPacks(sql, failedSince));
-    const marked = await mark.mark(exempt, signal);
+    const marked = await mark.mark(failedSince, signal);
     const ripe = await this.condemn(marked, pass);
     if (isDryRun) {
       report.swept = ripe.chunks;
@@ -220,6 +221,11 @@ export class ReclaimService {
     report.packsDeleted += 1;
     report.freedBytes += length;
     tell('delete');
+  }
+
+  private async forgetUploads(failedSince: number): Promise<void> {
+    const { uploads } = this.parts.mark;
+    while (await this.database.write('reclaim.condemn', (tx) => uploads.forget(tx, failedSince))) await loopTurn();
   }
 
   /** An upload that takes longer than a day is given up: its going live fails then. */

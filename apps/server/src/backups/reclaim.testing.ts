@@ -12,6 +12,7 @@ import { ReclaimMark } from './reclaim-mark';
 import { ReclaimRewrite, RewriteWork } from './reclaim-rewrite';
 import { ReclaimParts, ReclaimService } from './reclaim.service';
 import { ReclaimRepository } from './reclaim.repository';
+import { RunUploadsRepository } from './run-uploads.repository';
 import { RewriteRoom } from './rewrite-room';
 import { RewriteRepository } from './rewrite.repository';
 
@@ -24,12 +25,13 @@ export function reclaimOn(
 ): { service: ReclaimService; rewriter: PackRewriter; usages: PackUsages } {
   const packs = new PacksRepository();
   const reclaim = new ReclaimRepository();
+  const uploads = new RunUploadsRepository();
   const moves = new RewriteRepository();
   const damage = new ChunkDamage(database, new ChunksRepository(), packs);
   const rewriter = new PackRewriter(database, storage, new RewriterRepositories(moves, packs), damage, guard);
   const usages = new PackUsages(database, moves);
   const room = new RewriteRoom(database, settings, disk, moves);
   const rewrite = new ReclaimRewrite(database, settings, room, new RewriteWork(reclaim, packs, usages, rewriter));
-  const parts = new ReclaimParts(reclaim, packs, new ReclaimMark(database, reclaim), rewrite, disk);
+  const parts = new ReclaimParts(reclaim, packs, new ReclaimMark(database, reclaim, uploads), rewrite, disk);
   return { service: new ReclaimService(database, storage, settings, parts, guard), rewriter, usages };
 }

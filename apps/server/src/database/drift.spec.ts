@@ -55,6 +55,7 @@ eachDatabase('migrations', (open) => {
       'list_refs',
       'run_outputs',
       'run_problems',
+      'run_uploads',
       'settings',
       'sign_in_attempts',
       'space_days',

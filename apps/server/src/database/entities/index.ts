@@ -14,7 +14,7 @@ import {
 } from './fleet.entities';
 import { clientsTable, domainsTable, pageSessionsTable, settingsTable, usersTable } from './identity.entities';
 import { doomedVersionsTable, pinsTable, removalsTable } from './retention.entities';
-import { runProblemsTable, runsTable, tasksTable } from './run.entities';
+import { runProblemsTable, runsTable, runUploadsTable, tasksTable } from './run.entities';
 import { deletionStopsTable, guardAcknowledgementsTable, heartbeatsTable } from './guard.entities';
 import { maintenanceRunsTable } from './maintenance.entities';
 import { spaceDaysTable } from './space.entities';
@@ -28,6 +28,7 @@ const ALL = [
   tasksTable,
   runsTable,
   runProblemsTable,
+  runUploadsTable,
   pathsTable,
   fileVersionsTable,
   chunksTable,
@@ -72,6 +73,7 @@ export function entitiesFor(dialect: Dialect): EntitySchema[] {
     entityOf(tasksTable, dialect),
     entityOf(runsTable, dialect),
     entityOf(runProblemsTable, dialect),
+    entityOf(runUploadsTable, dialect),
     entityOf(pathsTable, dialect),
     entityOf(fileVersionsTable, dialect),
     entityOf(chunksTable, dialect),

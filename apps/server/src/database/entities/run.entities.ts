@@ -206,3 +206,26 @@ export const runProblemsTable: TableSpec<RunProblemRow> = {
   },
   isClustered: true,
 };
+
+/** Chunks that a run sent, by their row numbers, wherever they lie; until the run can no longer be gone on with. */
+export class RunUploadRow {
+  task_no!: number;
+  run_number!: number;
+  /** Of its domain; what others sent meanwhile lies between. */
+  first_no!: number;
+  last_no!: number;
+  domain_no!: number;
+}
+
+export const runUploadsTable: TableSpec<RunUploadRow> = {
+  target: RunUploadRow,
+  name: 'run_uploads',
+  columns: {
+    task_no: primary(int),
+    run_number: primary(int),
+    first_no: primary(bigint),
+    last_no: primary(bigint),
+    domain_no: int,
+  },
+  isClustered: true,
+};

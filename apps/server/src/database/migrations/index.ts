@@ -13,6 +13,7 @@ import { MovedPacks1795000070001 } from './1795000070001-moved-packs';
 import { SpaceDays1795000070002 } from './1795000070002-space-days';
 import { FleetLists1795000080001 } from './1795000080001-fleet-lists';
 import { Adoption1795000090001 } from './1795000090001-adoption';
+import { RunUploads1795000100001 } from './1795000100001-run-uploads';
 
 /** In order. A released migration never changes. A dump of the catalog is brought up from the level that it names. */
 export const MIGRATIONS = [
@@ -31,6 +32,7 @@ export const MIGRATIONS = [
   SpaceDays1795000070002,
   FleetLists1795000080001,
   Adoption1795000090001,
+  RunUploads1795000100001,
 ];
 
 type Migration = (typeof MIGRATIONS)[number];
