@@ -7,7 +7,7 @@ import { ConfigAdoption } from '../config-export/config-adoption';
 import { Database } from '../database/database';
 import { DeletionGuard } from '../guards/deletion-guard';
 import { RepositoryIdentity } from '../storage/repository-identity';
-import { RestoreMarkRepository } from './restore-mark.repository';
+import type { RestoreClaim } from './restore-claim';
 
 export interface AdoptionReport extends PackFindings, TaskFindings {
   /** Rows of a newer config export; null: storage had none. */
@@ -35,8 +35,6 @@ export class AdoptionSteps {
  */
 @Injectable()
 export class CatalogAdoption {
-  private readonly marks = new RestoreMarkRepository();
-
   constructor(
     private readonly database: Database,
     private readonly identity: RepositoryIdentity,
@@ -44,16 +42,17 @@ export class CatalogAdoption {
     private readonly audit: AuditService,
   ) {}
 
-  async run(onProgress: (words: string) => void): Promise<AdoptionReport> {
+  /** `from`: key of the dump whose rows are in the database; null: an older database that was put back by hand. */
+  async run(
+    { claim, from }: { claim: RestoreClaim; from: string | null },
+    onProgress: (words: string) => void,
+  ): Promise<AdoptionReport> {
+    claim.fence(this.database);
     await this.identity.verify();
     const { config, packs, tasks, guard } = this.steps;
     // Before the mark, with which no server serves.
     await config.assertReadable();
-    const from = await this.database.write('catalog.adopt', async (tx) => {
-      const mark = await this.marks.load(tx);
-      await this.marks.save(tx, { phase: 'adopting', from: mark?.from ?? null });
-      return mark?.from ?? null;
-    });
+    await claim.mark(this.database, 'catalog.adopt', { phase: 'adopting', from });
     onProgress('users, clients and tasks');
     // First: who was revoked or deleted must not be believed, and tasks must be there before their runs.
     const configRows = await config.apply();
@@ -69,10 +68,9 @@ export class CatalogAdoption {
     // Only then: what a held task lacks must go on to stop deletions, and be there to be given up.
     const isWhole = isAllAdopted && (await guard.settleAdoption());
     const report = { configRows, ...packFindings, ...taskFindings, unusedPacks, isWhole };
-    await this.database.write('catalog.adopt', async (tx) => {
-      await this.audit.record(tx, HOST, { action: 'maintenance.restore-catalog', details: { from, ...report } });
-      await this.marks.clear(tx);
-    });
+    await claim.end(this.database, 'catalog.adopt', (tx) =>
+      this.audit.record(tx, HOST, { action: 'maintenance.restore-catalog', details: { from, ...report } }),
+    );
     return report;
   }
 }

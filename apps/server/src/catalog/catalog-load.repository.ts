@@ -1,6 +1,6 @@
 import type { DumpedColumn, DumpedTable, DumpedValue } from '#engine';
 import type { Sql } from '../database/sql';
-import { RESTORE_SETTING } from './dumped-tables';
+import { RESTORE_SETTING } from '../database/unfinished-restore';
 
 /** Rows as a dump has them, put into tables of the dump's own level. */
 export class CatalogLoadRepository {
@@ -24,6 +24,12 @@ export class CatalogLoadRepository {
 
   async number(tx: Sql, { name, lastNo }: DumpedTable): Promise<void> {
     if (lastNo !== null && lastNo > 0) await tx.raiseLastNo(name, lastNo);
+  }
+
+  /** The level that the tables have: the name of the last migration. */
+  async level(sql: Sql): Promise<string | null> {
+    const row = await sql.get<{ name: string }>('select name from migrations order by timestamp desc limit 1');
+    return row?.name ?? null;
   }
 
   /** Tables of another level, in which nothing is. */

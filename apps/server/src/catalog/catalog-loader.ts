@@ -1,11 +1,13 @@
 import { type CatalogHeader, type DumpedTable, type DumpedValue, openCatalogDump } from '#engine';
+import { StartError } from '../config/start-error';
 import { Database, type DatabaseOptions } from '../database/database';
 import { TABLES } from '../database/entities';
 import { migrationsUpTo } from '../database/migrations';
+import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import type { Storage } from '../storage/storage';
 import { CatalogLoadRepository } from './catalog-load.repository';
-import { RestoreMarkRepository } from './restore-mark.repository';
+import type { RestoreClaim } from './restore-claim';
 import type { TargetState } from './target-database';
 
 /** Rows in one transaction: some fractions of a second. */
@@ -24,23 +26,24 @@ export interface LoadOptions {
  */
 export class CatalogLoader {
   private readonly rows = new CatalogLoadRepository();
-  private readonly marks = new RestoreMarkRepository();
 
-  constructor(private readonly options: DatabaseOptions) {}
+  constructor(
+    private readonly options: DatabaseOptions,
+    private readonly claim: RestoreClaim,
+  ) {}
 
   /** `header`: of the dump, which was read to its end before. */
   async load(target: TargetState, header: CatalogHeader, { storage, key, onProgress }: LoadOptions): Promise<void> {
     if (target.kind !== 'nothing' && 'level' in target && target.level !== header.level) await this.dropTables();
     const database = await Database.open({ ...this.options, level: header.level });
+    this.claim.fence(database, (tx) => this.assertLevel(tx, header.level));
     try {
-      await database.write('catalog.load', async (tx) => {
-        await this.marks.save(tx, { phase: 'loading', from: key });
+      await this.claim.mark(database, 'catalog.load', { phase: 'loading', from: key }, async (tx) => {
         for (const table of header.tables) await this.rows.empty(tx, table);
       });
       await this.loadRows(database, { storage, key, onProgress });
-      await database.write('catalog.load', async (tx) => {
+      await this.claim.mark(database, 'catalog.load', { phase: 'adopting', from: key }, async (tx) => {
         for (const table of header.tables) await this.rows.number(tx, table);
-        await this.marks.save(tx, { phase: 'adopting', from: key });
       });
     } finally {
       await database.close();
@@ -71,12 +74,23 @@ export class CatalogLoader {
 
   private async dropTables(): Promise<void> {
     const database = await Database.open(this.options);
+    this.claim.fence(database);
     try {
       const names = TABLES.map(({ name }) => name);
       await database.write('catalog.load', (tx) => this.rows.dropAll(tx, names));
+      this.claim.droppedMark();
     } finally {
       await database.close();
     }
+  }
+
+  /** A server that began to start before the mark stood may have migrated since: rows would be in tables of another level. */
+  private async assertLevel(tx: Sql, level: string): Promise<void> {
+    const found = await this.rows.level(tx);
+    if (found === level) return;
+    throw new StartError(
+      `A server has migrated the database meanwhile (${found ?? 'no level'}): stop it, and run the same command again.`,
+    );
   }
 }
 

@@ -2,12 +2,11 @@ import { Module } from '@nestjs/common';
 import { GuardsModule } from '../guards/guards.module';
 import { CatalogDump, DumpGuards } from './catalog-dump.service';
 import { CatalogDumps } from './catalog-dumps';
-import { UnfinishedRestore } from './unfinished-restore';
 
 /** The catalog's own safety: dumps of it in storage. */
 @Module({
   imports: [GuardsModule],
-  providers: [CatalogDump, CatalogDumps, DumpGuards, UnfinishedRestore],
+  providers: [CatalogDump, CatalogDumps, DumpGuards],
   exports: [CatalogDump],
 })
 export class CatalogModule {}

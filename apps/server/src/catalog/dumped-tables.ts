@@ -1,9 +1,7 @@
 import type { DumpedColumn } from '#engine';
 import { isGenerated } from '../database/dialect';
 import { TABLES } from '../database/entities';
-
-/** Setting that stands while a catalog is brought back (restore-mark.repository.ts). */
-export const RESTORE_SETTING = 'catalog_restore';
+import { RESTORE_SETTING } from '../database/unfinished-restore';
 
 /** A table whose rows a dump has. */
 export interface TableToDump {

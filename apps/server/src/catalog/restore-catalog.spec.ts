@@ -23,25 +23,19 @@ import {
   TestServer,
   type WatchedStorage,
 } from '../backups/runs.testing';
-import { restoreCatalog } from '../cli/restore-catalog';
-import { ServerSettings } from '../config/server-settings';
 import { ConfigExport } from '../config-export/config-export.service';
 import { ConfigExportsRepository } from '../config-export/config-exports.repository';
 import { ConfigRowsRepository } from '../config-export/config-rows.repository';
 import { Database } from '../database/database';
-import { createPostgresDatabase, eachDatabase, TestClock, type TestDatabase } from '../database/testing';
+import { eachDatabase, TestClock, type TestDatabase } from '../database/testing';
 import { guardOn } from '../guards/guards.testing';
-import { FreeSpace } from '../storage/free-space';
 import { LocalDiskStorage } from '../storage/local-disk.storage';
 import type { MemoryStorage } from '../storage/memory.storage';
 import { RepositoryIdentity } from '../storage/repository-identity';
 import type { PersonIdentity } from '../users/person-identity';
-import { CatalogDump, DumpGuards } from './catalog-dump.service';
-import { CatalogDumps } from './catalog-dumps';
+import { ADOPT, dumpCatalog, emptyPlace, type Place, RESTORE, restoreTold } from './catalog.testing';
 import { RestoreMarkRepository } from './restore-mark.repository';
 
-const RESTORE = { what: 'restore', from: null, isServerStopped: false, isJson: true } as const;
-const ADOPT = { ...RESTORE, what: 'adopt', isServerStopped: true } as const;
 const ADMIN = { userId: randomUUID(), username: 'root', address: null } as unknown as PersonIdentity;
 const DAY = 24 * 3_600_000;
 
@@ -81,16 +75,7 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     return top === undefined ? { ...chunks[0]!, size } : { id: top.id, height: top.height, size };
   };
   const many = (name: string): PlainChunk[] => Array.from({ length: 40 }, (_, at) => dataChunk(`${name} ${at}`));
-  const dump = async (): Promise<void> => {
-    const settings = Object.assign(new ServerSettings(), db.location, { storagePath: folder, minFreeBytes: 0 });
-    const guards = new DumpGuards(
-      new RepositoryIdentity(db.database, storage),
-      guardOn(db.database, storage),
-      new FreeSpace(settings),
-    );
-    const job = { isDryRun: false, signal: new AbortController().signal, onProgress: () => undefined };
-    await new CatalogDump(db.database, storage, settings, new CatalogDumps(storage), guards).run(job);
-  };
+  const dump = (): Promise<void> => dumpCatalog(db, storage, folder);
   const exportConfig = (): Promise<void> => {
     const rows = [new ConfigRowsRepository(), new ConfigExportsRepository()] as const;
     return new ConfigExport(db.database, storage, ...rows, new RepositoryIdentity(db.database, storage)).settle();
@@ -100,14 +85,8 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     for await (const { key } of storage.list(prefix)) keys.push(key);
     return keys;
   };
-  const emptyPlace = async (dialect: string): Promise<TestDatabase['location']> => {
-    if (dialect === 'sqlite') return { databaseUrl: null, databasePath: join(folder, 'restored.sqlite') };
-    const { url, drop } = await createPostgresDatabase();
-    cleanups.push(drop);
-    return { databaseUrl: url, databasePath: '' };
-  };
   /** The report, and the database. */
-  const restore = async (place: TestDatabase['location']): Promise<{ report: object; restored: Database }> => {
+  const restore = async (place: Place): Promise<{ report: object; restored: Database }> => {
     const report = await told(place, RESTORE);
     const clock = new TestClock();
     clock.advance(DAY);
@@ -115,13 +94,8 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     cleanups.push(() => restored.close());
     return { report, restored };
   };
-  const told = async (place: TestDatabase['location'], words: typeof RESTORE | typeof ADOPT): Promise<object> => {
-    const said: string[] = [];
-    jest.spyOn(process.stdout, 'write').mockImplementation((text) => said.push(String(text)) > 0);
-    jest.spyOn(process.stderr, 'write').mockReturnValue(true);
-    await restoreCatalog(Object.assign(new ServerSettings(), place, { storagePath: folder }), words);
-    return JSON.parse(said.join('')) as object;
-  };
+  const told = (place: Place, words: typeof RESTORE | typeof ADOPT): Promise<object> =>
+    restoreTold(place, folder, words);
   /** What retention leaves in storage of versions that it took. */
   const recordRemoval = async (...versions: RemovedVersion[]): Promise<void> => {
     const [removalId, number] = [randomUUID(), 1];
@@ -143,7 +117,7 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     await agent.send(directory('/'), fileOf('/a', content));
     await agent.commit();
     await dump();
-    const { report, restored } = await restore(await emptyPlace(dialect));
+    const { report, restored } = await restore(await emptyPlace(dialect, folder, cleanups));
     expect(report).toMatchObject({ isWhole: true, adoptedRuns: 0, foundPacks: 0, heldTasks: [] });
     const tables = ['users', 'runs', 'paths', 'file_versions', 'chunks', 'list_refs', 'packs'];
     for (const table of tables)
@@ -168,7 +142,7 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     await agent.send(fileOf('/c', await upload([dataChunk('alone')])), close('/goes'));
     const { runId } = await agent.commit();
     await agent.backUp(directory('/d'));
-    const { report, restored } = await restore(await emptyPlace(dialect));
+    const { report, restored } = await restore(await emptyPlace(dialect, folder, cleanups));
     expect(report).toMatchObject({ isWhole: true, adoptedRuns: 2, heldTasks: [], damagedChunks: 0, missingPacks: 0 });
     const again = new TestServer(restored, storage as object as WatchedStorage);
     const shown = await server.shown(agent, runId);
@@ -191,7 +165,7 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     async (dialect) => {
       await agent.backUp(directory('/'), file('/p'), file('/q'));
       await dump();
-      const place = await emptyPlace(dialect);
+      const place = await emptyPlace(dialect, folder, cleanups);
       const { restored } = await restore(place);
       // The lost line goes on after the dump, and retention takes a version of it.
       for (const mode of [0o600, 0o611]) await agent.backUp(file('/p', mode), file('/q', mode));
@@ -239,7 +213,7 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     await exportConfig();
     const [pack = ''] = await keysOf('packs/');
     renameSync(join(folder, pack), join(folder, 'aside'));
-    const place = await emptyPlace(dialect);
+    const place = await emptyPlace(dialect, folder, cleanups);
     const { report, restored } = await restore(place);
     expect(report).toMatchObject({ isWhole: false, adoptedRuns: 0, configRows: 4 });
     expect(await rowsOf(restored, 'pins')).toEqual([]);
@@ -285,7 +259,7 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     const places = 'select no, pack_no, block_offset, chunk_offset, damaged from chunks order by no';
     const healed = await server.all<{ damaged: number; pack_no: number }>(places);
     expect(healed.filter(({ damaged, pack_no }) => damaged === 1 || pack_no === 1)).toEqual([]);
-    const { report, restored } = await restore(await emptyPlace(dialect));
+    const { report, restored } = await restore(await emptyPlace(dialect, folder, cleanups));
     expect(report).toMatchObject({ isWhole: true, movedChunks: healed.length, damagedChunks: 0, unusedPacks: 0 });
     expect(await new TestServer(restored, storage as object as WatchedStorage).all(places)).toEqual(healed);
   });
@@ -315,7 +289,7 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
       return Object.fromEntries(rows.map(({ name, no }) => [name, no]));
     };
     await dump();
-    const place = await emptyPlace(dialect);
+    const place = await emptyPlace(dialect, folder, cleanups);
     const { restored } = await restore(place);
     await newUser(db.database, 'eve');
     await exportConfig();

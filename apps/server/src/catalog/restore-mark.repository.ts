@@ -1,20 +1,14 @@
 import type { Sql } from '../database/sql';
-import { RESTORE_SETTING } from './dumped-tables';
+import { RESTORE_SETTING, type RestoreMark } from '../database/unfinished-restore';
 
-/**
- * How far bringing a catalog back has got. `loading`: rows of the dump `from` are put in, and are not whole; `adopting`: they are,
- * and what storage knows beyond them is taken over. While it stands no server serves.
- */
-export interface RestoreMark {
-  readonly phase: 'loading' | 'adopting';
-  /** Key of the dump; null: an older database that was put back by hand. */
-  readonly from: string | null;
-}
-
+/** The mark of a catalog that is being brought back. */
 export class RestoreMarkRepository {
-  async load(sql: Sql): Promise<RestoreMark | null> {
-    const row = await sql.get<{ value: string }>('select value from settings where name = ?', [RESTORE_SETTING]);
-    return row === undefined ? null : (JSON.parse(row.value) as RestoreMark);
+  /** `locking`: what to lock its row with (`tx.forShare()`), if with anything. */
+  async load(sql: Sql, locking = ''): Promise<RestoreMark | null> {
+    const row = await sql.get<{ value: string }>(`select value from settings where name = ? ${locking}`, [
+      RESTORE_SETTING,
+    ]);
+    return row === undefined ? null : restoreMark(row.value);
   }
 
   async save(tx: Sql, mark: RestoreMark): Promise<void> {
@@ -27,4 +21,9 @@ export class RestoreMarkRepository {
   async clear(tx: Sql): Promise<void> {
     await tx.run('delete from settings where name = ?', [RESTORE_SETTING]);
   }
+}
+
+/** Marks of older versions have no token. */
+export function restoreMark(value: string): RestoreMark {
+  return { token: '', ...(JSON.parse(value) as Omit<RestoreMark, 'token'>) };
 }

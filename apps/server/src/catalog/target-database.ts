@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { type DatabasePlace, openSnapshot } from '../database/open-snapshot';
 import type { DatabaseSnapshot } from '../database/snapshot';
-import { RESTORE_SETTING } from './dumped-tables';
-import type { RestoreMark } from './restore-mark.repository';
+import { RESTORE_SETTING, type RestoreMark } from '../database/unfinished-restore';
+import { restoreMark } from './restore-mark.repository';
 
 /** What stands in the database into which a catalog is to be brought back. */
 export type TargetState =
@@ -23,7 +23,7 @@ export async function lookAtTarget(place: DatabasePlace): Promise<TargetState> {
     if (!(await snapshot.hasTable('migrations')) || !(await snapshot.hasTable('settings'))) return { kind: 'nothing' };
     const level = String(await value(snapshot, 'select name from migrations order by timestamp desc limit 1'));
     const mark = await value(snapshot, `select value from settings where name = '${RESTORE_SETTING}'`);
-    if (typeof mark === 'string') return { kind: 'begun', level, mark: JSON.parse(mark) as RestoreMark };
+    if (typeof mark === 'string') return { kind: 'begun', level, mark: restoreMark(mark) };
     const id = await value(snapshot, `select value from settings where name = 'repository_id'`);
     if (id !== null) return { kind: 'used', table: 'settings' };
     for (const table of TELLING) {

@@ -6,6 +6,8 @@ import { CorruptError, UnsupportedError } from '#engine';
 import { CatalogAdoption, type AdoptionReport } from '../catalog/catalog-adoption.service';
 import { CatalogDumps } from '../catalog/catalog-dumps';
 import { assertLoadable, CatalogLoader } from '../catalog/catalog-loader';
+import { RestoreClaim } from '../catalog/restore-claim';
+import { takeRestoreLock } from '../catalog/restore-lock';
 import { lastSeenServer, lookAtTarget, type TargetState } from '../catalog/target-database';
 import { SystemClock } from '../config/clock';
 import type { ServerSettings } from '../config/server-settings';
@@ -37,13 +39,25 @@ export async function restoreCatalog(settings: ServerSettings, words: RestoreWor
   );
   try {
     if (words.what === 'list') return await list(storage, words);
-    const target = await lookAtTarget(own);
-    if (words.what === 'adopt') await assertAdoptable(own, target, words);
-    else await new Restoring(own, storage).load(target, words.from);
+    const release = await takeRestoreLock(own);
+    try {
+      return await bringBack(own, storage, words);
+    } finally {
+      await release();
+    }
   } finally {
     await rm(storage.spoolDir, { recursive: true, force: true });
   }
-  return adopt(own, words);
+}
+
+async function bringBack(own: ServerSettings, storage: Storage, words: RestoreWords): Promise<number> {
+  const target = await lookAtTarget(own);
+  const mark = target.kind === 'begun' ? target.mark : null;
+  const claim = new RestoreClaim(mark?.token ?? null);
+  let from = mark?.from ?? null;
+  if (words.what === 'adopt') await assertAdoptable(own, target, words);
+  else from = await new Restoring(own, storage, claim).load(target, words.from);
+  return adopt(own, words, { claim, from });
 }
 
 class Restoring {
@@ -52,12 +66,13 @@ class Restoring {
   constructor(
     private readonly settings: ServerSettings,
     private readonly storage: Storage,
+    private readonly claim: RestoreClaim,
   ) {
     this.dumps = new CatalogDumps(storage);
   }
 
-  /** Everything is looked at before anything is changed. */
-  async load(target: TargetState, from: string | null): Promise<void> {
+  /** Everything is looked at before anything is changed. Returns the key of the dump. */
+  async load(target: TargetState, from: string | null): Promise<string | null> {
     if (target.kind === 'used') {
       throw new StartError(
         `The database is not empty (${target.table}): nothing was changed. A dump goes into an empty database only; to bring this one up to ` +
@@ -67,7 +82,7 @@ class Restoring {
     const begun = target.kind === 'begun' ? target.mark : null;
     if (begun !== null && from !== null && begun.from !== from)
       throw new StartError(`Bringing ${begun.from ?? 'a database'} back has begun: leave --from out to go on with it.`);
-    if (begun?.phase === 'adopting') return;
+    if (begun?.phase === 'adopting') return begun.from;
     const repositoryId = await readRepositoryId(this.storage);
     if (repositoryId === null) throw new StartError('The storage has no repository.json. Nothing was changed.');
     const key = from ?? begun?.from ?? (await this.newest());
@@ -75,10 +90,9 @@ class Restoring {
     const header = await this.verified(key);
     assertLoadable(header, key, repositoryId);
     const { databaseUrl, databasePath, killAt, clockAheadMs } = this.settings;
-    const loader = new CatalogLoader({
-      ...{ databaseUrl, databasePath },
-      ...{ clock: new SystemClock(clockAheadMs), killPoints: killPointsFrom(killAt) },
-    });
+    const opening = { databaseUrl, databasePath, isRestoring: true };
+    const hooks = { clock: new SystemClock(clockAheadMs), killPoints: killPointsFrom(killAt) };
+    const loader = new CatalogLoader({ ...opening, ...hooks }, this.claim);
     const total = header.tables.reduce((sum, { rows }) => sum + rows, 0);
     await loader.load(target, header, {
       ...{ storage: this.storage, key },
@@ -86,6 +100,7 @@ class Restoring {
         say(`rows: ${rows} of ${total}`);
       },
     });
+    return key;
   }
 
   private async newest(): Promise<string> {
@@ -137,14 +152,18 @@ async function assertAdoptable(
   );
 }
 
-async function adopt(settings: ServerSettings, { isJson }: RestoreWords): Promise<number> {
+async function adopt(
+  settings: ServerSettings,
+  { isJson }: RestoreWords,
+  begun: { claim: RestoreClaim; from: string | null },
+): Promise<number> {
   const log = openServerLog(settings);
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest's options are an interface over a class that nobody instantiates
   const options: NestApplicationOptions = { abortOnError: false, logger: log };
   const parts = { settings, log, terminal: new ErrorOutput() };
   const app = await NestFactory.createApplicationContext(RestoreModule.with(parts), options);
   try {
-    const report = await app.get(CatalogAdoption, { strict: false }).run(say);
+    const report = await app.get(CatalogAdoption, { strict: false }).run(begun, say);
     process.stdout.write(isJson ? `${JSON.stringify(report)}\n` : `${wordsOf(report).join('\n')}\n`);
     return report.isWhole ? WHOLE : LEFT;
   } finally {

@@ -23,6 +23,7 @@ import { Database } from './database';
           clock,
           ...(settings.clockAheadMs > 0 ? { postgresClock: clock } : {}),
           killPoints,
+          isRestoring: settings.isRestoring,
         }),
     },
   ],

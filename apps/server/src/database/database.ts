@@ -25,11 +25,14 @@ export interface DatabaseOptions {
   level?: string;
   /** Tests only: replaces PostgreSQL's clock, so that time can be set there too. */
   postgresClock?: Clock;
+  /** Whether this process brings the catalog back; others are refused while that is under way. */
+  isRestoring?: boolean;
 }
 
 /** The database's one door: every read and every write of the server goes through it. */
 @Injectable()
 export class Database implements OnApplicationShutdown {
+  private fenced: ((tx: Sql) => Promise<void>) | null = null;
   private readonly inside = new AsyncLocalStorage<{ isOpen: boolean }>();
 
   constructor(
@@ -41,10 +44,11 @@ export class Database implements OnApplicationShutdown {
   static async open(options: DatabaseOptions): Promise<Database> {
     const migrations = options.level === undefined ? MIGRATIONS : migrationsUpTo(options.level);
     if (migrations === null) throw new Error(`there is no migration ${String(options.level)}`);
+    const opening = { ...options, migrations, isRestoring: options.isRestoring === true };
     const backend =
       options.databaseUrl === null
-        ? await SqliteBackend.open(options.databasePath, options.clock, migrations)
-        : await PostgresBackend.open(options.databaseUrl, { ...options, migrations });
+        ? await SqliteBackend.open(options.databasePath, options.clock, opening)
+        : await PostgresBackend.open(options.databaseUrl, opening);
     return new Database(backend, options.killPoints ?? NO_KILL_POINTS);
   }
 
@@ -61,7 +65,7 @@ export class Database implements OnApplicationShutdown {
    */
   write<T>(point: WritePoint, work: (tx: Sql) => Promise<T>): Promise<T> {
     return this.enter(() =>
-      this.backend.write(work, {
+      this.backend.write(this.behindFence(work), {
         beforeCommit: () => {
           this.killPoints.hit(`${point}:before-commit`);
         },
@@ -70,6 +74,11 @@ export class Database implements OnApplicationShutdown {
         },
       }),
     );
+  }
+
+  /** Every later write begins with `check`, in its transaction: what that throws ends the write without effect. Null: no more. */
+  fence(check: ((tx: Sql) => Promise<void>) | null): void {
+    this.fenced = check;
   }
 
   /** Each statement sees what was committed when it began; two statements may see different states. Writing is refused. */
@@ -97,6 +106,15 @@ export class Database implements OnApplicationShutdown {
 
   onApplicationShutdown(): Promise<void> {
     return this.close();
+  }
+
+  private behindFence<T>(work: (tx: Sql) => Promise<T>): (tx: Sql) => Promise<T> {
+    const check = this.fenced;
+    if (check === null) return work;
+    return async (tx) => {
+      await check(tx);
+      return work(tx);
+    };
   }
 
   private async enter<T>(work: () => Promise<T>): Promise<T> {

@@ -25,6 +25,7 @@ interface PostgresOptions {
   readonly postgresLimits?: Partial<PostgresLimits>;
   readonly postgresClock?: Clock;
   readonly migrations: Migrations;
+  readonly isRestoring: boolean;
 }
 
 /** Any number of servers on one PostgreSQL. Reads have a pool of their own, read-only, so that they never starve writes. */
@@ -45,9 +46,9 @@ export class PostgresBackend implements Backend {
    */
   static async open(
     url: string,
-    { postgresLimits, postgresClock, migrations }: PostgresOptions,
+    { postgresLimits, postgresClock, ...opening }: PostgresOptions,
   ): Promise<PostgresBackend> {
-    await prepare(url, migrations);
+    await prepare(url, opening);
     const all = { ...DEFAULT_LIMITS, ...postgresLimits };
     const entities = entitiesFor('postgres');
     const writer = new DataSource({ ...bounded(url, all, 'read write'), entities });
@@ -169,7 +170,10 @@ function giveUp(client: PoolClient): void {
 }
 
 /** On connections of its own, which wait as long as it takes: a migration of a large catalog is no statement that hangs. */
-async function prepare(url: string, migrations: Migrations): Promise<void> {
+async function prepare(
+  url: string,
+  { migrations, isRestoring }: Pick<PostgresOptions, 'migrations' | 'isRestoring'>,
+): Promise<void> {
   const source = new DataSource({ ...unbounded(url), migrations });
   try {
     await source.initialize();
@@ -178,7 +182,7 @@ async function prepare(url: string, migrations: Migrations): Promise<void> {
   }
   try {
     await refuseForgetful(source);
-    await migrateOnce(source);
+    await migrateOnce(source, { isRestoring });
   } finally {
     await source.destroy();
   }

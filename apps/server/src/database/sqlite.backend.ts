@@ -9,6 +9,7 @@ import { Mutex } from './mutex';
 import { NoticeListeners, type NoticeListener, type NoticeTopic } from './notices';
 import { type Notice, SqliteSql, StatementCache } from './sqlite-statements';
 import type { Sql } from './sql';
+import { refuseUnfinishedRestore } from './unfinished-restore';
 
 /** How long a statement waits for another process (a backup tool, a shell) that holds the file. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -42,10 +43,15 @@ export class SqliteBackend implements Backend {
   }
 
   /** Opens the file (made with its folder when missing), and brings it to the newest of the migrations. */
-  static async open(path: string, clock: Clock, migrations: Migrations): Promise<SqliteBackend> {
+  static async open(
+    path: string,
+    clock: Clock,
+    { migrations, isRestoring }: { migrations: Migrations; isRestoring: boolean },
+  ): Promise<SqliteBackend> {
     const writer = new DataSource({ ...commonOptions(path), prepareDatabase: prepareWriter, migrations });
     await writer.initialize();
     try {
+      if (!isRestoring) await refuseUnfinishedRestore(writer);
       await writer.runMigrations({ transaction: 'all' });
       const reader = new DataSource({
         ...commonOptions(path),
