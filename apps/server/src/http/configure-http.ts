@@ -7,6 +7,7 @@ import { Connections } from './connections';
 import { DomainError } from './domain-error';
 import { forwardedFor } from './forwarded-for';
 import { JsonBodies } from './json-bodies';
+import { Metrics } from '../metrics/metrics';
 import { PageAnswers } from '../pages/page-answers';
 import { PageForms } from '../pages/page-forms';
 import { ProblemFilter } from './problem.filter';
@@ -28,11 +29,17 @@ export function configureHttp(app: NestExpressApplication): Connections {
   const warn = (message: string): void => {
     logger.warn(message);
   };
+  const refused = app.get(Metrics, { strict: false }).refusedConnections;
   const connections = new Connections(app.getHttpServer(), {
     maxConnections,
     // Behind proxies all come from few addresses.
     maxPerAddress: trustProxy === null ? maxConnectionsPerAddress : null,
-    warn,
+    refusals: {
+      warn,
+      count: (limit) => {
+        refused.inc({ limit });
+      },
+    },
   });
   connections.watch();
   const forwarded = forwardedFor(trustProxy !== null, warn);

@@ -90,7 +90,9 @@ describe('connections', () => {
     for (const make of [() => createServer(), () => createTlsServer(makeCertificate())]) {
       const full = make();
       const told: string[] = [];
-      new Connections(full, { maxConnections: 1, warn: (message) => told.push(message) }).watch();
+      const counted: string[] = [];
+      const refusals = { warn: (message: string) => told.push(message), count: (limit: string) => counted.push(limit) };
+      new Connections(full, { maxConnections: 1, refusals }).watch();
       full.listen(0, '127.0.0.1');
       await once(full, 'listening');
       const { port } = full.address() as AddressInfo;
@@ -100,6 +102,7 @@ describe('connections', () => {
       expect(told).toEqual([
         expect.stringMatching(/^MAX_CONNECTIONS is reached: .*: 1, the latest from 127\.0\.0\.1\.$/),
       ]);
+      expect(counted).toEqual(['MAX_CONNECTIONS']);
       first.destroy();
       second.destroy();
       full.close();

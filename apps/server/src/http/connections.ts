@@ -3,7 +3,7 @@ import type { DropArgument, Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { AddressCounts } from './address-counts';
 import { BodyPace } from './body-pace';
-import { type ConnectionLimit, RefusedConnections } from './refused-connections';
+import { type ConnectionLimit, type RefusalListener, RefusedConnections } from './refused-connections';
 
 const HEADERS_TIMEOUT_MS = 30_000;
 const IDLE_TIMEOUT_MS = 120_000;
@@ -21,8 +21,8 @@ export interface ConnectionRules {
   readonly maxConnections?: number;
   /** And more from one address, but from this host: a proxy speaks for everybody. null: no such bound. */
   readonly maxPerAddress?: number | null;
-  /** Hears of those that are closed, once a minute at most. */
-  readonly warn?: (message: string) => void;
+  /** Hears of those that are closed. */
+  readonly refusals?: RefusalListener;
 }
 
 /**
@@ -47,7 +47,7 @@ export class Connections {
   ) {
     this.idleTimeoutMs = rules.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
     this.counts = new AddressCounts(rules.maxPerAddress ?? null);
-    this.refusals = new RefusedConnections(rules.warn ?? (() => undefined));
+    this.refusals = new RefusedConnections(rules.refusals ?? { warn: () => undefined, count: () => undefined });
   }
 
   /** Begins to watch; before the server listens. */

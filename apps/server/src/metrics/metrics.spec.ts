@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { API, type StartRunAnswer } from '#common';
@@ -146,6 +148,31 @@ describe('GET /metrics', () => {
     ];
     for (const { expr, words } of told)
       for (const name of named(words)) expect(expr).toMatch(new RegExp(`by \\([^)]*\\b${name}\\b`));
+  });
+});
+
+describe('connections that are refused', () => {
+  const servers = new TestServers();
+  afterEach(() => servers.stopAll());
+
+  it('are counted, from nothing on', async () => {
+    const settings = { maxConnections: 1, metricsAddresses: ['127.0.0.0/8'] };
+    const server = await servers.start({ imports: (parts) => [AppModule.with(parts)], settings });
+    const port = Number(new URL(server.url).port);
+    const refused = async (): Promise<string[]> => {
+      const headers = { connection: 'close' };
+      const text = await (await fetch(server.url + API.metrics, { headers })).text();
+      return [...text.matchAll(/^holdfast_http_connections_refused_total(.*)$/gm)].map(([, found = '']) => found);
+    };
+    const perAddress = '{limit="MAX_CONNECTIONS_PER_ADDRESS"} 0';
+    expect(await refused()).toEqual(['{limit="MAX_CONNECTIONS"} 0', perAddress]);
+    const [first, second] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+    await once(second, 'close');
+    first.destroy();
+    // Until the server has seen that the first one left, it takes no other, this one neither.
+    let counted: string[] = [];
+    while (counted.length === 0) counted = await refused().catch(() => []);
+    expect(counted).toEqual([expect.stringMatching(/^\{limit="MAX_CONNECTIONS"\} [1-9]/), perAddress]);
   });
 });
 

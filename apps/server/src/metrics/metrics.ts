@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ConnectionLimit } from '../http/refused-connections';
 
 /** From what the database answers at once to what an upload of a pack over a slow line takes, in seconds. */
 const REQUEST_BUCKETS = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
@@ -66,7 +67,17 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly refusedConnections = new Counter({
+    name: 'holdfast_http_connections_refused_total',
+    help: 'Connections that were closed as they came, for there were too many: by the setting that says how many there may be',
+    labelNames: ['limit'] as const,
+    registers: [this.registry],
+  });
+
   constructor() {
+    // From the start, or the first ones would be no increase.
+    for (const limit of ['MAX_CONNECTIONS', 'MAX_CONNECTIONS_PER_ADDRESS'] satisfies ConnectionLimit[])
+      this.refusedConnections.inc({ limit }, 0);
     // The process itself: memory, CPU, garbage collection, and how long the event loop was held.
     collectDefaultMetrics({ register: this.registry });
   }
