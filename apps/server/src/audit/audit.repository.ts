@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { AuditEventRow } from '../database/entities/fleet.entities';
 import type { Sql, Value } from '../database/sql';
+import { beginsWithText, holdsText } from '../database/text-search';
 
 export type NewAuditEvent = Omit<AuditEventRow, 'no' | 'at'>;
 
@@ -82,23 +83,16 @@ export class AuditRepository {
   ): Promise<AuditEventRow[]> {
     const conditions = ['no > ?', 'no <= ?'];
     const params: Value[] = [above, upTo];
-    const like = (columns: readonly string[], pattern: string): void => {
-      conditions.push(
-        `(${columns.map((column) => `lower(coalesce(${column}, '')) like lower(?) escape '\\'`).join(' or ')})`,
-      );
-      params.push(...columns.map(() => pattern));
+    const add = ({ condition, params: texts }: ReturnType<typeof holdsText>): void => {
+      conditions.push(condition);
+      params.push(...texts);
     };
-    if (action !== '') like(['action'], `${escaped(action)}%`);
-    if (who !== '') like(['actor_name', 'actor_id', 'address'], `%${escaped(who)}%`);
-    if (target !== '') like(['target_name', 'target_id'], `%${escaped(target)}%`);
+    if (action !== '') add(beginsWithText(sql, 'action', action));
+    if (who !== '') add(holdsText(sql, ['actor_name', 'actor_id', 'address'], who));
+    if (target !== '') add(holdsText(sql, ['target_name', 'target_id'], target));
     return sql.all(`select * from audit_events where ${conditions.join(' and ')} order by no desc limit ?`, [
       ...params,
       limit,
     ]);
   }
-}
-
-/** As it stands in a pattern of `like`; in which case letters are is for the database, which compares with its own `lower`. */
-function escaped(text: string): string {
-  return text.replace(/[\\%_]/g, '\\$&');
 }

@@ -95,6 +95,23 @@ function jsonValue(value: Value): string {
   return typeof value === 'bigint' ? value.toString() : JSON.stringify(value);
 }
 
+/** Registered with every connection to SQLite, whose own `lower` knows ASCII only. */
+export const FOLD_CASE = 'fold_case';
+
+/** Most texts are ASCII (as many bytes as letters): for those SQLite needs not ask JavaScript. */
+export function foldedSqlite(text: string): string {
+  return `case when length(${text}) = octet_length(${text}) then lower(${text}) else ${FOLD_CASE}(${text}) end`;
+}
+
+/** By what `lower` goes, best first: all letters there are, whatever the locale of the database. */
+export const FOLDING_COLLATIONS = ['und-x-icu', 'pg_c_utf8'];
+
+/** `collation` null: PostgreSQL was built without any of those, and knows the letters of its locale alone. */
+export function foldedPostgres(text: string, collation: string | null): string {
+  const collate = collation === null ? '' : ` collate "${collation}"`;
+  return `translate(lower((${text})${collate}), 'ς', 'σ')`;
+}
+
 /** Refuses what would come back rounded: both drivers hand out integers as doubles. */
 export function assertExact(value: unknown, column: string): void {
   if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {

@@ -17,6 +17,7 @@ function explaining(sql: Sql, plans: string[]): Sql {
   return {
     dialect: sql.dialect,
     manager: sql.manager,
+    folded: (text) => sql.folded(text),
     forUpdate: (alias) => sql.forUpdate(alias),
     forShare: (alias) => sql.forShare(alias),
     notify: (topic, message) => sql.notify(topic, message),

@@ -1,7 +1,7 @@
 import type { PoolClient, QueryResult } from 'pg';
 import type { EntityManager } from 'typeorm';
 import type { Scope } from './backend';
-import { columnArrays, inputHeadPostgres, numberPlaceholders, unnest } from './dialect';
+import { columnArrays, foldedPostgres, inputHeadPostgres, numberPlaceholders, unnest } from './dialect';
 import type { NoticeTopic } from './notices';
 import { noticePayload, TELL_NOTICE } from './postgres-notices';
 import { POSTGRES_TYPES } from './postgres-types';
@@ -12,6 +12,13 @@ const MAX_CACHED_TEXTS = 1_000;
 const PLAIN_INSERT_ROWS = 50;
 const numbered = new Map<string, string>();
 
+/** What is so for all connections to one PostgreSQL. */
+export interface PostgresFacts {
+  readonly now: (sql: Sql) => Promise<number>;
+  /** See `foldedPostgres`. */
+  readonly foldingCollation: string | null;
+}
+
 /** {@link Sql} on one pooled connection, past TypeORM, which would copy every row. */
 export class PostgresSql implements Sql {
   readonly dialect = 'postgres';
@@ -20,7 +27,7 @@ export class PostgresSql implements Sql {
     private readonly client: PoolClient,
     private readonly scope: Scope,
     private readonly entityManager: EntityManager,
-    private readonly clock: (sql: Sql) => Promise<number>,
+    private readonly facts: PostgresFacts,
   ) {}
 
   get manager(): EntityManager {
@@ -83,6 +90,10 @@ export class PostgresSql implements Sql {
     ]);
   }
 
+  folded(text: string): string {
+    return foldedPostgres(text, this.facts.foldingCollation);
+  }
+
   forUpdate(alias?: string): string {
     return alias === undefined ? 'for update' : `for update of ${alias}`;
   }
@@ -96,7 +107,7 @@ export class PostgresSql implements Sql {
   }
 
   now(): Promise<number> {
-    return this.clock(this);
+    return this.facts.now(this);
   }
 
   /**

@@ -39,6 +39,14 @@ describe('PostgresBackend', () => {
     expect(level).toEqual({ transaction_isolation: 'read committed' });
   });
 
+  it('folds letters beyond ASCII in a database whose locale knows none', async () => {
+    const { url, drop } = await createPostgresDatabase({}, 'C');
+    cleanups.push(drop);
+    const database = await open(url);
+    const row = await database.read((sql) => sql.get(`select lower('ÄΣ') as plain, ${sql.folded("'ÄΣ'")} as folded`));
+    expect(row).toEqual({ plain: 'ÄΣ', folded: 'äσ' });
+  });
+
   it('refuses to start where commits are acknowledged before they are synced', async () => {
     const url = await create({ synchronous_commit: 'off' });
     await expect(open(url)).rejects.toThrow('synchronous_commit=off');

@@ -4,6 +4,7 @@ import { DataSource, type QueryRunner } from 'typeorm';
 import type { Clock } from '../config/clock';
 import { StartError } from '../config/start-error';
 import { Scope, type Backend, type CommitHooks } from './backend';
+import { FOLDING_COLLATIONS } from './dialect';
 import { hasNoAnswer, isRetryable } from './database-errors';
 import { entitiesFor } from './entities';
 import type { Migrations } from './migrations';
@@ -37,6 +38,7 @@ export class PostgresBackend implements Backend {
     private readonly reader: DataSource,
     private readonly notices: PostgresNotices,
     private readonly limits: PostgresLimits,
+    private readonly foldingCollation: string | null,
     private readonly clock: Clock | undefined,
   ) {}
 
@@ -56,11 +58,12 @@ export class PostgresBackend implements Backend {
     try {
       await writer.initialize();
       await reader.initialize();
+      const collation = await foldingCollation(reader);
+      return new PostgresBackend(writer, reader, new PostgresNotices(url), all, collation, postgresClock);
     } catch (error) {
       for (const source of [writer, reader]) if (source.isInitialized) await source.destroy();
       throw error;
     }
-    return new PostgresBackend(writer, reader, new PostgresNotices(url), all, postgresClock);
   }
 
   /** Runs `work` again after a deadlock or a serialization failure: it must have no effect but through its Sql. */
@@ -144,9 +147,10 @@ export class PostgresBackend implements Backend {
   }
 
   private statements(client: PoolClient, scope: Scope, runner: QueryRunner): Sql {
-    return new PostgresSql(client, scope, runner.manager, (sql) =>
-      this.clock ? Promise.resolve(this.clock.now()) : this.databaseNow(sql),
-    );
+    return new PostgresSql(client, scope, runner.manager, {
+      now: (sql) => (this.clock ? Promise.resolve(this.clock.now()) : this.databaseNow(sql)),
+      foldingCollation: this.foldingCollation,
+    });
   }
 
   private async databaseNow(sql: Sql): Promise<number> {
@@ -154,6 +158,17 @@ export class PostgresBackend implements Backend {
     if (row === undefined) throw new Error('the database told no time');
     return row.now;
   }
+}
+
+/** The best that this PostgreSQL has; none of them can be used where the database is not in UTF-8. */
+async function foldingCollation(source: DataSource): Promise<string | null> {
+  const found = await source.query<{ name: string }[]>(
+    `select collname as name from pg_collation where collname = any($1)
+       and collencoding in (-1, (select encoding from pg_database where datname = current_database()))
+       and pg_encoding_to_char((select encoding from pg_database where datname = current_database())) = 'UTF8'`,
+    [FOLDING_COLLATIONS],
+  );
+  return FOLDING_COLLATIONS.find((name) => found.some((row) => row.name === name)) ?? null;
 }
 
 /** Queued after whatever statement was left un-awaited; when the connection is gone, so is the transaction. */

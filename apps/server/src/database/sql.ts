@@ -66,6 +66,9 @@ export interface Sql {
   /** The table, one with generated numbers, gives none up to `no` to a new row. For rows that come with their numbers. Never lowers. */
   raiseLastNo(table: string, no: number): Promise<void>;
 
+  /** An expression of text as it is compared when capitals make no difference: see `foldCase`, which does the same. No index helps it. */
+  folded(text: string): string;
+
   /** `for update of <alias>` where rows can be locked, nothing where the writer is alone. Alias may be left out. */
   forUpdate(alias?: string): string;
   /** `for share of <alias>`, likewise. */

@@ -2,7 +2,7 @@ import type BetterSqlite3 from 'better-sqlite3';
 import type { EntityManager } from 'typeorm';
 import type { Clock } from '../config/clock';
 import type { Scope } from './backend';
-import { assertExact, inputHeadSqlite, inputJson } from './dialect';
+import { assertExact, foldedSqlite, inputHeadSqlite, inputJson } from './dialect';
 import type { NoticeTopic } from './notices';
 import type { Column, InputRows, Sql, Value } from './sql';
 
@@ -133,6 +133,10 @@ export class SqliteSql implements Sql {
   async raiseLastNo(table: string, no: number): Promise<void> {
     const { changes } = await this.run('update sqlite_sequence set seq = max(seq, ?) where name = ?', [no, table]);
     if (changes === 0) await this.run('insert into sqlite_sequence (name, seq) values (?, ?)', [table, no]);
+  }
+
+  folded(text: string): string {
+    return foldedSqlite(text);
   }
 
   forUpdate(): string {

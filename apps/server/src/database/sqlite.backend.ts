@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlite3/BetterSqlite3DataSourceOptions';
 import type { Clock } from '../config/clock';
 import { Scope, type Backend, type CommitHooks } from './backend';
+import { FOLD_CASE } from './dialect';
 import { entitiesFor } from './entities';
 import type { Migrations } from './migrations';
 import { Mutex } from './mutex';
@@ -10,6 +11,7 @@ import { NoticeListeners, type NoticeListener, type NoticeTopic } from './notice
 import { type Notice, SqliteSql, StatementCache } from './sqlite-statements';
 import type { Sql } from './sql';
 import { refuseUnfinishedRestore } from './unfinished-restore';
+import { foldCase } from './text-search';
 
 /** How long a statement waits for another process (a backup tool, a shell) that holds the file. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -125,6 +127,7 @@ function commonOptions(path: string): BetterSqlite3DataSourceOptions {
  * commits when the power fails. Read back, since SQLite ignores what it does not understand.
  */
 function prepareWriter(connection: BetterSqlite3.Database): void {
+  addFunctions(connection);
   connection.pragma('journal_mode = WAL');
   connection.pragma('synchronous = FULL');
   connection.pragma(`cache_size = -${String(CACHE_KIB)}`);
@@ -138,8 +141,16 @@ function prepareWriter(connection: BetterSqlite3.Database): void {
 }
 
 function prepareReader(connection: BetterSqlite3.Database): void {
+  addFunctions(connection);
   connection.pragma(`cache_size = -${String(CACHE_KIB)}`);
   connection.pragma('temp_store = MEMORY');
+}
+
+/** No index and no column may use it: another program that opens the file does not know it. */
+function addFunctions(connection: BetterSqlite3.Database): void {
+  connection.function(FOLD_CASE, { deterministic: true, directOnly: true }, (text) =>
+    typeof text === 'string' ? foldCase(text) : null,
+  );
 }
 
 /** The driver's own handle. TypeORM types it `any`. */

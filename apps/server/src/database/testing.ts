@@ -114,13 +114,18 @@ async function openPostgres(cleanups: Cleanup[]): Promise<TestDatabase> {
   return openAt('postgres', { databaseUrl: url, databasePath: '' }, cleanups);
 }
 
-/** An empty database, not migrated. `settings` are defaults of its sessions: `{ synchronous_commit: 'off' }`. */
+/**
+ * An empty database, not migrated. `settings` are defaults of its sessions: `{ synchronous_commit: 'off' }`; `locale`: another
+ * than the server's.
+ */
 export async function createPostgresDatabase(
   settings: Record<string, string> = {},
+  locale?: string,
 ): Promise<{ url: string; drop: () => Promise<void> }> {
   const name = `test_${randomBytes(8).toString('hex')}`;
   const server = testPostgresUrl();
-  await administer(server, `create database ${name}`);
+  const how = locale === undefined ? '' : `template template0 locale '${locale}' encoding 'UTF8'`;
+  await administer(server, `create database ${name} ${how}`);
   for (const [setting, value] of Object.entries(settings)) {
     await administer(server, `alter database ${name} set ${setting} = '${value}'`);
   }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Sql, Value } from '../database/sql';
+import { foldCase, holdsText } from '../database/text-search';
 
 /** By when a list is taken, and whose clients. */
 export interface FleetScope {
@@ -69,7 +70,7 @@ const ORDER_OF: Readonly<Record<FleetColumn, string>> = {
 @Injectable()
 export class FleetRepository {
   async count(sql: Sql, scope: FleetScope, filter: FleetFilter): Promise<number> {
-    const { from, params } = fromWhere(scope, filter);
+    const { from, params } = fromWhere(sql, scope, filter);
     return (await sql.get<{ count: number }>(`${MOMENT} select count(*) as count ${from}`, params))?.count ?? 0;
   }
 
@@ -79,7 +80,7 @@ export class FleetRepository {
     scope: FleetScope,
     { filter, order, offset, limit }: { filter: FleetFilter; order: FleetOrder; offset: number; limit: number },
   ): Promise<number[]> {
-    const { from, params } = fromWhere(scope, filter);
+    const { from, params } = fromWhere(sql, scope, filter);
     const rows = await sql.all<{ no: number }>(
       `${MOMENT} select c.no ${from}
        order by ${ORDER_OF[order.by]} ${order.isDown ? 'desc' : 'asc'} nulls last, lower(c.name), c.no limit ? offset ?`,
@@ -90,7 +91,7 @@ export class FleetRepository {
 
   /** How many clients are how. */
   async healths(sql: Sql, scope: FleetScope): Promise<ReadonlyMap<FleetHealth, number>> {
-    const { from, params } = fromWhere(scope, { state: null, owner: null, search: null });
+    const { from, params } = fromWhere(sql, scope, { state: null, owner: null, search: null });
     const rows = await sql.all<{ health: FleetHealth; count: number }>(
       `${MOMENT} select health, count(*) as count from (select ${HEALTH} as health ${from}) h group by health`,
       params,
@@ -125,7 +126,7 @@ export class FleetRepository {
 
   /** All that are not deleted, no more than their names. */
   names(sql: Sql, scope: FleetScope): Promise<NamedClient[]> {
-    const { from, params } = fromWhere(scope, { state: null, owner: null, search: null });
+    const { from, params } = fromWhere(sql, scope, { state: null, owner: null, search: null });
     return sql.all<NamedClient>(`${MOMENT} select c.id, c.name, u.username as owner ${from}`, params);
   }
 
@@ -150,7 +151,11 @@ export class FleetRepository {
 /** The two times that conditions compare with, said once. */
 const MOMENT = 'with moment as materialized (select cast(? as bigint) as now, cast(? as bigint) as late)';
 
-function fromWhere(scope: FleetScope, { state, owner, search }: FleetFilter): { from: string; params: Value[] } {
+function fromWhere(
+  sql: Sql,
+  scope: FleetScope,
+  { state, owner, search }: FleetFilter,
+): { from: string; params: Value[] } {
   const conditions = ['u.deleted_at is null'];
   const params: Value[] = [scope.nowMs, scope.lateBeforeMs];
   const add = (condition: string, ...values: Value[]): void => {
@@ -158,15 +163,10 @@ function fromWhere(scope: FleetScope, { state, owner, search }: FleetFilter): { 
     params.push(...values);
   };
   if (scope.ownerNo !== null) add('c.owner_no = ?', scope.ownerNo);
-  if (owner !== null) add('lower(u.username) = lower(?)', owner);
+  if (owner !== null) add(`${sql.folded('u.username')} = ?`, foldCase(owner));
   if (search !== null) {
-    const like = `%${search.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
-    const lower = like.toLowerCase();
-    // SQLite's lower() leaves letters beyond ASCII alone: such a word is found as it was typed, too.
-    const found = ['c.name', 'c.host_name', 'c.labels'].map(
-      (text) => `lower(${text}) like ? escape '\\' or ${text} like ? escape '\\'`,
-    );
-    add(`(${found.join(' or ')})`, ...[lower, like, lower, like, lower, like]);
+    const { condition, params: texts } = holdsText(sql, ['c.name', 'c.host_name', 'c.labels'], search);
+    add(condition, ...texts);
   }
   if (state === null) add('c.deleted_at is null');
   else if (isHealth(state)) add(`${HEALTH} = ?`, state);

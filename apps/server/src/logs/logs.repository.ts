@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Column, Sql, Value } from '../database/sql';
+import { holdsText } from '../database/text-search';
 
 export interface NewLogLine {
   readonly at: number;
@@ -103,8 +104,9 @@ export class LogsRepository {
       params.push(filter.before);
     }
     if (filter.search !== null) {
-      conditions.push(`lower(message) like lower(?) escape '\\'`);
-      params.push(holding(filter.search));
+      const { condition, params: texts } = holdsText(sql, ['message'], filter.search);
+      conditions.push(condition);
+      params.push(...texts);
     }
     return sql.all<LogRow>(
       `select no, at, received_at as "receivedAt", level, message, run_id as "runId" from client_logs
@@ -115,7 +117,7 @@ export class LogsRepository {
 
   /** The number of the newest line of these clients, below `before` when it is one. A look into the index for each client. */
   async highest(sql: Sql, scope: LogScope, before: number | null): Promise<number | null> {
-    const [where, params] = clientsOf(scope);
+    const [where, params] = clientsOf(sql, scope);
     const bound = before === null ? '' : 'and l.no < ?';
     const row = await sql.get<{ no: number | null }>(
       where === ''
@@ -133,18 +135,14 @@ export class LogsRepository {
     scope: LogScope,
     filter: { level: number; search: string; above: number; upTo: number; limit: number },
   ): Promise<FleetLogRow[]> {
-    const [where, params] = clientsOf(scope);
-    const search = filter.search === '' ? '' : `and lower(l.message) like lower(?) escape '\\'`;
+    const [where, params] = clientsOf(sql, scope);
+    const search = filter.search === '' ? null : holdsText(sql, ['l.message'], filter.search);
     return sql.all<FleetLogRow>(
       `select l.no, l.received_at as "receivedAt", l.level, l.message, c.id as "clientId", c.name as client
        from client_logs l join clients c on c.no = l.client_no
-       where l.no > ? and l.no <= ? and l.level >= ? ${search} ${where === '' ? '' : `and ${where}`}
+       where l.no > ? and l.no <= ? and l.level >= ? ${search === null ? '' : `and ${search.condition}`} ${where === '' ? '' : `and ${where}`}
        order by l.no desc limit ?`,
-      [
-        ...[filter.above, filter.upTo, filter.level],
-        ...(filter.search === '' ? [] : [holding(filter.search)]),
-        ...[...params, filter.limit],
-      ],
+      [...[filter.above, filter.upTo, filter.level], ...(search?.params ?? []), ...[...params, filter.limit]],
     );
   }
 
@@ -201,20 +199,10 @@ export class LogsRepository {
   }
 }
 
-/** A pattern of `like` for what holds the text; both go through the database's `lower`, which may know ASCII letters only. */
-function holding(text: string): string {
-  return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
-}
-
-function clientsOf({ ownerNo, client }: LogScope): [where: string, params: Value[]] {
-  const conditions = [
-    ...(ownerNo === null ? [] : ['c.owner_no = ?']),
-    ...(client === '' ? [] : [`lower(c.name) like lower(?) escape '\\'`]),
-  ];
-  return [
-    conditions.join(' and '),
-    [...(ownerNo === null ? [] : [ownerNo]), ...(client === '' ? [] : [holding(client)])],
-  ];
+function clientsOf(sql: Sql, { ownerNo, client }: LogScope): [where: string, params: Value[]] {
+  const named = client === '' ? null : holdsText(sql, ['c.name'], client);
+  const conditions = [...(ownerNo === null ? [] : ['c.owner_no = ?']), ...(named === null ? [] : [named.condition])];
+  return [conditions.join(' and '), [...(ownerNo === null ? [] : [ownerNo]), ...(named?.params ?? [])]];
 }
 
 function sum(rows: readonly { readonly bytes: number }[]): number {
