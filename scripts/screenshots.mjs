@@ -160,7 +160,11 @@ function past(taskId) {
     }
     sqlite
       .prepare(
-        `update tasks set last_run_number = ?, head_run = ?, good_at = ?, good_bytes = ?, ended_outcome = 'succeeded' where no = ?`,
+        `update tasks set last_run_number = ?, head_run = ?, good_at = ?, good_bytes = ?, ended_outcome = 'succeeded',
+           (snapshots, shown_bytes, brought_bytes, brought_stored) = (select sum(state in ('succeeded', 'partial')),
+             sum(case when state in ('succeeded', 'partial') then logical_bytes else 0 end), sum(new_bytes), sum(stored_bytes)
+             from runs where task_no = tasks.no)
+         where no = ?`,
       )
       .run(number, number, Date.now() - 7_200_000, 35_000_000_000, no);
     sqlite

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { RunState, RunTrigger } from '#common';
 import type { Sql } from '../database/sql';
 import type { RunGrant } from './run-grant';
+import { addRunSums } from './run-sums';
 
 /**
  * `outcome` is what the run becomes when it is over: `succeeded` or `partial` from the start of its commit, `failed` or
@@ -253,12 +254,12 @@ export class RunsRepository {
     run: { readonly taskNo: number; readonly number: number },
     end: { now: number; error: string },
   ): Promise<void> {
-    await tx.run(
+    const { changes } = await tx.run(
       `update runs set state = 'failed', outcome = 'failed', error = ?, ended_at = ?
        where task_no = ? and number = ? and state = 'running'`,
       [end.error, end.now, run.taskNo, run.number],
     );
-    await this.noteEnd(tx, run);
+    if (changes === 1) await this.noteEnd(tx, run);
   }
 
   /** undoing -> its outcome. */
@@ -279,6 +280,7 @@ export class RunsRepository {
          ended_at = (select r.ended_at from runs r where r.task_no = tasks.no and r.number = ?) where no = ?`,
       [number, number, taskNo],
     );
+    await addRunSums(tx, { taskNo, number });
   }
 }
 

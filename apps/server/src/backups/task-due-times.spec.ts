@@ -41,7 +41,8 @@ eachDatabase('what tasks of before say of themselves', (open) => {
       ] as const) {
         await tx.run(
           `insert into runs (task_no, number, id, state, token_hash, chain_digest, lease_until, started_at, ended_at, platform, chunker, roots,
-             excludes, logical_bytes) values (?, ?, ?, ?, ?, ?, 0, 0, ?, 'linux', 'x', ?, '[]', 77)`,
+             excludes, logical_bytes, new_bytes, stored_bytes)
+           values (?, ?, ?, ?, ?, ?, 0, 0, ?, 'linux', 'x', ?, '[]', 77, 5, 2)`,
           [taskNo, number, `r${taskNo}-${number}`, state, Buffer.alloc(1), Buffer.alloc(1), endedAt, Buffer.alloc(1)],
         );
       }
@@ -56,6 +57,14 @@ eachDatabase('what tasks of before say of themselves', (open) => {
       ),
     );
 
+  const sums = () =>
+    db.database.read((sql) =>
+      sql.all(
+        `select no, snapshots, shown_bytes as shown, brought_bytes as brought, brought_stored as stored from tasks
+         where no <= 3 order by no`,
+      ),
+    );
+
   it('is filled in from their runs and their schedules, once', async () => {
     await dueTimes.fill();
     const filled = [
@@ -65,6 +74,11 @@ eachDatabase('what tasks of before say of themselves', (open) => {
     ];
     expect(await rows()).toEqual(filled);
     expect(await db.database.read((sql) => new TaskDefinitionsRepository().lacksOutcomes(sql))).toBe(false);
+    expect(await sums()).toEqual([
+      { no: 1, snapshots: 1, shown: 77, brought: 15, stored: 6 },
+      { no: 2, snapshots: 0, shown: 0, brought: 5, stored: 2 },
+      { no: 3, snapshots: 0, shown: 0, brought: 0, stored: 0 },
+    ]);
     await dueTimes.fill();
     expect(await rows()).toEqual(filled);
   });

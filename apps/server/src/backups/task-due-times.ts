@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Database } from '../database/database';
 import { dueFrom } from './due-from';
+import { countRunSums, lacksRunSums } from './run-sums';
 import { TaskDefinitionsRepository } from './task-definitions.repository';
 
 /** In one look: their due times take some ten milliseconds. */
@@ -16,7 +17,7 @@ export class TaskDueTimes implements OnApplicationBootstrap {
     private readonly tasks: TaskDefinitionsRepository,
   ) {}
 
-  /** Before the server serves: two looks, or some seconds once for ten thousand tasks. Without it they are only not told to be late. */
+  /** Before the server serves: three looks, or some seconds once for ten thousand tasks. Without it they are only not told to be late. */
   async onApplicationBootstrap(): Promise<void> {
     try {
       await this.fill();
@@ -28,6 +29,9 @@ export class TaskDueTimes implements OnApplicationBootstrap {
   async fill(): Promise<void> {
     if (await this.database.read((sql) => this.tasks.lacksOutcomes(sql))) {
       await this.database.write('tasks.change', (tx) => this.tasks.fillOutcomes(tx));
+    }
+    if (await this.database.read(lacksRunSums)) {
+      await this.database.write('tasks.change', (tx) => countRunSums(tx, null));
     }
     for (let after = 0, found = SLICE_TASKS; found === SLICE_TASKS;) {
       const tasks = await this.database.read((sql) => this.tasks.listUndue(sql, { after, limit: SLICE_TASKS }));

@@ -4,6 +4,7 @@ import { eachDatabase, type TestDatabase } from '../database/testing';
 import { TestDisk } from '../backups/ingest.testing';
 import type { Sql } from '../database/sql';
 import type { PersonIdentity } from '../users/person-identity';
+import { ClientsSpace } from './clients-space';
 import { SpaceDaysRepository } from './space-days.repository';
 import { SpaceReadingRepository } from './space-reading.repository';
 import { ReckoningReading, SpaceReckoning } from './space-reckoning';
@@ -237,6 +238,11 @@ eachDatabase('the reckoning of space', (open) => {
     expect(users[1]).toMatchObject(sums(130, 130, 95, 35));
     expect([clients[2], tasks[3]]).toMatchObject([kept(130, 130, 60), kept(130, 130, 60)]);
     expect(clients[0]).toMatchObject(kept(1_100, 1_000, 505));
+    const few = new ClientsSpace(db.database, new SpaceSubjectsRepository(), new SpaceDaysRepository());
+    expect([...(await few.of([uuid(3), uuid(1)]))].toSorted()).toEqual([
+      [uuid(1), kept(1_100, 1_000, 505)],
+      [uuid(3), kept(130, 130, 60)],
+    ]);
   });
 
   it('shows a user his own alone', async () => {

@@ -66,6 +66,15 @@ export class SpaceSubjectsRepository {
     );
   }
 
+  /** Of some hundred clients. */
+  tasksOf(sql: Sql, clientIds: readonly string[]): Promise<Omit<TaskSubject, 'id' | 'name'>[]> {
+    return sql.allWith(
+      { columns: [{ name: 'client_id', type: 'text' }], rows: clientIds.map((id) => [id]) },
+      `select t.no, c.id as "clientId", c.no as "clientNo" from input cross join clients c cross join tasks t
+       where c.id = input.client_id and t.client_no = c.no and t.deleted_at is null order by t.no`,
+    );
+  }
+
   /** What runs committed after the one that was counted brought that was new, by task. Runs are looked up by number. */
   async addedSince(
     sql: Sql,

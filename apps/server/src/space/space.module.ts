@@ -3,6 +3,7 @@ import { BackupsModule } from '../backups/backups.module';
 import { FleetModule } from '../fleet/fleet.module';
 import { GuardsModule } from '../guards/guards.module';
 import { MaintenanceModule } from '../maintenance/maintenance.module';
+import { ClientsSpace } from './clients-space';
 import { SpaceFiguresService } from './space-figures';
 import { ReckoningModule } from './reckoning.module';
 import { SpaceApiController } from './space.api.controller';
@@ -20,6 +21,7 @@ import { StoragePagesController } from './storage.pages.controller';
     SpaceService,
     SpaceSubjectsRepository,
     SpaceFiguresService,
+    ClientsSpace,
     SpaceRepository,
     StorageCareReading,
     StoragePage,

@@ -1,13 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type {
-  KeptSums,
-  SpaceAnswer,
-  SpaceDay,
-  SpaceForecast,
-  SpaceHistoryAnswer,
-  SpaceLevel,
-  SpaceSums,
-} from '#common';
+import type { KeptSums, SpaceAnswer, SpaceDay, SpaceForecast, SpaceHistoryAnswer, SpaceLevel } from '#common';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { slices, type Sql } from '../database/sql';
@@ -15,13 +7,13 @@ import { DomainError } from '../http/domain-error';
 import { type DiskSpace, FreeSpace } from '../storage/free-space';
 import { ownerBoundOf, type PersonIdentity } from '../users/person-identity';
 import { dayOf } from './day-of';
-import { type KeptFigures, SpaceDaysRepository } from './space-days.repository';
+import { Added, Kept, keptOf, NOTHING, plus, sumsOf } from './kept-sums';
+import { SpaceDaysRepository } from './space-days.repository';
 import { filledDays, FORECAST_DAYS, forecastOf } from './space-history';
 import { SpaceSubjectsRepository } from './space-subjects.repository';
 
 const DAY_MS = 86_400_000;
 const SHOWN_DAYS = 90;
-const NOTHING: SpaceSums = { logicalBytes: 0, uniqueBytes: 0, storedBytes: 0, reclaimableBytes: 0 };
 
 export interface SpaceOutlook {
   /** Oldest first. */
@@ -188,62 +180,4 @@ export class SpaceService {
     const limitBytes = disk === null ? null : storedBytes + Math.max(0, disk.freeBytes - this.settings.minFreeBytes);
     return forecastOf(days.get(0) ?? [], { nowMs: await sql.now(), storedBytes, limitBytes });
   }
-}
-
-/** The newest figures of each. */
-class Kept {
-  readonly newestMs: number | null;
-  private readonly rows: ReadonlyMap<string, KeptFigures>;
-
-  constructor(rows: readonly KeptFigures[]) {
-    this.rows = new Map(rows.map((row) => [`${row.level} ${row.subjectNo}`, row]));
-    this.newestMs = this.of('all', 0)?.at ?? null;
-  }
-
-  of(level: SpaceLevel, subjectNo: number): KeptFigures | undefined {
-    return this.rows.get(`${level} ${subjectNo}`);
-  }
-}
-
-interface AddedBytes {
-  readonly newBytes: number;
-  readonly storedBytes: number;
-}
-
-/** What runs brought since. */
-class Added {
-  readonly byTask = new Map<number, AddedBytes>();
-  readonly byClient = new Map<number, AddedBytes>();
-  readonly byUser = new Map<number, AddedBytes>();
-
-  raise(sums: Map<number, AddedBytes>, no: number, by: AddedBytes | undefined): void {
-    if (by === undefined) return;
-    const { newBytes, storedBytes } = sums.get(no) ?? { newBytes: 0, storedBytes: 0 };
-    sums.set(no, { newBytes: newBytes + by.newBytes, storedBytes: storedBytes + by.storedBytes });
-  }
-
-  all(): AddedBytes {
-    const sums = new Map<number, AddedBytes>();
-    for (const bytes of this.byUser.values()) this.raise(sums, 0, bytes);
-    return sums.get(0) ?? { newBytes: 0, storedBytes: 0 };
-  }
-}
-
-function plus(kept: SpaceSums | undefined, added: AddedBytes | undefined): SpaceSums {
-  const { logicalBytes, uniqueBytes, storedBytes, reclaimableBytes } = kept ?? NOTHING;
-  const { newBytes, storedBytes: newStored } = added ?? { newBytes: 0, storedBytes: 0 };
-  return {
-    logicalBytes: logicalBytes + newBytes,
-    uniqueBytes: uniqueBytes + newBytes,
-    storedBytes: storedBytes + newStored,
-    reclaimableBytes,
-  };
-}
-
-function keptOf({ logicalBytes, uniqueBytes, storedBytes }: KeptSums): KeptSums {
-  return { logicalBytes, uniqueBytes, storedBytes };
-}
-
-function sumsOf({ logicalBytes, uniqueBytes, storedBytes, reclaimableBytes }: SpaceSums): SpaceSums {
-  return { logicalBytes, uniqueBytes, storedBytes, reclaimableBytes };
 }

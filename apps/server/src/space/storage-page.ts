@@ -11,8 +11,9 @@ import { Moments } from '../pages/moments';
 import { showPage, type PageAnswer } from '../pages/page';
 import { FreeSpace } from '../storage/free-space';
 import { ownerBoundOf } from '../users/person-identity';
+import { ClientsSpace } from './clients-space';
 import { SpaceFiguresService } from './space-figures';
-import { storageView, type StorageCare } from './storage.view';
+import { shownClients, storageView, type StorageCare } from './storage.view';
 import { Database } from '../database/database';
 
 /** Where the page reads what only who looks after everything sees. */
@@ -42,6 +43,7 @@ export class StoragePage {
   constructor(
     private readonly database: Database,
     private readonly space: SpaceFiguresService,
+    private readonly clientsSpace: ClientsSpace,
     private readonly fleet: FleetService,
     private readonly care: StorageCareReading,
   ) {}
@@ -50,15 +52,16 @@ export class StoragePage {
     { person, timeZone }: SignedInViewer,
     { query = {}, problem = null }: { query?: Readonly<Record<string, unknown>>; problem?: FormProblem | null },
   ): Promise<PageAnswer> {
-    const view = storageView({
-      figures: await this.space.get(),
+    const facts = {
+      figures: await this.space.get(person),
       clients: await this.fleet.names(person),
       owners: await this.space.owners(person),
       isOwn: ownerBoundOf(person) !== null,
       care: mayByRole(person.role, 'maintain') ? await this.care.read() : null,
       choice: { sort: queryText(query['sort']), page: queryPage(query['page']) },
       moments: new Moments(timeZone, await this.database.now()),
-    });
+    };
+    const view = storageView(facts, await this.clientsSpace.of(shownClients(facts)));
     return showPage('storage/storage', view, { problem });
   }
 }

@@ -1,4 +1,4 @@
-import { type MaintenanceAnswer, type MaintenanceRun, ScheduleSpec } from '#common';
+import { type KeptSums, type MaintenanceAnswer, type MaintenanceRun, ScheduleSpec } from '#common';
 import type { NamedClient } from '../fleet/fleet.service';
 import { scheduleWords } from '../fleet/schedule-words';
 import { columnHead, ListAddress, type Order, pageOf, parseOrder } from '../pages/list-address';
@@ -13,6 +13,8 @@ const PAGE_CLIENTS = 50;
 const SHOWN_RUNS = 20;
 const COLUMNS = ['name', 'owner', 'newest', 'snapshots', 'stored'] as const;
 type Column = (typeof COLUMNS)[number];
+/** Made once: thousands of names are sorted. */
+const { compare: byText } = new Intl.Collator('en');
 
 /** What only who looks after everything sees. */
 export interface StorageCare {
@@ -36,19 +38,23 @@ export interface StorageFacts {
   readonly moments: Moments;
 }
 
-/** Pure: what is stored, for whom, and what looks after it. */
-export function storageView(facts: StorageFacts) {
-  const { figures, clients, owners, isOwn, care, moments } = facts;
-  const rows = clients.map((client) => ({ client, space: figures.clients.get(client.id) ?? noSpace(client.id) }));
+/** Pure: the clients on the page that is asked for. */
+export function shownClients(facts: StorageFacts): string[] {
+  return pageOfClients(facts).shown.map(({ client }) => client.id);
+}
+
+/** Pure: what is stored, for whom, and what looks after it. `kept`: what is stored for the clients shown. */
+export function storageView(facts: StorageFacts, kept: ReadonlyMap<string, KeptSums> = new Map()) {
+  const { figures, owners, isOwn, care, moments } = facts;
+  const rows = rowsOf(facts);
   return {
     title: 'Storage',
     isOwn,
-    asOf: moments.near(figures.atMs),
     tiles: tilesOf(facts, isOwn ? rows.map(({ space }) => space) : [...figures.clients.values()]),
     stops: (care?.maintenance.stops ?? []).map((stop) => ({ ...stop, since: moments.near(stop.sinceMs) })),
     care: care === null ? null : careOf(care, moments),
     owners: owners.map((owner) => ownerRow(owner)),
-    list: clientsOf(rows, facts.choice),
+    list: clientsOf(facts, kept),
   };
 }
 
@@ -100,6 +106,7 @@ function careOf({ maintenance, timeZone }: StorageCare, moments: Moments) {
       return {
         job,
         ...JOB_WORDS[job],
+        canReadAll: job === 'scrub',
         schedule: schedule === null ? 'only by hand' : scheduleWords(cronOf(schedule, timeZone)),
         next: moments.near(nextMs),
         last: last === undefined ? null : { status: outcomeWords(last), began: moments.near(last.startedMs) },
@@ -150,10 +157,19 @@ interface ClientRow {
   readonly space: ClientSpace;
 }
 
-function clientsOf(rows: readonly ClientRow[], { sort, page }: StorageFacts['choice']) {
+function rowsOf({ figures, clients }: StorageFacts): ClientRow[] {
+  return clients.map((client) => ({ client, space: figures.clients.get(client.id) ?? noSpace(client.id) }));
+}
+
+function pageOfClients(facts: StorageFacts) {
+  const { sort, page } = facts.choice;
   const address = new ListAddress('/storage', { sort });
   const order = parseOrder<Column>(sort, COLUMNS, { by: 'stored', isDown: true });
-  const { shown, pager } = pageOf([...rows].sort(comparing(order)), { page, size: PAGE_CLIENTS, address });
+  return { order, address, ...pageOf(rowsOf(facts).sort(comparing(order)), { page, size: PAGE_CLIENTS, address }) };
+}
+
+function clientsOf(facts: StorageFacts, kept: ReadonlyMap<string, KeptSums>) {
+  const { order, address, shown, pager } = pageOfClients(facts);
   return {
     columns: [
       columnHead({ key: 'name', label: 'Client' }, order, address),
@@ -161,12 +177,14 @@ function clientsOf(rows: readonly ClientRow[], { sort, page }: StorageFacts['cho
       columnHead({ key: 'snapshots', label: 'Snapshots', kind: 'number' }, order, address),
       columnHead({ key: 'newest', label: 'Newest backup', kind: 'number' }, order, address),
       columnHead({ key: 'stored', label: 'Added by its runs', kind: 'number' }, order, address),
+      columnHead<Column>({ key: null, label: 'Stored now', kind: 'number' }, order, address),
     ],
     rows: shown.map(({ client: { id, name, owner }, space }) => ({
       ...{ id, name, owner },
       snapshots: countText(space.snapshots),
       newest: sizeText(space.newestBytes),
-      stored: sizeText(space.storedBytes),
+      added: sizeText(space.storedBytes),
+      stored: sizeText(kept.get(id)?.storedBytes ?? 0),
     })),
     pager,
   };
@@ -175,13 +193,13 @@ function clientsOf(rows: readonly ClientRow[], { sort, page }: StorageFacts['cho
 function comparing({ by, isDown }: Order<Column>): (a: ClientRow, b: ClientRow) => number {
   const factor = isDown ? -1 : 1;
   const compare: Readonly<Record<Column, (a: ClientRow, b: ClientRow) => number>> = {
-    name: (a, b) => a.client.name.localeCompare(b.client.name),
-    owner: (a, b) => a.client.owner.localeCompare(b.client.owner),
+    name: (a, b) => byText(a.client.name, b.client.name),
+    owner: (a, b) => byText(a.client.owner, b.client.owner),
     newest: (a, b) => a.space.newestBytes - b.space.newestBytes,
     snapshots: (a, b) => a.space.snapshots - b.space.snapshots,
     stored: (a, b) => a.space.storedBytes - b.space.storedBytes,
   };
-  return (a, b) => factor * compare[by](a, b) || a.client.name.localeCompare(b.client.name);
+  return (a, b) => factor * compare[by](a, b) || byText(a.client.name, b.client.name);
 }
 
 function noSpace(clientId: string): ClientSpace {

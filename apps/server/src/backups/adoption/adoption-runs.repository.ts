@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { CHUNKER_ID, EMPTY_CHAIN_DIGEST, type ManifestHeader } from '#engine';
 import type { Sql } from '../../database/sql';
+import { countRunSums, forgetRunSums } from '../run-sums';
 import { encodeRoots } from '../runs.repository';
 import type { LineRun } from './run-line';
 
@@ -130,6 +131,7 @@ export class AdoptionRunsRepository {
       ],
     );
     await tx.run('update tasks set head_run = ? where no = ?', [run.number, taskNo]);
+    await forgetRunSums(tx, taskNo);
   }
 
   /** Runs that storage knows and that could not be taken over are unknown here: the guard of deletions must find them so. */
@@ -149,6 +151,7 @@ export class AdoptionRunsRepository {
          last_stamp = case when last_stamp < ? then ? else last_stamp end where no = ?`,
       [number, number, stampMs, stampMs, taskNo],
     );
+    await countRunSums(tx, taskNo);
   }
 
   async hold(tx: Sql, taskNo: number, reason: string | null): Promise<void> {

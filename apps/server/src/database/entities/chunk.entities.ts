@@ -105,5 +105,8 @@ export const packsTable: TableSpec<PackRow> = {
     fault: nullable(text),
     moved_at: nullable(bigint),
   },
-  indices: [{ name: 'packs_storage_key', columns: ['key'], isUnique: true }],
+  indices: [
+    { name: 'packs_storage_key', columns: ['key'], isUnique: true },
+    { name: 'packs_space', columns: ['state', 'length'] },
+  ],
 };

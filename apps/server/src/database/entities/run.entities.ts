@@ -35,6 +35,14 @@ export class TaskRow extends PolicyColumns {
   /** Of the newest run that ended, runs that never began left out. */
   ended_outcome!: 'succeeded' | 'partial' | 'failed' | 'cancelled' | null;
   ended_at!: number | null;
+  /**
+   * Of all its runs that ended: how many are snapshots, what those show, each in full, and what all of them brought that was new,
+   * and what that became in storage. Null: nobody has counted yet.
+   */
+  snapshots!: number | null;
+  shown_bytes!: number | null;
+  brought_bytes!: number | null;
+  brought_stored!: number | null;
   /** As the agent told at its last ping. */
   next_due_at!: number | null;
   deleted_at!: number | null;
@@ -65,6 +73,10 @@ export const tasksTable: TableSpec<TaskRow> = {
     good_bytes: nullable(bigint),
     ended_outcome: nullable(text),
     ended_at: nullable(bigint),
+    snapshots: nullable(bigint),
+    shown_bytes: nullable(bigint),
+    brought_bytes: nullable(bigint),
+    brought_stored: nullable(bigint),
     next_due_at: nullable(bigint),
     deleted_at: nullable(bigint),
     purge_after: nullable(bigint),

@@ -14,6 +14,7 @@ import { SpaceDays1795000070002 } from './1795000070002-space-days';
 import { FleetLists1795000080001 } from './1795000080001-fleet-lists';
 import { Adoption1795000090001 } from './1795000090001-adoption';
 import { RunUploads1795000100001 } from './1795000100001-run-uploads';
+import { RunSums1795000100002 } from './1795000100002-run-sums';
 
 /** In order. A released migration never changes. A dump of the catalog is brought up from the level that it names. */
 export const MIGRATIONS = [
@@ -33,6 +34,7 @@ export const MIGRATIONS = [
   FleetLists1795000080001,
   Adoption1795000090001,
   RunUploads1795000100001,
+  RunSums1795000100002,
 ];
 
 type Migration = (typeof MIGRATIONS)[number];

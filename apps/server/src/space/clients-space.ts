@@ -1,0 +1,37 @@
+import { Injectable } from '@nestjs/common';
+import type { KeptSums } from '#common';
+import { Database } from '../database/database';
+import { Added, Kept, keptOf, plus } from './kept-sums';
+import { SpaceDaysRepository } from './space-days.repository';
+import { SpaceSubjectsRepository } from './space-subjects.repository';
+
+/** What is stored for some clients, a page of them: as it was reckoned last, and what runs added since. */
+@Injectable()
+export class ClientsSpace {
+  constructor(
+    private readonly database: Database,
+    private readonly subjects: SpaceSubjectsRepository,
+    private readonly days: SpaceDaysRepository,
+  ) {}
+
+  /** By client. Each as if it were alone; who asks may see these clients. */
+  of(clientIds: readonly string[]): Promise<ReadonlyMap<string, KeptSums>> {
+    return this.database.read(async (sql) => {
+      const tasks = await this.subjects.tasksOf(sql, clientIds);
+      const clientNos = new Map(tasks.map(({ clientId, clientNo }) => [clientId, clientNo]));
+      const kept = new Kept(
+        await this.days.newest(sql, [
+          ...[...clientNos.values()].map((no) => ({ level: 'client' as const, subjectNo: no })),
+          ...tasks.map(({ no }) => ({ level: 'task' as const, subjectNo: no })),
+        ]),
+      );
+      const counted = tasks.map(({ no }) => ({ taskNo: no, upToRun: kept.of('task', no)?.upToRun ?? 0 }));
+      const since = new Map((await this.subjects.addedSince(sql, counted)).map((row) => [row.taskNo, row]));
+      const added = new Added();
+      for (const { no, clientNo } of tasks) added.raise(added.byClient, clientNo, since.get(no));
+      return new Map(
+        [...clientNos].map(([id, no]) => [id, keptOf(plus(kept.of('client', no), added.byClient.get(no)))]),
+      );
+    });
+  }
+}
