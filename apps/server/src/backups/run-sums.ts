@@ -1,5 +1,4 @@
 import type { Sql } from '../database/sql';
-import type { RunKey } from './runs.repository';
 
 const SUMS = '(snapshots, shown_bytes, brought_bytes, brought_stored)';
 const IS_SNAPSHOT = `r.state in ('succeeded', 'partial')`;
@@ -8,7 +7,7 @@ const IS_SNAPSHOT = `r.state in ('succeeded', 'partial')`;
  * What the runs of a task come to stands in its row: the page of the storage adds up thousands of tasks, which have hundreds of runs
  * each. A run is added as it ends, in the same transaction, and never changes again.
  */
-export async function addRunSums(tx: Sql, { taskNo, number }: Pick<RunKey, 'taskNo' | 'number'>): Promise<void> {
+export async function addRunSums(tx: Sql, run: { readonly taskNo: number; readonly number: number }): Promise<void> {
   // Nobody has counted yet: null stays null, and all are counted.
   await tx.run(
     `update tasks set ${SUMS} = (
@@ -16,9 +15,9 @@ export async function addRunSums(tx: Sql, { taskNo, number }: Pick<RunKey, 'task
          tasks.shown_bytes + case when ${IS_SNAPSHOT} then r.logical_bytes else 0 end,
          tasks.brought_bytes + r.new_bytes, tasks.brought_stored + r.stored_bytes
        from runs r where r.task_no = tasks.no and r.number = ?) where no = ?`,
-    [number, taskNo],
+    [run.number, run.taskNo],
   );
-  await countRunSums(tx, taskNo);
+  await countRunSums(tx, run.taskNo);
 }
 
 /** Counts where nobody has counted yet. `taskNo` null: for all tasks. */
