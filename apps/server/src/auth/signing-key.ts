@@ -1,4 +1,4 @@
-import { createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { createHash, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { loadOrCreateSecret } from '../config/secret-file';
@@ -12,7 +12,7 @@ const FILE_NAME = 'secret-key';
 
 export interface TokenKey {
   readonly kid: string;
-  readonly key: Buffer;
+  readonly key: KeyObject;
 }
 
 /**
@@ -74,5 +74,5 @@ function newSecret(): string {
 function tokenKeyOf(secret: string): TokenKey {
   // A key of its own for tokens; its digest names it (RFC 7515 kid) and tells nothing about the secret.
   const key = Buffer.from(hkdfSync('sha256', secret, '', 'holdfast token key v1', 32));
-  return { kid: createHash('sha256').update(key).digest('hex').slice(0, 16), key };
+  return { kid: createHash('sha256').update(key).digest('hex').slice(0, 16), key: createSecretKey(key) };
 }

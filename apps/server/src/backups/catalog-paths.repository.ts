@@ -278,24 +278,52 @@ function endOf({ path, start }: Walker): number {
   return slash === -1 ? path.length : slash;
 }
 
-/** What the walkers look for next, each name of a directory once. */
+/**
+ * What the walkers look for next, each name of a directory once. A path is asked for once, so where it ends only those that go
+ * on through it can look for the same name: when there are none, as among files of known directories, no key is made.
+ */
 function nodesOf(walkers: readonly Walker[], create: ReadonlySet<string>): PathNode[] {
-  const nodes = new Map<string, PathNode>();
+  const nodes: PathNode[] = [];
+  const passed = new Map<string, PathNode>();
+  const ending: Walker[] = [];
   for (const walker of walkers) {
-    const { path, key, start, parentNo } = walker;
     const end = endOf(walker);
-    const name = start === 0 ? ROOT_NAME : path.subarray(start, end);
-    const nodeKey = `${parentNo} ${name.toString('latin1')}`;
-    const isWanted = end === path.length && create.has(key);
-    const node = nodes.get(nodeKey);
+    if (end === walker.path.length) {
+      ending.push(walker);
+      continue;
+    }
+    const name = nameAt(walker, end);
+    const nodeKey = keyOfNode(walker.parentNo, name);
+    const node = passed.get(nodeKey);
+    if (node !== undefined) {
+      node.walkers.push(walker);
+      continue;
+    }
+    const made: PathNode = { parentNo: walker.parentNo, name, walkers: [walker], isWanted: false, no: null };
+    passed.set(nodeKey, made);
+    nodes.push(made);
+  }
+  for (const walker of ending) {
+    const { parentNo, path, key } = walker;
+    const name = nameAt(walker, path.length);
+    const isWanted = create.has(key);
+    const node = passed.size === 0 ? undefined : passed.get(keyOfNode(parentNo, name));
     if (node === undefined) {
-      nodes.set(nodeKey, { parentNo, name, walkers: [walker], isWanted, no: null });
+      nodes.push({ parentNo, name, walkers: [walker], isWanted, no: null });
     } else {
       node.walkers.push(walker);
       node.isWanted ||= isWanted;
     }
   }
-  return [...nodes.values()];
+  return nodes;
+}
+
+function nameAt({ path, start }: Walker, end: number): Buffer {
+  return start === 0 ? ROOT_NAME : path.subarray(start, end);
+}
+
+function keyOfNode(parentNo: number, name: Buffer): string {
+  return `${parentNo} ${name.toString('latin1')}`;
 }
 
 /** Notes the numbers of paths that end here; returns the walkers that go on. */

@@ -2,7 +2,7 @@ import { keyString, type ChunkKey } from '#engine';
 import { slices, type Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { lockChunks, updateLocked } from './chunk-locks';
-import { nosInput, sortedNos, type StoredChunk } from './chunk-rows';
+import { type NamedKey, nameOf, nosInput, sortedNos, type StoredChunk } from './chunk-rows';
 
 /**
  * "Have it?", asked so that the answer holds: whoever relies on a condemned chunk first writes its row (which reclaim
@@ -140,11 +140,11 @@ async function revive(tx: Sql, nos: readonly number[]): Promise<void> {
   await updateLocked(tx, condemned, 'condemned_at = null');
 }
 
-async function missingKeys(tx: Sql, keys: readonly ChunkKey[], survey: Survey): Promise<ChunkKey[]> {
+async function missingKeys(tx: Sql, keys: readonly NamedKey[], survey: Survey): Promise<ChunkKey[]> {
   const missing = new Map<string, ChunkKey>();
   for await (const slice of slices(keys)) {
     for (const key of slice) {
-      const name = keyString(key);
+      const name = nameOf(key);
       const chunk = survey.found.get(name);
       if (chunk === undefined || chunk.isDamaged) missing.set(name, { id: key.id, height: key.height });
     }

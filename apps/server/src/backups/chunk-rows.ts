@@ -1,4 +1,4 @@
-import type { ChunkKey } from '#engine';
+import { type ChunkKey, keyString } from '#engine';
 import type { Column, InputRows, Value } from '../database/sql';
 import type { ChunkRow } from '../database/entities/chunk.entities';
 
@@ -11,11 +11,20 @@ export interface ChunkPlace {
   readonly chunkLength: number;
 }
 
+/** A key that may carry its `keyString` along: it is made and hashed once, however many maps it goes through. */
+export type NamedKey = ChunkKey & { readonly name?: string };
+
+export function nameOf(key: NamedKey): string {
+  return key.name ?? keyString(key);
+}
+
 /** A chunk to be stored; `size` is the bytes of content that it covers. */
 export interface NewChunk extends ChunkKey, ChunkPlace {
   readonly size: number;
   /** Its share of the block as it was sent; left out: its plain length. */
   readonly storedLength?: number;
+  /** Its `keyString`, when that was made already. */
+  readonly name?: string;
 }
 
 /** A chunk that a domain owns. */

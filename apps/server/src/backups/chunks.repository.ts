@@ -6,6 +6,8 @@ import { findMissing, reviveChunks, unsoundAmong, type Presence } from './chunk-
 import {
   FOUND_COLUMNS,
   keysInput,
+  type NamedKey,
+  nameOf,
   nosInput,
   PLACE_COLUMNS,
   placeValues,
@@ -130,23 +132,27 @@ export class ChunksRepository {
   }
 
   /** As {@link ChunksRepository.findMissing}, with what was found. */
-  async findNumbers(tx: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<ChunkNumbers> {
+  async findNumbers(tx: Sql, domainNo: number, keys: readonly NamedKey[]): Promise<ChunkNumbers> {
     const found = new Map<string, KnownChunk>();
-    const unknown: ChunkKey[] = [];
-    const nameOf = new Map<number, string>();
+    const doubtful: NamedKey[] = [];
+    const known = new Map<number, NamedKey>();
     for (const key of keys) {
-      const name = keyString(key);
+      const name = nameOf(key);
       const chunk = this.known.find(domainNo, name);
       if (chunk === undefined) {
-        unknown.push(key);
+        doubtful.push(key);
       } else {
         found.set(name, chunk);
-        nameOf.set(chunk.no, name);
+        known.set(chunk.no, key);
       }
     }
     // One that is gone, damaged or condemned is looked for (and revived) like any other.
-    for (const no of await unsoundAmong(tx, [...nameOf.keys()])) found.delete(nameOf.get(no) ?? '');
-    const doubtful = keys.length === unknown.length ? keys : keys.filter((key) => !found.has(keyString(key)));
+    for (const no of await unsoundAmong(tx, [...known.keys()])) {
+      const key = known.get(no);
+      if (key === undefined) continue;
+      found.delete(nameOf(key));
+      doubtful.push(key);
+    }
     if (doubtful.length === 0) return { missing: [], found };
     const presence = await this.findPresence(tx, domainNo, doubtful);
     for (const [name, chunk] of presence.found) found.set(name, chunk);
@@ -184,7 +190,7 @@ export class ChunksRepository {
         if (chunk.condemnedAt !== null && !revived.has(name)) continue;
         result.set(name, { no: chunk.no, isNew: false, isDamaged: chunk.isDamaged });
       }
-      open = open.filter((chunk) => !result.has(keyString(chunk)));
+      open = open.filter((chunk) => !result.has(nameOf(chunk)));
     }
     return result;
   }
@@ -321,7 +327,7 @@ export class ChunksRepository {
       for (const [position, chunk] of slice.entries()) {
         const no = nos[position] ?? null;
         if (no === null) there.push(chunk);
-        else result.set(keyString(chunk), { no, isNew: true, isDamaged: false });
+        else result.set(nameOf(chunk), { no, isNew: true, isDamaged: false });
       }
     }
     return there;

@@ -56,17 +56,19 @@ export class IngestService {
    */
   async missing(run: RunGrant, keys: readonly ChunkKey[]): Promise<ChunkKey[]> {
     if (keys.length > LIMITS.missingKeys) throw tooManyKeys(LIMITS.missingKeys);
-    const missing = new Map<string, ChunkKey>();
+    const parts: ChunkKey[][] = [];
     for await (const slice of slices(keys, MISSING_SLICE)) {
-      const found = await this.database.write('chunks.missing', async (tx) => {
+      const part = await this.database.write('chunks.missing', async (tx) => {
         await this.lease.renew(tx, run);
         return this.repositories.chunks.findMissing(tx, run.domainNo, slice);
       });
-      for (const key of found) missing.set(keyString(key), key);
+      parts.push(part);
     }
+    // Each part names a key once; two may name the same.
+    const missing = parts.length === 1 ? parts.flat() : uniqueKeys(parts.flat());
     // Told now, and not when they come: what is missing is about to be sent.
-    if (missing.size > 0) await this.room.assertRoomFor(run.clientNo, 1);
-    return [...missing.values()];
+    if (missing.length > 0) await this.room.assertRoomFor(run.clientNo, 1);
+    return missing;
   }
 
   /**
@@ -150,6 +152,10 @@ export class IngestService {
   private async giveUp(pack: StoredPack): Promise<void> {
     await this.database.write('packs.dead', (tx) => this.repositories.packs.markDead(tx, pack.no));
   }
+}
+
+function uniqueKeys(keys: readonly ChunkKey[]): ChunkKey[] {
+  return [...new Map(keys.map((key) => [keyString(key), key])).values()];
 }
 
 function tooManyKeys(limit: number): DomainError {

@@ -4,6 +4,9 @@ export interface KnownChunk {
   readonly size: number;
 }
 
+/** By domain, then by `keyString`. */
+type Generation = Map<number, Map<string, KnownChunk>>;
+
 /** Entries of one generation: some MB. A pack of the smallest files has 65,536 chunks. */
 const GENERATION_ENTRIES = 65_536;
 
@@ -13,22 +16,29 @@ const GENERATION_ENTRIES = 65_536;
  * not condemned, is for the database to say (`ChunksRepository.findNumbers`). The older half is forgotten when it is full.
  */
 export class KnownChunks {
-  private young = new Map<string, KnownChunk>();
-  private old: ReadonlyMap<string, KnownChunk> = new Map<string, KnownChunk>();
+  private young: Generation = new Map();
+  private old: Generation = new Map();
+  private youngEntries = 0;
 
   constructor(private readonly generationEntries = GENERATION_ENTRIES) {}
 
   /** Only what is committed: a number that was rolled back may be given to another chunk. */
   add(domainNo: number, name: string, chunk: KnownChunk): void {
-    if (this.young.size >= this.generationEntries) {
+    if (this.youngEntries >= this.generationEntries) {
       this.old = this.young;
       this.young = new Map();
+      this.youngEntries = 0;
     }
-    this.young.set(`${domainNo} ${name}`, chunk);
+    let domain = this.young.get(domainNo);
+    if (domain === undefined) {
+      domain = new Map();
+      this.young.set(domainNo, domain);
+    }
+    domain.set(name, chunk);
+    this.youngEntries += 1;
   }
 
   find(domainNo: number, name: string): KnownChunk | undefined {
-    const key = `${domainNo} ${name}`;
-    return this.young.get(key) ?? this.old.get(key);
+    return this.young.get(domainNo)?.get(name) ?? this.old.get(domainNo)?.get(name);
   }
 }

@@ -17,6 +17,7 @@ import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { CatalogPathsRepository, type PathNumbers } from './catalog-paths.repository';
 import { CatalogWriteRepository } from './catalog-write.repository';
+import type { NamedKey } from './chunk-rows';
 import { ChunksRepository } from './chunks.repository';
 import type { KnownDirectory } from './known-directories';
 import type { RunGrant } from './run-grant';
@@ -119,20 +120,24 @@ export class BatchWriter {
     changes: readonly DecodedChange[],
   ): Promise<(content: ContentRef) => number> {
     const { chunks } = this.repositories;
-    const contents = contentsOf(changes);
-    const keys = [...new Map<string, ChunkKey>(contents.map((content) => [keyString(content), content])).values()];
-    if (keys.length === 0) return () => fail();
-    const { missing, found } = await chunks.findNumbers(tx, run.domainNo, keys);
+    const contents = contentsOf(changes).map((content) => ({ content, name: keyString(content) }));
+    if (contents.length === 0) return () => fail();
+    const keys = new Map<string, NamedKey>();
+    for (const { content, name } of contents) keys.set(name, { id: content.id, height: content.height, name });
+    const { missing, found } = await chunks.findNumbers(tx, run.domainNo, [...keys.values()]);
     if (missing.length > 0) throw missingChunks(run, missing);
-    for (const content of contents) {
-      const size = found.get(keyString(content))?.size;
-      if (size === content.size) continue;
-      throw new DomainError(
-        'invalid',
-        `An entry says ${content.size} bytes of a content that has ${size ?? 'no'} bytes`,
-      );
+    const numbers = new Map<ContentRef, number>();
+    for (const { content, name } of contents) {
+      const chunk = found.get(name);
+      if (chunk?.size !== content.size) {
+        throw new DomainError(
+          'invalid',
+          `An entry says ${content.size} bytes of a content that has ${chunk?.size ?? 'no'} bytes`,
+        );
+      }
+      numbers.set(content, chunk.no);
     }
-    return (content) => found.get(keyString(content))?.no ?? fail();
+    return (content) => numbers.get(content) ?? fail();
   }
 }
 

@@ -86,11 +86,17 @@ export function inputHeadSqlite(columns: readonly Column[]): string {
 }
 
 export function inputJson(input: InputRows): string {
-  const lines = input.rows.map((row) => `[${input.columns.map((_, at) => jsonValue(row[at] ?? null)).join(',')}]`);
-  return `[${lines.join(',')}]`;
+  const last = input.columns.length - 1;
+  let json = '[';
+  for (const row of input.rows) {
+    json += json.length === 1 ? '[' : ',[';
+    for (let at = 0; at <= last; at += 1) json += jsonValue(row[at] ?? null) + (at === last ? ']' : ',');
+  }
+  return `${json}]`;
 }
 
 function jsonValue(value: Value): string {
+  if (typeof value === 'number' && Number.isFinite(value)) return String(value);
   if (Buffer.isBuffer(value)) return `"${value.toString('hex')}"`;
   return typeof value === 'bigint' ? value.toString() : JSON.stringify(value);
 }
