@@ -29,11 +29,15 @@ export interface DatabaseOptions {
   isRestoring?: boolean;
 }
 
+/** Throws what is to undo a write. */
+export type WriteCondition = (tx: Sql) => Promise<void>;
+
 /** The database's one door: every read and every write of the server goes through it. */
 @Injectable()
 export class Database implements OnApplicationShutdown {
   private fenced: ((tx: Sql) => Promise<void>) | null = null;
   private readonly inside = new AsyncLocalStorage<{ isOpen: boolean }>();
+  private readonly conditions = new Map<WritePoint, WriteCondition>();
 
   constructor(
     private readonly backend: Backend,
@@ -64,8 +68,9 @@ export class Database implements OnApplicationShutdown {
    * so `work` must have no effect but through `tx`. Nothing but SQL is awaited inside; it cannot be nested.
    */
   write<T>(point: WritePoint, work: (tx: Sql) => Promise<T>): Promise<T> {
+    const condition = this.conditions.get(point);
     return this.enter(() =>
-      this.backend.write(this.behindFence(work), {
+      this.backend.write(this.behindFence(condition === undefined ? work : onCondition(work, condition)), {
         beforeCommit: () => {
           this.killPoints.hit(`${point}:before-commit`);
         },
@@ -79,6 +84,11 @@ export class Database implements OnApplicationShutdown {
   /** Every later write begins with `check`, in its transaction: what that throws ends the write without effect. Null: no more. */
   fence(check: ((tx: Sql) => Promise<void>) | null): void {
     this.fenced = check;
+  }
+
+  /** From now on writes of these points are committed only if `condition` holds at their end, in the same transaction. */
+  require(points: readonly WritePoint[], condition: WriteCondition): void {
+    for (const point of points) this.conditions.set(point, condition);
   }
 
   /** Each statement sees what was committed when it began; two statements may see different states. Writing is refused. */
@@ -139,4 +149,13 @@ export class Database implements OnApplicationShutdown {
       door.isOpen = false;
     }
   }
+}
+
+/** Last of all, so that what it locks is held for no longer than the commit takes. */
+function onCondition<T>(work: (tx: Sql) => Promise<T>, condition: WriteCondition): (tx: Sql) => Promise<T> {
+  return async (tx) => {
+    const result = await work(tx);
+    await condition(tx);
+    return result;
+  };
 }

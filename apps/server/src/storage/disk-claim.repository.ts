@@ -22,6 +22,14 @@ export class DiskClaimRepository {
     return tx.get<ClaimRow>(`select holder, until_at from leases where name = ? ${tx.forUpdate()}`, [NAME]);
   }
 
+  /** Who holds the claim; nobody else takes it until the end of the transaction. */
+  async holder(tx: Sql): Promise<string> {
+    const row = await tx.get<Pick<ClaimRow, 'holder'>>(`select holder from leases where name = ? ${tx.forShare()}`, [
+      NAME,
+    ]);
+    return row?.holder ?? '';
+  }
+
   async set(tx: Sql, { holder, until_at }: ClaimRow): Promise<void> {
     await tx.run('update leases set holder = ?, until_at = ? where name = ?', [holder, until_at, NAME]);
   }

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { ServerSettings } from '../config/server-settings';
-import { eachDatabase, type TestDatabase } from '../database/testing';
+import { Database } from '../database/database';
+import type { Sql } from '../database/sql';
+import { eachDatabase, gate, type TestDatabase } from '../database/testing';
 import { DiskClaim } from './disk-claim';
 import { DiskClaimRepository } from './disk-claim.repository';
 
@@ -29,9 +31,10 @@ eachDatabase('the claim of a local disk', (open) => {
     meanwhile = ends,
     more: Partial<ServerSettings> = {},
     uptime = (): number => performance.now(),
+    database = db.database,
   ) {
     const settings = Object.assign(new ServerSettings(), { storagePath, databaseUrl: 'postgresql://db/x', ...more });
-    const claim = new DiskClaim(db.database, new DiskClaimRepository(), settings);
+    const claim = new DiskClaim(database, new DiskClaimRepository(), settings);
     const ended: string[] = [];
     Reflect.set(claim, 'pause', meanwhile);
     Reflect.set(claim, 'uptime', uptime);
@@ -39,6 +42,7 @@ eachDatabase('the claim of a local disk', (open) => {
     const renew = Reflect.get(claim, 'renew') as (folder: string) => Promise<void>;
     return {
       ended,
+      object: claim,
       claim: async (): Promise<void> => {
         await claim.claim();
         clearInterval(Reflect.get(claim, 'timer') as NodeJS.Timeout | undefined);
@@ -46,8 +50,15 @@ eachDatabase('the claim of a local disk', (open) => {
       renew: () => renew.call(claim, storagePath),
       stop: () => claim.onModuleDestroy(),
       isDoubtful: () => claim.isDoubtful,
+      storesPack: () => database.write('packs.live', (tx) => stores(tx)),
       trust: () => claim.trust(),
     };
+  }
+
+  let stored = 0;
+  async function stores(tx: Sql): Promise<void> {
+    stored += 1;
+    await tx.run('insert into settings (name, value) values (?, ?)', [`pack ${String(stored)}`, '']);
   }
 
   /** The claim that stands is nobody's any more. */
@@ -196,6 +207,75 @@ eachDatabase('the claim of a local disk', (open) => {
     await serverOn(disk('b')).claim();
     await first.renew();
     expect(first.ended).toEqual(['ended']);
+  });
+
+  describe('that was lost', () => {
+    const others: Database[] = [];
+    afterEach(async () => {
+      for (const other of others.splice(0)) await other.close();
+    });
+
+    /** A server, or a command, with a connection of its own: what it must be to write belongs to that. */
+    async function processOn(path: string, more: Partial<ServerSettings> = {}) {
+      const database = await Database.open({ ...db.location, clock: db.clock, postgresClock: db.clock });
+      others.push(database);
+      return { ...serverOn(path, ends, more, undefined, database), database };
+    }
+    const written = () => db.database.read((sql) => sql.all('select name from settings'));
+
+    it('takes nothing in any more, before it is to be renewed', async () => {
+      const first = await processOn(disk('a'));
+      await first.claim();
+      const command = await processOn(disk('a'), { isBesideServer: true });
+      await command.claim();
+      await first.storesPack();
+      await command.storesPack();
+      await first.renew();
+      await first.storesPack();
+      await command.storesPack();
+      expect(await written()).toHaveLength(4);
+      await ends();
+      const second = await processOn(disk('b'));
+      await second.claim();
+      for (const late of [first, command])
+        await expect(late.storesPack()).rejects.toMatchObject({ code: 'unavailable' });
+      expect(first.ended).toEqual(['ended']);
+      expect(await written()).toHaveLength(4);
+      await second.storesPack();
+      expect(second.ended).toEqual([]);
+      expect(await written()).toHaveLength(5);
+    });
+
+    it('may be written under by commands that restore the catalog, on whatever disk', async () => {
+      await serverOn(disk('a')).claim();
+      await ends();
+      const command = await processOn(disk('b'), { isBesideServer: true, isRestoring: true });
+      await command.claim();
+      await command.storesPack();
+      expect(await written()).toHaveLength(1);
+    });
+
+    it('is not lost while a pack is going live, which the next server would not look for', async () => {
+      if (db.dialect !== 'postgres') return;
+      const first = await processOn(disk('a'));
+      await first.claim();
+      const second = await processOn(disk('b'));
+      const asserted = gate();
+      const commit = gate();
+      const assertHeld = Reflect.get(first.object, 'assertHeld') as (tx: Sql, folder: string) => Promise<void>;
+      const goingLive = first.database.write('settings.set', async (tx) => {
+        await assertHeld.call(first.object, tx, disk('a'));
+        asserted.open();
+        await commit.passed;
+      });
+      await asserted.passed;
+      const taken = second.database.write('leases.take', (tx) =>
+        tx.get(`select 1 from leases where name = 'local-disk' for update nowait`),
+      );
+      await expect(taken).rejects.toMatchObject({ cause: { code: '55P03' } });
+      commit.open();
+      await goingLive;
+    });
   });
 
   it('is looked at by commands, which work beside the server of their disk only', async () => {

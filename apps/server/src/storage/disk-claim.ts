@@ -1,18 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import type { WritePoint } from '#common';
 import { ServerSettings } from '../config/server-settings';
 import { StartError } from '../config/start-error';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
+import { DomainError } from '../http/domain-error';
 import { DiskClaimRepository } from './disk-claim.repository';
-import { isSurelyDead, readClaimFile, writeClaimFile } from './disk-claim-file';
+import { type DiskClaimFile, isSurelyDead, readClaimFile, writeClaimFile } from './disk-claim-file';
 
 const CLAIM_MS = 30_000;
 /** A claim that nobody renewed for so long is a dead server's, whatever the database's clock says of it. */
 const STANDS_STILL_MS = 45_000;
 const RENEW_MS = 8_000;
 const LOOK_MS = 2_000;
+/** Writes that rely on what was stored, or deleted, on the disk just before: they are the claim's holder's to make. */
+const WRITES_OF_DISK: readonly WritePoint[] = [
+  ...(['packs.live', 'packs.deleted', 'reclaim.move', 'runs.commit', 'retention.remove', 'config.export'] as const),
+];
 
 interface NewClaim {
   readonly folder: string;
@@ -39,7 +45,7 @@ export class DiskClaim implements OnModuleDestroy {
   private tokens: readonly string[] = [];
   private doubtful = false;
   private timer: NodeJS.Timeout | undefined;
-  /** At once, without a drain: what is taken in after the claim was lost would be missing on the other disk. A kill loses nothing. */
+  /** At once, without a drain: nothing can be taken in any more, and a kill loses nothing. */
   private readonly end = (): void => void process.kill(process.pid, 'SIGKILL');
   private readonly pause = (ms: number): Promise<void> => sleep(ms);
   private readonly uptime = (): number => performance.now();
@@ -84,6 +90,8 @@ export class DiskClaim implements OnModuleDestroy {
       await this.pause(LOOK_MS);
       seen = await this.attempt(folder, this.uptime() - since > STANDS_STILL_MS);
     }
+    // Commands that restore the catalog may meet any disk.
+    if (!this.takesAnyDisk) this.database.require(WRITES_OF_DISK, (tx) => this.assertHeld(tx, folder));
     if (this.isBesideServer) return;
     this.timer = setInterval(() => void this.renew(folder), RENEW_MS).unref();
   }
@@ -107,7 +115,7 @@ export class DiskClaim implements OnModuleDestroy {
       const now = await tx.now();
       const file = readClaimFile(folder);
       const holder = row?.holder ?? '';
-      const isThisDisk = file !== null && (file.token === holder || file.before === holder);
+      const isThisDisk = isHeldBy(file, holder);
       if (row !== undefined && row.until_at > now && !standsStill) {
         if (this.isBesideServer) return { heldBy: isThisDisk ? null : holder };
         if (!isThisDisk || !isSurelyDead(file)) return { heldBy: holder };
@@ -139,13 +147,29 @@ export class DiskClaim implements OnModuleDestroy {
         this.tokens = [token];
         return;
       }
-      clearInterval(this.timer);
-      this.logger.error(`${heldByAnother().message} This server stops.`);
-      this.end();
+      this.lose();
     } catch (error) {
       // The next time is soon. Which of the tokens that were tried stands in the database will be seen then.
       this.logger.warn(`the claim of the disk was not renewed: ${wordsOf(error)}`);
     }
+  }
+
+  /**
+   * A server that stood still while another one began goes on where it was: what it stores is on its own disk only. Nothing of that
+   * is acknowledged, as the claim is looked at in the transaction that would make it count; whoever takes the claim waits for that one.
+   */
+  private async assertHeld(tx: Sql, folder: string): Promise<void> {
+    const holder = await this.claims.holder(tx);
+    if (this.isBesideServer ? holder === '' || isHeldBy(readClaimFile(folder), holder) : this.tokens.includes(holder))
+      return;
+    if (!this.isBesideServer) this.lose();
+    throw new DomainError('unavailable', heldByAnother().message);
+  }
+
+  private lose(): void {
+    clearInterval(this.timer);
+    this.logger.error(`${heldByAnother().message} This server stops.`);
+    this.end();
   }
 
   /**
@@ -165,6 +189,11 @@ export class DiskClaim implements OnModuleDestroy {
     await this.claims.set(tx, { holder: token, until_at: now + CLAIM_MS });
     return token;
   }
+}
+
+/** Whether the disk of this file is the one whose server made the claim that stands in the database. */
+function isHeldBy(file: DiskClaimFile | null, holder: string): file is DiskClaimFile {
+  return file !== null && (file.token === holder || file.before === holder);
 }
 
 function wordsOf(error: unknown): string {
