@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import {
   type ClientRequest,
   createServer,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   request,
   type RequestOptions,
@@ -17,6 +18,8 @@ export type Fault =
   | { readonly type: 'silence' }
   /** Passes the request on and the answer back, but ends the connection after so many bytes of its body. */
   | { readonly type: 'cut-answer'; readonly afterBytes: number }
+  /** Passes the request on and so many bytes of the answer's body back, and then says nothing more. */
+  | { readonly type: 'hold-answer'; readonly afterBytes: number }
   /** Ends the connection after so many bytes of the request's body; the server behind sees it cut as well. */
   | { readonly type: 'cut-request'; readonly afterBytes: number }
   /** Passes so many bytes of the request's body on, drops the rest and never answers, until the sender gives up. */
@@ -29,6 +32,8 @@ export class FaultProxy {
   held = 0;
   /** Methods and paths of the requests that arrived, failed ones too. */
   readonly seen: string[] = [];
+  /** Of the same requests. */
+  readonly headers: IncomingHttpHeaders[] = [];
 
   private constructor(
     private readonly server: Server,
@@ -63,6 +68,7 @@ export class FaultProxy {
 
   private handle(incoming: IncomingMessage, answer: ServerResponse): void {
     this.seen.push(`${incoming.method ?? ''} ${incoming.url ?? ''}`);
+    this.headers.push(incoming.headers);
     const index = this.faults.findIndex(
       ({ method, path }) => method === incoming.method && path.test(incoming.url ?? ''),
     );
@@ -96,15 +102,17 @@ export class FaultProxy {
       let count = 0;
       found.on('data', (bytes: Buffer) => {
         count += bytes.length;
-        if (fault?.type === 'cut-answer' && count > fault.afterBytes) {
+        if ((fault?.type === 'cut-answer' || fault?.type === 'hold-answer') && count > fault.afterBytes) {
           answer.write(bytes.subarray(0, Math.max(0, bytes.length - (count - fault.afterBytes))), () => {
-            answer.destroy();
+            if (fault.type === 'cut-answer') answer.destroy();
           });
           found.destroy();
         } else answer.write(bytes);
       });
       found.on('end', () => answer.end());
-      found.on('error', () => answer.destroy());
+      found.on('error', () => {
+        if (fault?.type !== 'hold-answer') answer.destroy();
+      });
     });
     outgoing.on('error', () => answer.destroy());
     if (fault?.type === 'hold-request') this.hold(incoming, outgoing);

@@ -49,6 +49,13 @@ describe('loadServerSettings', () => {
     },
   );
 
+  it('takes PostgreSQL when DATABASE_PATH is set too, and SQLite when the address is empty', () => {
+    const both = loadServerSettings({ DATABASE_URL: 'postgresql://u:p@h/db', DATABASE_PATH: '/srv/holdfast.sqlite' });
+    expect(both.databaseUrl).toBe('postgresql://u:p@h/db');
+    const none = loadServerSettings({ DATABASE_URL: '', DATABASE_PATH: '/srv/holdfast.sqlite' });
+    expect(none).toMatchObject({ databaseUrl: null, databasePath: '/srv/holdfast.sqlite' });
+  });
+
   it.each(['mysql+psycopg2://u:p@h/db', 'postgresql+://u:p@h/db', 'h:5432/db'])('refuses the address %s', (url) => {
     expect(() => loadServerSettings({ DATABASE_URL: url })).toThrow(/DATABASE_URL: must be a PostgreSQL address/);
   });
@@ -88,6 +95,12 @@ describe('loadServerSettings', () => {
       forcePathStyle: true,
       createBucket: true,
     });
+  });
+
+  it("takes S3's region, class and style of addresses as they are set", () => {
+    const set = { S3_BUCKET: 'team', S3_ENDPOINT: 'https://s3.example.org', AWS_REGION: 'eu-central-1' };
+    const { s3 } = loadServerSettings({ ...set, S3_STORAGE_CLASS: 'STANDARD_IA', S3_FORCE_PATH_STYLE: 'false' });
+    expect(s3).toMatchObject({ region: 'eu-central-1', storageClass: 'STANDARD_IA', forcePathStyle: false });
   });
 
   it.each([

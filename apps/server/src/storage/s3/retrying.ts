@@ -3,11 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** How often a request is made, and how long the first pause is; the later ones double, each cut at random by up to half. */
 export interface RetryPolicy {
   readonly attempts: number;
+  /** A connection on which nothing comes for so long is given up, and the request made again. */
+  readonly silenceMs: number;
   readonly firstPauseMs: number;
   readonly maxPauseMs: number;
 }
 
-export const S3_RETRIES: RetryPolicy = { attempts: 6, firstPauseMs: 200, maxPauseMs: 10_000 };
+export const S3_RETRIES: RetryPolicy = { attempts: 6, silenceMs: 30_000, firstPauseMs: 200, maxPauseMs: 10_000 };
 
 /**
  * Runs `act` again while it fails with what `isTransient` calls so. The last error is thrown as it is. Everything that is asked

@@ -1,8 +1,6 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../config/s3-settings';
 
-/** A connection that says nothing for so long is given up, and the request made again. */
-const SILENCE_MS = 30_000;
 const CONNECT_MS = 10_000;
 const MAX_CONNECTIONS = 64;
 
@@ -12,7 +10,7 @@ const SILENT = { debug: ignore, info: ignore, warn: ignore, error: ignore };
  * The SDK's client, without its own retries: `retrying.ts` makes them, for a body must be opened again each time. Checksums
  * beyond Content-MD5 are sent only where S3 asks for them: servers other than AWS refuse or corrupt the chunked form.
  */
-export function makeS3Client(settings: S3Settings): S3Client {
+export function makeS3Client(settings: S3Settings, silenceMs: number): S3Client {
   const { endpoint, region, credentials, forcePathStyle } = settings;
   return new S3Client({
     region,
@@ -26,7 +24,7 @@ export function makeS3Client(settings: S3Settings): S3Client {
     logger: SILENT,
     requestHandler: {
       connectionTimeout: CONNECT_MS,
-      socketTimeout: SILENCE_MS,
+      socketTimeout: silenceMs,
       httpAgent: { keepAlive: true, maxSockets: MAX_CONNECTIONS },
       httpsAgent: { keepAlive: true, maxSockets: MAX_CONNECTIONS },
     },

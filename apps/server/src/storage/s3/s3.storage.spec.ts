@@ -1,11 +1,15 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   CreateMultipartUploadCommand,
   DeleteBucketCommand,
   DeleteObjectCommand,
+  type LifecycleRule,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutBucketLifecycleConfigurationCommand,
@@ -17,9 +21,11 @@ import type { S3Settings } from '../../config/s3-settings';
 import { StartError } from '../../config/start-error';
 import { describeStorageContract, packKey } from '../storage.contract';
 import { openS3 } from './open-s3';
-import type { S3Storage } from './s3.storage';
+import { S3Storage } from './s3.storage';
 
-const QUICK = { attempts: 4, firstPauseMs: 5, maxPauseMs: 20 };
+const QUICK = { attempts: 4, silenceMs: 30_000, firstPauseMs: 5, maxPauseMs: 20 };
+/** Gives a silent connection up soon; a server that is slow, and not silent on order, is asked often enough. */
+const IMPATIENT = { ...QUICK, attempts: 20, silenceMs: 2_000 };
 
 async function settingsOf(changes: Partial<S3Settings> = {}): Promise<S3Settings> {
   const { endpoint, accessKeyId, secretAccessKey } = await s3Server();
@@ -121,6 +127,46 @@ describeWithS3('S3', () => {
       const pieces: Buffer[] = [];
       for await (const piece of await through.stream(packKey(3))) pieces.push(piece as Buffer);
       expect(Buffer.concat(pieces).equals(bytes)).toBe(true);
+    });
+
+    it('gives silent connections up and asks again: in an upload, before an answer, and in the middle of one', async () => {
+      const impatient = new S3Storage({ ...storage.settings, endpoint: proxy.endpoint }, tmpdir(), IMPATIENT);
+      const bytes = randomBytes(400_000);
+      proxy.fail('PUT', { type: 'silence' });
+      await impatient.put(packKey(9), { bytes });
+      proxy.fail('GET', { type: 'silence' });
+      expect((await impatient.get(packKey(9), { offset: 0, length: 400_000 })).equals(bytes)).toBe(true);
+      proxy.fail('GET', { type: 'hold-answer', afterBytes: 200_000 });
+      expect((await impatient.get(packKey(9), { offset: 0, length: 400_000 })).equals(bytes)).toBe(true);
+      proxy.fail('DELETE', { type: 'silence' });
+      await impatient.delete(packKey(9));
+      expect(await storage.stat(packKey(9))).toBeNull();
+      impatient.client.destroy();
+    }, 60_000);
+
+    it('names the storage class with each object, and none unless it is set', async () => {
+      const classes = async (storageClass: string | null) => {
+        const named = new S3Storage({ ...storage.settings, endpoint: proxy.endpoint, storageClass }, tmpdir(), QUICK);
+        const directory = await mkdtemp(join(tmpdir(), 'holdfast-s3-'));
+        const file = join(directory, 'body');
+        const parts = join(directory, 'parts');
+        await writeFile(file, 'x');
+        await writeFile(parts, '');
+        await truncate(parts, 64 * 1024 * 1024 + 1);
+        const from = proxy.headers.length;
+        await named.put(packKey(10), { bytes: Buffer.from('x') });
+        await named.put(packKey(10), { file, length: 1 });
+        await named.put(packKey(10), { file: parts, length: 64 * 1024 * 1024 + 1 });
+        named.client.destroy();
+        await rm(directory, { recursive: true });
+        return proxy.headers.slice(from).map((headers) => headers['x-amz-storage-class']);
+      };
+      // The parts of an upload, and its end, take the class of its beginning.
+      expect(await classes('STANDARD')).toEqual([
+        ...['STANDARD', 'STANDARD', 'STANDARD'],
+        ...[1, 2, 3].map(() => undefined),
+      ]);
+      expect(await classes(null)).toEqual([1, 2, 3, 4, 5, 6].map(() => undefined));
     });
 
     it('calls a server that keeps failing unavailable, never absent, after the attempts that are set', async () => {
@@ -229,18 +275,47 @@ describeWithS3('S3', () => {
       const settings = { ...storage.settings, endpoint: proxy.endpoint };
       const denied = { type: 'answer', status: 403, code: 'AccessDenied' } as const;
       try {
-        for (const [method, right] of [
-          ['PUT', 's3:PutObject'],
-          ['GET', 's3:GetObject'],
-          ['DELETE', 's3:DeleteObject'],
+        for (const [method, path, right] of [
+          ['PUT', /probe-/, 's3:PutObject'],
+          ['GET', /probe-[^?]*\?x-id=GetObject/, 's3:GetObject'],
+          ['GET', /list-type=2/, 's3:ListBucket.'],
+          ['DELETE', /probe-/, 's3:DeleteObject'],
+          ['GET', /[?&]uploads/, 's3:ListBucketMultipartUploads'],
         ] as const) {
-          proxy.fail(method, denied);
+          proxy.fail(method, denied, 1, path);
           const failure = await openS3(settings, tmpdir(), Date.now(), QUICK).catch((error: unknown) => error);
           expect(failure).toBeInstanceOf(StartError);
           expect((failure as Error).message).toContain(right);
         }
       } finally {
         await proxy.close();
+      }
+    });
+
+    it.each([
+      ['gives the whole object for a range', 'range', /does not give the range/],
+      ['lists nothing of what was just stored', 'list-type=2', /does not list an object that was just stored/],
+    ])('refuses a server that %s', async (_what, asked, words) => {
+      const real = await openWith(await settingsOf());
+      const lying = createServer((incoming, answer) => {
+        const isRange = incoming.headers.range !== undefined;
+        if (asked === 'range' && isRange) return void answer.end('holdfast probe');
+        if (isRange) return void answer.writeHead(206).end('probe');
+        if ((incoming.url ?? '').includes('list-type=2')) {
+          answer.setHeader('content-type', 'application/xml');
+          return void answer.end('<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>');
+        }
+        incoming.resume();
+        incoming.once('end', () => answer.end());
+      });
+      lying.listen(0, '127.0.0.1');
+      await once(lying, 'listening');
+      const endpoint = `http://127.0.0.1:${(lying.address() as AddressInfo).port}`;
+      try {
+        await expect(openS3({ ...real.settings, endpoint }, tmpdir(), Date.now(), QUICK)).rejects.toThrow(words);
+      } finally {
+        lying.closeAllConnections();
+        lying.close();
       }
     });
 
@@ -256,12 +331,12 @@ describeWithS3('S3', () => {
 
     it('refuses a lifecycle rule that would delete backups, and minds no other', async () => {
       const storage = await openWith(await settingsOf());
-      const setRule = (Prefix: string) =>
+      const setRule = (Prefix: string, changes: Partial<LifecycleRule> = {}) =>
         storage.client.send(
           new PutBucketLifecycleConfigurationCommand({
             Bucket: storage.settings.bucket,
             LifecycleConfiguration: {
-              Rules: [{ ID: 'tidy', Status: 'Enabled', Filter: { Prefix }, Expiration: { Days: 30 } }],
+              Rules: [{ ID: 'tidy', Status: 'Enabled', Filter: { Prefix }, Expiration: { Days: 30 }, ...changes }],
             },
           }),
         );
@@ -270,8 +345,33 @@ describeWithS3('S3', () => {
         await setRule(prefix);
         await expect(again()).rejects.toThrow(/lifecycle rule "tidy"/);
       }
+      await setRule('', { Expiration: { Date: new Date('2030-01-01T00:00:00Z') } });
+      await expect(again()).rejects.toThrow(/lifecycle rule "tidy"/);
       await setRule('logs/');
       await again();
+      await setRule('', { Status: 'Disabled' });
+      await again();
+      await setRule('', { Filter: { Tag: { Key: 'is', Value: 'tidied' } } });
+      await again();
+      await setRule('', { Expiration: undefined, AbortIncompleteMultipartUpload: { DaysAfterInitiation: 2 } });
+      await again();
+    });
+
+    it('starts where the lifecycle rules may not be read, or are unknown to the server', async () => {
+      const storage = await openWith(await settingsOf());
+      const proxy = await FaultProxy.before(storage.settings.endpoint ?? '');
+      try {
+        for (const [status, code] of [
+          [403, 'AccessDenied'],
+          [501, 'NotImplemented'],
+        ] as const) {
+          proxy.fail('GET', { type: 'answer', status, code }, 1, /[?&]lifecycle/);
+          await openS3({ ...storage.settings, endpoint: proxy.endpoint }, tmpdir(), Date.now(), QUICK);
+          expect(proxy.seen.some((line) => /[?&]lifecycle/.test(line))).toBe(true);
+        }
+      } finally {
+        await proxy.close();
+      }
     });
 
     it('aborts uploads that were abandoned under its prefix, and leaves the others', async () => {

@@ -41,7 +41,7 @@ export class S3Storage implements Storage {
     readonly spoolDir: string,
     private readonly retries: RetryPolicy = S3_RETRIES,
   ) {
-    this.client = makeS3Client(settings);
+    this.client = makeS3Client(settings, retries.silenceMs);
   }
 
   async put(key: string, body: StorageBody): Promise<void> {
