@@ -40,7 +40,8 @@ describe.each(FILES)('%s', (file) => {
 
   it('publishes the server and, on this machine only, the page of the client, and nothing else', () => {
     for (const [name, { ports = [] }] of all) {
-      const expected = { server: ['${PORT:-8000}:8000'], client: ['127.0.0.1:8080:8080'] }[name] ?? [];
+      const expected =
+        { server: ['${PORT:-8000}:8000'], client: ['127.0.0.1:${CLIENT_UI_PORT:-8080}:8080'] }[name] ?? [];
       expect([name, ports]).toEqual([name, expected]);
     }
   });
@@ -123,6 +124,31 @@ describe.each(['Dockerfile.server', 'Dockerfile.client'])('%s', (file) => {
     const flags = /^flags='?([^'\n]*)'?$/m.exec(launcher)?.[1]?.split(' ') ?? [];
     for (const flag of flags) expect(text).toContain(`"${flag}"`);
   });
+});
+
+describe('scripts/slim-modules.mjs', () => {
+  it('leaves what is loaded, and fails when something cannot be', () => {
+    const { packages } = JSON.parse(textOf('package-lock.json')) as { packages: Record<string, { dev?: boolean }> };
+    const production = Object.keys(packages).filter(
+      (path) => path !== '' && packages[path]?.dev !== true && existsSync(join(ROOT, path)),
+    );
+    mkdirSync(join(ROOT, 'dist'), { recursive: true });
+    const folder = mkdtempSync(join(ROOT, 'dist/slim-'));
+    const modules = join(folder, 'node_modules');
+    const slim = (): void => {
+      execFileSync(process.execPath, ['scripts/slim-modules.mjs', modules], { cwd: ROOT, stdio: 'pipe' });
+    };
+    try {
+      // Links: what is taken out there stays here.
+      execFileSync('cp', ['-al', '--parents', ...production, folder], { cwd: ROOT });
+      slim();
+      expect(existsSync(join(modules, 'better-sqlite3/deps'))).toBe(false);
+      rmSync(join(modules, 'koffi/src'), { recursive: true });
+      expect(slim).toThrow(/Cannot find module/);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }, 300_000);
 });
 
 describe('troubleshooting', () => {

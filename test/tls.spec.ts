@@ -1,10 +1,13 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Identity } from '../apps/client/src/state/identity';
 import { makeCertificate, type TestCertificate } from './support/certificate';
 import { ServiceProcess, until } from './support/fleet-journey';
-import { AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
+import { ADMIN, AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
+
+const ROOT = join(__dirname, '..');
 
 describe('a server that does TLS itself', () => {
   const folder = temporaryFolder('tls');
@@ -99,6 +102,34 @@ describe('a server that does TLS itself', () => {
       await until('the pin is gone', () => isDeepStrictEqual(known(), []));
     } finally {
       await service.stop();
+    }
+  });
+
+  it('gives the client of docker-compose.yml a code, held to what that client is held to', async () => {
+    write(second);
+    server.signal('SIGHUP');
+    await server.says(second.fingerprint);
+    const [codeFile, passwordFile, caFile] = ['code', 'password', 'authority.pem'].map((name) =>
+      join(folder.path, name),
+    );
+    writeFileSync(passwordFile!, ADMIN.password);
+    writeFileSync(caFile!, authority.cert);
+    const enrol = (settings: Record<string, string>): { status: number | null; stderr: string } => {
+      rmSync(codeFile!, { force: true });
+      const names = { ADMIN_USERNAME: ADMIN.username, ADMIN_PASSWORD_FILE: passwordFile!, CODE_FILE: codeFile! };
+      const env = { SERVER_URL: server.url, SERVER_CA_FILE: '', SERVER_CERT_FINGERPRINT: '', ...names, ...settings };
+      return spawnSync(process.execPath, ['deploy/compose/enrol-client.mjs'], { cwd: ROOT, env, encoding: 'utf8' });
+    };
+    const refused = [{}, { SERVER_CERT_FINGERPRINT: first.fingerprint }, { SERVER_CERT_FINGERPRINT: 'none' }];
+    for (const settings of refused) {
+      expect([settings, enrol(settings).status, existsSync(codeFile!)]).toEqual([settings, 1, false]);
+    }
+    expect(enrol({ SERVER_CERT_FINGERPRINT: first.fingerprint }).stderr).toContain(second.fingerprint);
+    const colons = second.fingerprint.toUpperCase().replace(/..(?=.)/g, '$&:');
+    const trusted = [{ SERVER_CA_FILE: caFile! }, { SERVER_CERT_FINGERPRINT: `${first.fingerprint},${colons}` }];
+    for (const settings of trusted) {
+      expect(enrol(settings)).toMatchObject({ status: 0, stderr: '' });
+      expect(readFileSync(codeFile!, 'utf8')).toMatch(/^\S+\n$/);
     }
   });
 });

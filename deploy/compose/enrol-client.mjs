@@ -1,17 +1,58 @@
 // One-shot service of compose: asks the server for an enrolment code for the client beside it, so that the client never sees a password.
-// A client that is enrolled already does not look at it.
+// A client that is enrolled already does not look at it. SERVER_CA_FILE and SERVER_CERT_FINGERPRINT count as they do for the client.
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { chownSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect as connectPlain } from 'node:net';
+import { connect as connectTls, rootCertificates } from 'node:tls';
 
-const { SERVER_URL = 'http://server:8000', ADMIN_USERNAME, ADMIN_PASSWORD_FILE, CODE_FILE } = process.env;
+const { SERVER_URL, SERVER_CA_FILE, SERVER_CERT_FINGERPRINT, ADMIN_USERNAME, ADMIN_PASSWORD_FILE, CODE_FILE } =
+  process.env;
+const server = new URL(SERVER_URL || 'http://server:8000');
+const host = server.hostname.replace(/^\[|\]$/g, '');
+const pins = (SERVER_CERT_FINGERPRINT || '')
+  .split(',')
+  .map(plain)
+  .filter((pin) => pin !== '' && pin !== 'none');
+
+/** Of `openssl x509 -fingerprint`, too: AB:CD... */
+function plain(fingerprint) {
+  return fingerprint.replace(/^.*=/, '').replaceAll(':', '').trim().toLowerCase();
+}
+
+/** A connection on which nothing was said yet, to whom we trust. */
+async function connection() {
+  const port = Number(server.port) || (server.protocol === 'https:' ? 443 : 80);
+  if (server.protocol !== 'https:') return connectPlain({ host, port });
+  const ca = SERVER_CA_FILE ? [...rootCertificates, readFileSync(SERVER_CA_FILE, 'utf8')] : undefined;
+  // A pin counts without authority, name and end, unless an authority is named too.
+  const rejectUnauthorized = pins.length === 0 || ca !== undefined;
+  const socket = connectTls({ host, port, ca, rejectUnauthorized });
+  await once(socket, 'secureConnect');
+  const shown = createHash('sha256').update(socket.getPeerCertificate().raw).digest('hex');
+  if (pins.length > 0 && !pins.includes(shown)) {
+    socket.destroy();
+    throw new Error(
+      `the certificate of ${server.host} has the fingerprint ${shown}, which SERVER_CERT_FINGERPRINT does not name`,
+    );
+  }
+  return socket;
+}
 
 async function post(path, body, headers = {}) {
-  const answer = await fetch(SERVER_URL + path, {
+  const socket = await connection();
+  const options = {
     method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(body),
-  });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-  return answer.json();
+    path,
+    headers: { host: server.host, 'content-type': 'application/json', connection: 'close', ...headers },
+  };
+  const asked = request({ ...options, createConnection: () => socket });
+  asked.end(JSON.stringify(body));
+  const [answer] = await once(asked, 'response');
+  const text = Buffer.concat(await answer.toArray()).toString();
+  if (answer.statusCode >= 300) throw new Error(`${path}: ${answer.statusCode} ${text}`);
+  return JSON.parse(text);
 }
 
 const password = readFileSync(ADMIN_PASSWORD_FILE, 'utf8').trim();
