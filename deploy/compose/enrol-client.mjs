@@ -9,6 +9,8 @@ import { connect as connectTls, rootCertificates } from 'node:tls';
 
 const { SERVER_URL, SERVER_CA_FILE, SERVER_CERT_FINGERPRINT, ADMIN_USERNAME, ADMIN_PASSWORD_FILE, CODE_FILE } =
   process.env;
+const NOT_YET = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'];
+const WAIT_MS = 120_000;
 const server = new URL(SERVER_URL || 'http://server:8000');
 const host = server.hostname.replace(/^\[|\]$/g, '');
 const pins = (SERVER_CERT_FINGERPRINT || '')
@@ -55,8 +57,21 @@ async function post(path, body, headers = {}) {
   return JSON.parse(text);
 }
 
+/** Compose starts this when the server is healthy; a podman that cannot wait for that, at once. */
+async function onceServed(work) {
+  for (const since = Date.now(); ; await new Promise((done) => setTimeout(done, 1_000))) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!NOT_YET.includes(error.code) || Date.now() - since > WAIT_MS) throw error;
+    }
+  }
+}
+
 const password = readFileSync(ADMIN_PASSWORD_FILE, 'utf8').trim();
-const { access_token: token } = await post('/api/login', { username: ADMIN_USERNAME || 'admin', password });
+const { access_token: token } = await onceServed(() =>
+  post('/api/login', { username: ADMIN_USERNAME || 'admin', password }),
+);
 const { code } = await post('/api/enrolment_codes', {}, { authorization: `Bearer ${token}` });
 rmSync(CODE_FILE, { force: true });
 writeFileSync(CODE_FILE, `${code}\n`, { mode: 0o400 });
