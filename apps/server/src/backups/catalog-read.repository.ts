@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Column, Sql } from '../database/sql';
-import { CatalogPathsRepository, PathCache, pathKey } from './catalog-paths.repository';
+import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
 import { OF_TASK_BY_INPUT } from './of-task';
+import { pathKey } from './path-walk';
 import type { RunKey } from './runs.repository';
 
 /** A version as it is visible at a snapshot. */

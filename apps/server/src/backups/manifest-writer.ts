@@ -15,8 +15,9 @@ import {
 import { Database } from '../database/database';
 import { type Storage, STORAGE } from '../storage/storage';
 import { closeReasonOf } from './catalog-codes';
-import { CatalogPathsRepository, NO_PARENT, PathCache } from './catalog-paths.repository';
+import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
 import { CatalogReadRepository, type ChangedVersion } from './catalog-read.repository';
+import { NO_PARENT } from './path-walk';
 import { decodeRoots, RunsRepository, type RunRow } from './runs.repository';
 
 /** Versions in one page: some milliseconds of reading, and at most 64 KiB each in memory. */

@@ -2,7 +2,7 @@ import { LIMITS } from '#common';
 import { type Change, decodeEntry, type Entry } from '#engine';
 import { DomainError } from '../http/domain-error';
 import { DIRECTORY, END_REASON_CODES, KIND_CODES } from './catalog-codes';
-import { parentKeyOf, pathKey } from './catalog-paths.repository';
+import { parentKeyOf, pathKey } from './path-walk';
 import type { Closing, NewDetection, NewVersion, OpenVersion } from './catalog-write.repository';
 
 interface ChangedPath {

@@ -1,0 +1,135 @@
+import type { KnownDirectory } from './known-directories';
+
+/** A path as a key of maps. */
+export function pathKey(path: Buffer): string {
+  return path.toString('latin1');
+}
+
+/** The key of the directory that the path with this key lies in; '' of the root. */
+export function parentKeyOf(key: string): string {
+  if (key === ROOT_KEY) return '';
+  return key.slice(0, key.lastIndexOf('/')) || ROOT_KEY;
+}
+
+/** A path on the way from the root down to its number. */
+export interface Walker {
+  readonly path: Buffer;
+  readonly key: string;
+  readonly parentKey: string;
+  /** Where the name that is looked up next begins; 0: the root. */
+  start: number;
+  parentNo: number;
+}
+
+/** A name in a directory that has a number, and who looks for it. */
+export interface PathNode {
+  readonly parentNo: number;
+  readonly name: Buffer;
+  readonly walkers: Walker[];
+  isWanted: boolean;
+  no: number | null;
+}
+
+/** What a walk has found so far. */
+export interface Found {
+  readonly numbers: Map<string, number>;
+  readonly directories: Map<string, KnownDirectory>;
+  readonly fresh: ReadonlySet<number>;
+}
+
+/** `paths.parent_no` of the root. */
+export const NO_PARENT = 0;
+const ROOT_NAME = Buffer.alloc(0);
+const ROOT_KEY = '/';
+const SLASH = 0x2f;
+
+export function walkersOf(paths: readonly Buffer[]): Walker[] {
+  const walkers = new Map<string, Walker>();
+  for (const path of paths) {
+    const key = pathKey(path);
+    if (!walkers.has(key)) walkers.set(key, { path, key, parentKey: parentKeyOf(key), start: 0, parentNo: NO_PARENT });
+  }
+  return [...walkers.values()];
+}
+
+/** The walker at its last name, if the directory is known. */
+export function fromKnown(walker: Walker, known: ReadonlyMap<string, KnownDirectory>): Walker {
+  const directory = known.get(walker.parentKey);
+  if (directory === undefined) return walker;
+  return { ...walker, start: walker.key.lastIndexOf('/') + 1, parentNo: directory.no };
+}
+
+/** Where the name that begins at `start` ends. */
+function endOf({ path, start }: Walker): number {
+  if (start === 0) return path.length === 1 ? 1 : 0;
+  const slash = path.indexOf(SLASH, start);
+  return slash === -1 ? path.length : slash;
+}
+
+/**
+ * What the walkers look for next, each name of a directory once. A path is asked for once, so where it ends only those that go
+ * on through it can look for the same name: when there are none, as among files of known directories, no key is made.
+ */
+export function nodesOf(walkers: readonly Walker[], create: ReadonlySet<string>): PathNode[] {
+  const nodes: PathNode[] = [];
+  const passed = new Map<string, PathNode>();
+  const ending: Walker[] = [];
+  for (const walker of walkers) {
+    const end = endOf(walker);
+    if (end === walker.path.length) {
+      ending.push(walker);
+      continue;
+    }
+    const name = nameAt(walker, end);
+    const nodeKey = keyOfNode(walker.parentNo, name);
+    const node = passed.get(nodeKey);
+    if (node !== undefined) {
+      node.walkers.push(walker);
+      continue;
+    }
+    const made: PathNode = { parentNo: walker.parentNo, name, walkers: [walker], isWanted: false, no: null };
+    passed.set(nodeKey, made);
+    nodes.push(made);
+  }
+  for (const walker of ending) {
+    const { parentNo, path, key } = walker;
+    const name = nameAt(walker, path.length);
+    const isWanted = create.has(key);
+    const node = passed.size === 0 ? undefined : passed.get(keyOfNode(parentNo, name));
+    if (node === undefined) {
+      nodes.push({ parentNo, name, walkers: [walker], isWanted, no: null });
+    } else {
+      node.walkers.push(walker);
+      node.isWanted ||= isWanted;
+    }
+  }
+  return nodes;
+}
+
+function nameAt({ path, start }: Walker, end: number): Buffer {
+  return start === 0 ? ROOT_NAME : path.subarray(start, end);
+}
+
+function keyOfNode(parentNo: number, name: Buffer): string {
+  return `${parentNo} ${name.toString('latin1')}`;
+}
+
+/** Notes the numbers of paths that end here; returns the walkers that go on. */
+export function stepDown({ no, parentNo, walkers }: PathNode, { numbers, directories, fresh }: Found): Walker[] {
+  return walkers.filter((walker) => {
+    const { path, key, parentKey } = walker;
+    const end = endOf(walker);
+    if (end < path.length) {
+      if (no === null) return false;
+      walker.parentNo = no;
+      walker.start = end + 1;
+      return true;
+    }
+    if (no !== null) numbers.set(key, no);
+    if (parentNo !== NO_PARENT && !numbers.has(parentKey)) numbers.set(parentKey, parentNo);
+    if (parentNo !== NO_PARENT && !directories.has(parentKey)) {
+      directories.set(parentKey, { no: parentNo, isNew: fresh.has(parentNo) });
+    }
+    return false;
+  });
+}
