@@ -66,7 +66,7 @@ describe('a catalog that is lost', () => {
 
   beforeEach(async () => {
     const home = join(folder.path, randomBytes(4).toString('hex'));
-    server = await ServerProcess.create(join(home, 'data'), { RETENTION_SCHEDULE: 'off', RECLAIM_SCHEDULE: 'off' });
+    server = await ServerProcess.create(join(home, 'data'));
     await server.start();
     one = new Machine(home, 'one');
     two = new Machine(home, 'two');

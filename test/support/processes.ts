@@ -13,6 +13,15 @@ const ROOT = resolve(__dirname, '../..');
 const STARTUP_MS = 90_000;
 export const ADMIN = { username: 'admin', password: 'correct horse battery staple' } as const;
 
+/** A journey may run at any hour, and none shall meet a job that it did not start. */
+const NO_NIGHTLY_JOBS = {
+  RETENTION_SCHEDULE: 'off',
+  RECLAIM_SCHEDULE: 'off',
+  SPACE_SCHEDULE: 'off',
+  SCRUB_SCHEDULE: 'off',
+  CATALOG_DUMP_SCHEDULE: 'off',
+} as const;
+
 export interface Finished {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -112,6 +121,7 @@ export class ServerProcess {
       DATABASE_PATH: join(this.dataPath, 'holdfast.sqlite'),
       ADMIN_USERNAME: ADMIN.username,
       ADMIN_PASSWORD: ADMIN.password,
+      ...NO_NIGHTLY_JOBS,
       ...this.settings,
     };
   }
