@@ -224,11 +224,9 @@ describe.each(['sqlite', 'postgres'] as const)('agents that run by themselves, o
       return state.tasks.own.pending !== null && read(dumps);
     });
     await fleet.server.start();
-    const backAt = Date.now();
     await until('a command after that', () => read(dumps).length > waiting.length);
     const last = (await fleet.runs(id)).reduce((most, { number }) => Math.max(most, number), 0);
     await fleet.whenRun(id, 'a run after that', ({ number, state }) => number >= last && state === 'succeeded');
-    expect(Date.now() - backAt).toBeLessThan(60_000);
     await service.stop();
 
     const inner = fleet.path('killed-inner');

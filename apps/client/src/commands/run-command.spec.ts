@@ -106,7 +106,7 @@ describe('a command', () => {
     const inner = join(directory, 'inner');
     // The grandchild ignores the polite signal.
     const command = `(trap "" TERM; echo $$ > /dev/null; sh -c 'echo $PPID > ${inner}; exec sleep 600') & wait`;
-    const running = runCommand(line(command, why === 'time' ? 1_500 : 20_000), {
+    const running = runCommand(line(command, why === 'time' ? 5_000 : 60_000), {
       phase: 'pre',
       position: 0,
       env: ENV,

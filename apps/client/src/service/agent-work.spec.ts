@@ -294,7 +294,11 @@ describe('the agent at work', () => {
     fleet.is = 'revoked';
     fleet.tell();
     await until(() => printed.join('').includes('revoked'));
-    await sleep(50);
+    // What was under way ends.
+    for (let calls = -1; calls !== fleet.calls;) {
+      calls = fleet.calls;
+      await sleep(500);
+    }
     const { calls } = fleet;
     await sleep(1_500);
     expect(fleet.calls).toBe(calls);

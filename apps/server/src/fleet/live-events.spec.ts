@@ -10,6 +10,8 @@ describe('the streams of open pages', () => {
   const leaving = new AbortController();
   beforeAll(async () => {
     server = await servers.start({ imports: (parts) => [AppModule.with(parts)] });
+    // They breathe when the test says so, however long it takes.
+    clearInterval(Reflect.get(server.app.get(LiveEvents), 'breath') as NodeJS.Timeout);
   });
   afterAll(async () => {
     leaving.abort();
