@@ -307,6 +307,23 @@ eachDatabase('rewriting packs', (open, dialect) => {
     await expectReadable(domainNo, kept);
   });
 
+  it('makes room on a full disk for more than the next upload, and ends no more holds than that takes', async () => {
+    movedDays = 3;
+    for (let at = 0; at < 4; at += 1) await bench.send(run, [blockOf(...many(`none ${at}`, 2))]);
+    await keep(domainNo, []);
+    await ripen();
+    expect(await pass()).toMatchObject({ packsDied: 4, heldPacks: 4 });
+    db.clock.advance(HOUR + 1);
+    const { minFreeBytes } = new ServerSettings();
+    bench.disk.freeBytes = minFreeBytes + LIMITS.packBodyBytes - 1;
+    const remove = bench.memory.delete.bind(bench.memory);
+    bench.memory.delete = (key) => {
+      bench.disk.freeBytes += 6 * LIMITS.packBodyBytes;
+      return remove(key);
+    };
+    expect(await pass()).toMatchObject({ endedHolds: 3, packsDeleted: 3, heldPacks: 1 });
+  });
+
   it('writes no more anew, in however many passes, until what lies there twice has gone', async () => {
     movedDays = 3;
     const kept = await twoSparseGroups();

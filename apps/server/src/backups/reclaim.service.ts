@@ -26,6 +26,8 @@ const PAGE_ROWS = 5_000;
 /** Rows that are locked together: some milliseconds. */
 const SWEEP_ROWS = 500;
 const PACKS_PER_STEP = 200;
+/** On a full disk so many uploads of the largest size (1 GiB) are to have room until the next pass; with room for one alone, a backup would come on by one a day. */
+const UPLOADS_UNTIL_NEXT = 17;
 
 export interface ReclaimOptions {
   /** Only tells what it would do. */
@@ -193,14 +195,15 @@ export class ReclaimService {
     }
   }
 
-  /** On a full disk older copies of the catalog come second: the oldest packs that wait go, until MIN_FREE_BYTES are free. */
+  /** On a full disk older copies of the catalog come second: the oldest packs that wait go, until the next backups have room. */
   private async endHolds(pass: ReclaimPass): Promise<void> {
+    if (!(await this.parts.disk.isShortOfPacks())) return;
     for (;;) {
       pass.signal.throwIfAborted();
       const before = (await this.database.now()) - READERS_MS;
       const dead = await this.deadPacks({ before, heldBefore: before });
       for (const pack of dead) {
-        if (!(await this.parts.disk.isShortOfPacks())) return;
+        if (!(await this.parts.disk.isShortOfPacks(UPLOADS_UNTIL_NEXT))) return;
         await this.deletePack(pack, pass);
         pass.report.endedHolds += 1;
       }

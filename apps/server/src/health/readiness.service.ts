@@ -7,7 +7,7 @@ import { MIGRATIONS } from '../database/migrations';
 import { DomainError } from '../http/domain-error';
 import { RepositoryIdentity } from '../storage/repository-identity';
 import { DeletionState } from './deletion-state';
-import { type DiskSpace, Disks } from './disks';
+import { type DiskSpace, Disks, judgeDisks } from './disks';
 import { HealthRepository } from './health.repository';
 import { CERTIFICATE_WARN_DAYS, ServedCertificate } from '../tls/served-certificate';
 
@@ -15,9 +15,6 @@ import { CERTIFICATE_WARN_DAYS, ServedCertificate } from '../tls/served-certific
 const KEPT_MS = 2_000;
 const CHECK_LIMIT_MS = 5_000;
 const DAY_MS = 86_400_000;
-/** Less than a pack: no upload can be taken in any more. */
-const FULL_BYTES = 64 * 1024 * 1024;
-const NEARLY_FULL_BYTES = 2 * 1024 * 1024 * 1024;
 
 type Checks = ReadyAnswer['checks'];
 
@@ -110,13 +107,7 @@ export class ReadinessService {
   }
 
   private async lookAtDisks(): Promise<HealthCheck> {
-    const space = await this.disks.space();
-    const below = (limit: number): string[] =>
-      space.flatMap(({ folder, freeBytes }) => (freeBytes < limit ? [folder] : []));
-    const [full, nearly] = [below(FULL_BYTES), below(NEARLY_FULL_BYTES)];
-    if (full.length > 0) return { status: 'failed', detail: `no space is left for: ${full.join(', ')}` };
-    if (nearly.length > 0) return { status: 'warning', detail: `space runs out for: ${nearly.join(', ')}` };
-    return OK;
+    return judgeDisks(await this.disks.space(), this.disks.uploadBytes);
   }
 }
 

@@ -37,10 +37,13 @@ export class FreeSpace {
     return s3 === null ? this.look(storagePath) : null;
   }
 
-  /** Where packs lie there is no room for the largest upload beside MIN_FREE_BYTES: backups are refused, or soon will be, and deleting packs helps. */
-  async isShortOfPacks(): Promise<boolean> {
+  /**
+   * Where packs lie there is no room for so many of the largest uploads beside MIN_FREE_BYTES. For one: backups are refused, or soon will be,
+   * and deleting packs helps.
+   */
+  async isShortOfPacks(uploads = 1): Promise<boolean> {
     const packs = await this.ofPacks();
-    return packs !== null && packs.freeBytes < this.settings.minFreeBytes + LIMITS.packBodyBytes;
+    return packs !== null && packs.freeBytes < this.settings.minFreeBytes + uploads * LIMITS.packBodyBytes;
   }
 
   /**
