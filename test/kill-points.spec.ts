@@ -31,6 +31,7 @@ const BY_RECLAIM: readonly string[] = [
   'maintenance.begin',
   'maintenance.end',
   'storage.put.high-water',
+  'reclaim.forget',
   'reclaim.condemn',
   'reclaim.sweep',
   'reclaim.move',

@@ -40,6 +40,7 @@ export const WRITE_POINTS = [
   'guards.acknowledge',
   'maintenance.begin',
   'maintenance.end',
+  'reclaim.forget',
   'reclaim.condemn',
   'reclaim.sweep',
   'scrub.progress',

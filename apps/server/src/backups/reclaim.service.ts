@@ -228,7 +228,7 @@ export class ReclaimService {
 
   private async forgetUploads(failedSince: number): Promise<void> {
     const { uploads } = this.parts.mark;
-    while (await this.database.write('reclaim.condemn', (tx) => uploads.forget(tx, failedSince))) await loopTurn();
+    while (await this.database.write('reclaim.forget', (tx) => uploads.forget(tx, failedSince))) await loopTurn();
   }
 
   /** An upload that takes longer than a day is given up: its going live fails then. */
