@@ -32,12 +32,14 @@ const environment = {
 const server = spawn(join(ROOT, 'bin/holdfast-server'), { env: environment, stdio: 'ignore' });
 try {
   await answering();
-  const { clientId, laptopId, userId } = await demo();
+  const { clientId, laptopId, userId, runId, taskId } = await demo();
   await pictures({
     dashboard: '/',
     clients: '/clients',
     'client-new': '/clients/new',
     client: `/clients/${clientId}`,
+    run: `/clients/${clientId}/runs/${runId}`,
+    task: `/clients/${laptopId}/tasks/${taskId}`,
     'client-history': `/clients/${laptopId}`,
     'task-new': `/clients/${clientId}/tasks/new`,
     files: `/clients/${clientId}/files?path=${encodeURIComponent(join(ROOT, 'docs'))}`,
@@ -118,7 +120,14 @@ async function demo() {
   });
   past(taskId);
   const { users } = await call('GET', '/api/users');
-  return { clientId: client.id, laptopId: laptop.id, userId: users.find(({ username }) => username === 'maria').id };
+  const { runs } = await call('GET', `/api/clients/${client.id}/runs`);
+  return {
+    clientId: client.id,
+    laptopId: laptop.id,
+    taskId,
+    runId: runs[0].id,
+    userId: users.find(({ username }) => username === 'maria').id,
+  };
 }
 
 /** Half a year of runs and space, which no agent makes in a minute. */
@@ -189,6 +198,29 @@ async function dialogs(page) {
   await page.getByRole('button', { name: 'Show the commands' }).click();
   await page.waitForLoadState();
   await page.screenshot({ path: join(TARGET, 'enrolment.png') });
+  await page.goto(`${URL_BASE}/users/new`);
+  await page.getByLabel('Username').fill('lena');
+  await page.locator('#password').evaluate((field) => (field.value = 'short'));
+  await page
+    .locator('form')
+    .last()
+    .evaluate((form) => (form.noValidate = true));
+  await page.getByRole('button', { name: 'Make the user' }).click();
+  await page.waitForLoadState();
+  await page.screenshot({ path: join(TARGET, 'form-refused.png') });
+  await page.goto(`${URL_BASE}/profile`);
+  await page.locator('summary', { hasText: 'Make a token' }).click();
+  await page.getByLabel('Name', { exact: true }).fill('for the dashboard');
+  await page.locator('input[name=scopes]').first().check();
+  await page.getByRole('button', { name: 'Make the token' }).click();
+  await page.getByText('This is shown once').waitFor();
+  await page.screenshot({ path: join(TARGET, 'token.png') });
+  await page.goto(`${URL_BASE}/clients?q=mail`);
+  await page.locator('tbody th a').first().click();
+  await page.locator('summary', { hasText: 'New secret' }).click();
+  await page.getByRole('button', { name: 'Make a new secret' }).click();
+  await page.getByText('This is shown once').waitFor();
+  await page.screenshot({ path: join(TARGET, 'secret.png') });
 }
 
 function agent(words) {

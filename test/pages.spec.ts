@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BrowserJourney, describeInBrowser } from './support/browser';
 import { ADMIN, AgentProcess, ServerProcess, temporaryFolder } from './support/processes';
+import { RawAgent } from './support/raw-agent';
 
 // A browser on a machine that does much else: its looks take the time that they take.
 jest.setTimeout(240_000);
@@ -13,6 +14,9 @@ const PAGES = [
 ];
 /** Names as nobody should give them: each is shown as it is, and does nothing. */
 const HOSTILE = `<img src=x onerror="document.title='owned'"> & {{frame}}`;
+
+/** Reads backwards from the mark on, where nothing names the mark. */
+const TURNED = 'gpj.\u202eexe';
 
 describeInBrowser("the admin's pages", () => {
   const folder = temporaryFolder('pages');
@@ -29,6 +33,7 @@ describeInBrowser("the admin's pages", () => {
     mkdirSync(source);
     writeFileSync(join(source, HOSTILE.replaceAll('/', '-')), 'the very bytes');
     writeFileSync(join(source, 'two\nlines.txt'), 'x');
+    writeFileSync(join(source, TURNED), 'x');
     expect(await agent.enroll(server)).toMatchObject({ code: 0 });
     await agent.json(['backup', source]);
     browser = await BrowserJourney.begin(server.url);
@@ -64,6 +69,7 @@ describeInBrowser("the admin's pages", () => {
     await browser.press('Make the user');
     expect(await browser.text()).toContain('A password has 8 to 1024 characters.');
     expect(await browser.page.getByLabel('Username').inputValue()).toBe(HOSTILE);
+    expect(await browser.accessibilityFaults()).toEqual([]);
     await browser.page.getByLabel('Password').fill('long enough by far');
     await browser.press('Make the user');
     expect(await browser.page.locator('h1').innerText()).toBe(HOSTILE);
@@ -92,6 +98,7 @@ describeInBrowser("the admin's pages", () => {
     await browser.press('Show the commands');
     expect(await browser.text()).toMatch(/ENROLMENT_CODE=[\w-]{8,}/);
     expect(await browser.text()).toContain(`CLIENT_NAME='it'\\''s'`);
+    expect(await browser.accessibilityFaults()).toEqual([]);
   });
 
   it('make a task, having looked at its next runs and tried its patterns, and run it', async () => {
@@ -132,7 +139,9 @@ describeInBrowser("the admin's pages", () => {
     for (const name of source.split('/').slice(1)) await browser.press(`${name}/`);
     found.push(browser.path);
     expect(await browser.text()).toContain(HOSTILE.replaceAll('/', '-'));
-    expect(await browser.page.locator('tbody th').allInnerTexts()).toContain('two\nlines.txt');
+    expect(await browser.page.locator('tbody th').allInnerTexts()).toEqual(
+      expect.arrayContaining(['two\nlines.txt', 'gpj.‹U+202E›exe']),
+    );
     const [download] = await Promise.all([
       browser.page.waitForEvent('download'),
       browser.page.getByRole('link', { name: 'Download <img', exact: false }).click(),
@@ -180,6 +189,36 @@ describeInBrowser("the admin's pages", () => {
       expect(await browser.page.locator('img').count()).toBe(0);
     }
     expect(await browser.page.title()).not.toContain('owned');
+  });
+
+  it('show lines of logs, tasks and commands of whoever is hostile for what they are', async () => {
+    const [client = ''] = found.filter((path) => path.startsWith('/clients/'));
+    const raw = await RawAgent.of(join(folder.path, 'state'), server.url);
+    await raw.log(server.url, [`${HOSTILE} says`, TURNED, 'red \u001b[31m and\ntwo lines']);
+    await browser.open(client);
+    found.push((await browser.page.locator('#tasks tbody th a').first().getAttribute('href')) ?? '');
+    await browser.page.locator('summary', { hasText: 'Commands before every backup' }).click();
+    const commands = browser.page.locator('#commands textarea');
+    await commands.fill(`echo ${HOSTILE}\necho ${TURNED}`);
+    const password = browser.page.locator('#commands input[type=password]');
+    if (await password.count()) await password.fill(ADMIN.password);
+    await browser.press('Save the commands');
+    // A form sends back what was in it.
+    expect(await commands.inputValue()).toBe(`echo ${HOSTILE}\necho ${TURNED}`);
+    for (const path of [client, '/logs', `/logs?q=${encodeURIComponent('<IMG')}`]) {
+      await browser.open(path);
+      expect(await browser.text()).toContain(`${HOSTILE} says`);
+    }
+    await browser.open('/logs');
+    const lines = await browser.page.locator('.log .words').allInnerTexts();
+    expect(lines).toEqual(expect.arrayContaining(['gpj.‹U+202E›exe', 'red ‹U+001B›[31m and\ntwo lines']));
+    for (const path of [client, '/logs', '/audit', '/', '/clients', '/users', '/storage']) {
+      await browser.open(path);
+      expect(await browser.page.content()).not.toMatch(/<td[^>]*>[^<]*\u202e/);
+      expect(await browser.page.locator('img').count()).toBe(0);
+      // The name of a client may be in it; what that would do is not.
+      expect(await browser.page.title()).not.toBe('owned');
+    }
   });
 
   it('are no pages for ids that cannot be, and for roles that may not', async () => {

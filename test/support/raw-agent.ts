@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -54,6 +55,14 @@ export class RawAgent {
     const grant = { ...this.bearer, [RUN_TOKEN_HEADER]: run.token };
     const answer = await post(url + API.abort(run.runId), { outcome: 'cancelled' }, grant);
     if (!answer.ok) throw new Error(`abort: ${answer.status}`);
+  }
+
+  /** Lines of the agent's log, those that it says before any others. */
+  async log(url: string, messages: readonly string[]): Promise<void> {
+    const lines = messages.map((message) => ({ timeMs: Date.now(), level: 'warn', message }));
+    const request = { spoolId: randomUUID(), firstSequence: 1, lines };
+    const answer = await post(url + API.log(this.clientId), request, this.bearer);
+    if (!answer.ok) throw new Error(`log: ${answer.status} ${await answer.text()}`);
   }
 
   commands(url: string, after: number, waitSeconds: number): Promise<CommandsAnswer> {

@@ -1,6 +1,7 @@
 import type { AuditAnswer } from '#common';
 import { ListAddress } from '../pages/list-address';
 import type { Moments } from '../pages/moments';
+import { addressText } from '../pages/quantities';
 import type { AuditWords } from './audit.repository';
 
 type Event = AuditAnswer['events'][number];
@@ -58,7 +59,9 @@ function eventRow({ id, atMs, actor, action, target, details }: Event, moments: 
     time: moments.at(atMs),
     who: actor.name ?? actor.id ?? (actor.kind === 'host' ? "the server's machine" : 'nobody'),
     // A client is told by its id alone.
-    from: [actor.kind === 'client' ? 'client' : null, actor.address].filter((text) => text !== null).join(', '),
+    from: [actor.kind === 'client' ? 'client' : null, addressText(actor.address)]
+      .filter((text) => text !== null)
+      .join(', '),
     action,
     target: target === null ? null : { kind: target.kind, name: target.name ?? target.id },
     href: page === undefined || target?.id == null ? null : `${page}${target.id}`,
@@ -66,10 +69,29 @@ function eventRow({ id, atMs, actor, action, target, details }: Event, moments: 
   };
 }
 
-/** `role: admin, isForced: true` */
+/** `role: user → admin, isForced: true`; what is nothing is left out. */
 function detailsText(details: Event['details']): string {
-  if (details === null) return '';
-  return Object.entries(details)
-    .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  return Object.entries(details ?? {})
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name}: ${isChange(value) ? changeText(value) : valueText(value)}`)
     .join(', ');
+}
+
+interface Change {
+  readonly from: unknown;
+  readonly to: unknown;
+}
+
+function isChange(value: unknown): value is Change {
+  return typeof value === 'object' && value !== null && Object.keys(value).sort().join() === 'from,to';
+}
+
+/** What was nothing before is only what it is now. */
+function changeText({ from, to }: Change): string {
+  return from === null ? valueText(to) : `${valueText(from)} → ${valueText(to)}`;
+}
+
+function valueText(value: unknown): string {
+  if (value === null) return 'nothing';
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -1,5 +1,6 @@
 import type { TokenDetail, UserDetail } from '#common';
 import type { Moments } from '../pages/moments';
+import { addressText } from '../pages/quantities';
 import { browserName } from './browser-name';
 import type { PageSessionDetail } from './page-session';
 
@@ -70,7 +71,7 @@ export function sessionRow({ signedInMs, seenMs, address, browser }: PageSession
     browser: browserName(browser),
     /** All that it says of itself. */
     words: browser ?? '',
-    address: address ?? 'unknown',
+    address: addressText(address) ?? 'unknown',
     signedIn: moments.near(signedInMs),
     seen: moments.near(seenMs),
   };

@@ -229,7 +229,7 @@ function logView(
   return {
     levels: LEVELS.map((option) => ({ ...option, isSelected: option.value === level })),
     search,
-    lines: lines.map(({ timeMs, level: own, message }) => ({ time: moments.at(timeMs), level: own, message })),
+    lines: lines.map(({ timeMs, level: own, message }) => ({ time: moments.second(timeMs), level: own, message })),
     more: next === null ? null : `/clients/${clientId}?${more}#log`,
   };
 }

@@ -5,6 +5,7 @@ import { CurrentViewer, type SignedInViewer } from '../auth/current-viewer';
 import { EnrolmentCodesService } from '../clients/enrolment-codes.service';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
+import { DomainError } from '../http/domain-error';
 import type { FormFields } from '../pages/form-fields';
 import { FieldProblems, formProblem, requestOf, type FormProblem } from '../pages/form-problem';
 import { Moments } from '../pages/moments';
@@ -45,7 +46,7 @@ export class NewClientPagesController {
     try {
       if (!NAME.test(form.name)) throw new FieldProblems({ name: 'A name has 1 to 128 characters.' });
       const request = requestOf(CreateEnrolmentCodeRequest, { username }, SENTENCES);
-      const { code, expiresAtMs } = await this.codes.create(person, request);
+      const { code, expiresAtMs } = await this.codes.create(person, request).catch(ownerProblem);
       const moments = new Moments(timeZone, await this.database.now());
       // Not behind a redirect: the code is shown this once and kept nowhere.
       const { publicUrl: serverUrl, trustProxy } = this.settings;
@@ -62,4 +63,10 @@ export class NewClientPagesController {
   private form(form: NewClientForm, choosesOwner: boolean, problem: FormProblem | null): PageAnswer {
     return showPage('clients/new', { title: 'Add a client', form, choosesOwner }, { problem });
   }
+}
+
+/** The owner is a field of the form: that there is nobody of this name is no page that is not there. */
+function ownerProblem(error: unknown): never {
+  if (!(error instanceof DomainError) || error.kind !== 'not-found') throw error;
+  throw new FieldProblems({ username: 'There is no such user.' });
 }

@@ -36,4 +36,18 @@ describe('the page that adds a machine', () => {
     expect(html).not.toContain(PIN);
     expect(await shown(own, { trustProxy: 1 })).not.toContain(own.fingerprint);
   });
+
+  it('shows the form as it was filled in when there is no such owner', async () => {
+    const browser = await Browser.signedIn(
+      await servers.start({ imports: (parts) => [AppModule.with(parts)] }),
+      'root',
+      'root password',
+    );
+    await browser.get('/clients/new');
+    const { status, html } = await browser.post('/clients/new', { name: 'box', username: 'nobody', paths: '/srv' });
+    expect(status).toBe(422);
+    for (const words of ['There is no such user.', 'value="box"', 'value="nobody"', 'value="/srv"']) {
+      expect(html).toContain(words);
+    }
+  });
 });

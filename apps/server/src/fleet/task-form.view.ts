@@ -43,6 +43,7 @@ export function taskFormView({ client, taskId, form, nowMs, viewerZone, isFresh 
     timeZones: Intl.supportedValuesOf('timeZone'),
     nextRuns: nextRuns(form, { nowMs, viewerZone }),
     tried: form.samples.trim() === '' ? null : triedPaths(form),
+    allowsNothing: client.grants?.allowedPaths.length === 0,
     allowedPaths: client.grants?.allowedPaths.join(', ') ?? null,
     agentRunsCommands: client.grants?.remoteCommands ?? true,
     needsPassword: !isFresh,

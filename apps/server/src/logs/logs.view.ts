@@ -24,7 +24,7 @@ export function logsView(
     client,
     levels: LOG_LEVELS.map((value) => ({ value, label: LEVELS[value], isSelected: value === level })),
     isFiltered: search !== '' || client !== '' || level !== 'debug',
-    lines: lines.map((line) => ({ ...line, time: moments.at(line.receivedMs) })),
+    lines: lines.map((line) => ({ ...line, time: moments.second(line.receivedMs) })),
     // Nothing found yet is not nothing there.
     empty: next === null ? 'No line is like that.' : 'No line of the last ones is like that; look further back.',
     newest: before === null ? null : address.with({}),

@@ -18,6 +18,7 @@ interface Formats {
   readonly day: Intl.DateTimeFormat;
   readonly dayOfYear: Intl.DateTimeFormat;
   readonly time: Intl.DateTimeFormat;
+  readonly second: Intl.DateTimeFormat;
   readonly key: Intl.DateTimeFormat;
 }
 
@@ -43,6 +44,11 @@ export class Moments {
   /** `26 Nov, 23:20`; with the year when it is another one. */
   at(ms: number | null): Moment | null {
     return this.moment(ms, (time) => `${this.day(time)}, ${this.formats.time.format(time)}`);
+  }
+
+  /** The same to the second, for what follows closely. */
+  second(ms: number | null): Moment | null {
+    return this.moment(ms, (time) => `${this.day(time)}, ${this.formats.second.format(time)}`);
   }
 
   /** `2026-11-26`, the day on which it was in this zone. */
@@ -89,6 +95,7 @@ function formatsOf(timeZone: string): Formats {
     day: format(day),
     dayOfYear: format({ ...day, year: 'numeric' }),
     time: format({ hour: '2-digit', minute: '2-digit' }),
+    second: format({ hour: '2-digit', minute: '2-digit', second: '2-digit' }),
     key: new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' }),
   };
   formatsByZone.set(timeZone, made);

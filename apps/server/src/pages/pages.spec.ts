@@ -1,7 +1,7 @@
 import { columnHead, ListAddress, pageOf, parseOrder } from './list-address';
 import { Moments } from './moments';
 import { ownPath } from './own-path';
-import { countOf, durationText, sizeText } from './quantities';
+import { addressText, countOf, durationText, sizeText } from './quantities';
 
 const NOW = Date.UTC(2026, 10, 26, 23, 30, 0);
 const MINUTE = 60_000;
@@ -33,6 +33,7 @@ describe('moments', () => {
       text: '27 Nov, 00:30',
       exact: 'Fri, 27 Nov 2026, 00:30:00 CET',
     });
+    expect(moments.second(NOW + 5_000)?.text).toBe('27 Nov, 00:30:05');
     expect(moments.dayKey(NOW)).toBe('2026-11-27');
   });
 
@@ -60,6 +61,15 @@ describe('quantities', () => {
       '1 file',
       '12,345 files',
       '0 entries',
+    ]);
+  });
+
+  it('tell an IPv4 address plainly', () => {
+    expect(['::ffff:10.0.0.7', '::1', '10.0.0.7', null].map(addressText)).toEqual([
+      '10.0.0.7',
+      '::1',
+      '10.0.0.7',
+      null,
     ]);
   });
 

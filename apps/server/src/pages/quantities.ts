@@ -32,3 +32,8 @@ export function durationText(ms: number): string {
   if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min ${Math.floor((ms % MINUTE) / SECOND)} s`;
   return `${Math.floor(ms / HOUR)} h ${Math.floor((ms % HOUR) / MINUTE)} min`;
 }
+
+/** An address as people know it: an IPv4 one that came in over IPv6 is told plainly. */
+export function addressText(address: string | null): string | null {
+  return address?.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '') ?? null;
+}

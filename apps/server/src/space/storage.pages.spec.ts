@@ -46,18 +46,18 @@ describe('the page of the storage', () => {
     expect(html).not.toContain('<img');
     for (const words of [
       'of the admin',
-      'Run retention now',
-      'Run scrub now',
+      'Retention: run now',
+      'Scrub: run now',
       'daily at 05:00 (UTC)',
       'Free on the disk',
     ])
       expect(html).toContain(words);
     const seen = (await viewer.get('/storage')).html;
     expect(seen).toContain('of the admin');
-    for (const words of ['Run retention now', '/storage/jobs/', 'Free on the disk']) expect(seen).not.toContain(words);
+    for (const words of ['Retention: run now', '/storage/jobs/', 'Free on the disk']) expect(seen).not.toContain(words);
     const own = (await owner.get('/storage')).html;
     expect(own).toContain(ESCAPED);
-    for (const words of ['of the admin', '>root<', ' packs', 'Run retention now']) expect(own).not.toContain(words);
+    for (const words of ['of the admin', '>root<', ' packs', 'Retention: run now']) expect(own).not.toContain(words);
   });
 
   it('can be sorted and paged by its address, whatever stands there', async () => {

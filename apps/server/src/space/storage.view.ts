@@ -72,7 +72,7 @@ function tilesOf({ figures, owners, isOwn, care }: StorageFacts, spaces: readonl
       value: sizeText(shown),
       note: `${countText(sum((it) => it.snapshots))} snapshots`,
     },
-    { label: 'Saved by sharing', value: ratioText(shown, stored), note: 'shown for each byte stored' },
+    { label: 'Saved by sharing', value: ratioText(shown, stored), note: 'shown per byte stored' },
     {
       label: 'Saved by compression',
       value: ratioText(fresh, sent),
