@@ -25,10 +25,17 @@ export class ClientsSpace {
           ...tasks.map(({ no }) => ({ level: 'task' as const, subjectNo: no })),
         ]),
       );
-      const counted = tasks.map(({ no }) => ({ taskNo: no, upToRun: kept.of('task', no)?.upToRun ?? 0 }));
+      // A task that was never reckoned has hundreds of runs since: what they all brought stands beside it.
+      const counted = tasks.flatMap(({ no }) => {
+        const known = kept.of('task', no);
+        return known === undefined ? [] : [{ taskNo: no, upToRun: known.upToRun ?? 0 }];
+      });
       const since = new Map((await this.subjects.addedSince(sql, counted)).map((row) => [row.taskNo, row]));
       const added = new Added();
-      for (const { no, clientNo } of tasks) added.raise(added.byClient, clientNo, since.get(no));
+      for (const { no, clientNo, newBytes, storedBytes } of tasks) {
+        const all = { newBytes: newBytes ?? 0, storedBytes: storedBytes ?? 0 };
+        added.raise(added.byClient, clientNo, kept.of('task', no) === undefined ? all : since.get(no));
+      }
       return new Map(
         [...clientNos].map(([id, no]) => [id, keptOf(plus(kept.of('client', no), added.byClient.get(no)))]),
       );

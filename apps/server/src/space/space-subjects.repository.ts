@@ -27,6 +27,12 @@ interface TaskSubject {
   readonly clientNo: number;
 }
 
+/** Null: nobody has counted yet. */
+interface BringingTask extends Omit<TaskSubject, 'id' | 'name'> {
+  readonly newBytes: number | null;
+  readonly storedBytes: number | null;
+}
+
 const TABLES = {
   user: `select u.no from users u where u.id = ? and (cast(? as bigint) is null or u.no = ?)`,
   client: `select c.no from clients c where c.id = ? and (cast(? as bigint) is null or c.owner_no = ?)`,
@@ -66,11 +72,11 @@ export class SpaceSubjectsRepository {
     );
   }
 
-  /** Of some hundred clients. */
-  tasksOf(sql: Sql, clientIds: readonly string[]): Promise<Omit<TaskSubject, 'id' | 'name'>[]> {
+  /** Of some hundred clients, with what their runs brought. */
+  tasksOf(sql: Sql, clientIds: readonly string[]): Promise<BringingTask[]> {
     return sql.allWith(
       { columns: [{ name: 'client_id', type: 'text' }], rows: clientIds.map((id) => [id]) },
-      `select t.no, c.id as "clientId", c.no as "clientNo" from input cross join clients c cross join tasks t
+      `select t.no, c.id as "clientId", c.no as "clientNo", t.brought_bytes as "newBytes", t.brought_stored as "storedBytes" from input cross join clients c cross join tasks t
        where c.id = input.client_id and t.client_no = c.no and t.deleted_at is null order by t.no`,
     );
   }
