@@ -12,6 +12,7 @@ import {
   removalKey,
   type RemovedVersion,
 } from '#engine';
+import { ChunksRepository } from '../backups/chunks.repository';
 import { blocksOf, dataChunk, IngestBench, listsOver, sized } from '../backups/ingest.testing';
 import {
   close,
@@ -39,7 +40,7 @@ import { RestoreMarkRepository } from './restore-mark.repository';
 const ADMIN = { userId: randomUUID(), username: 'root', address: null } as unknown as PersonIdentity;
 const DAY = 24 * 3_600_000;
 
-eachDatabase('a catalog that is restored from a dump', (open) => {
+eachDatabase('a catalog that is restored from a dump', (open, source) => {
   let db: TestDatabase;
   let folder: string;
   let storage: LocalDiskStorage;
@@ -74,7 +75,8 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     const top = lists.at(-1);
     return top === undefined ? { ...chunks[0]!, size } : { id: top.id, height: top.height, size };
   };
-  const many = (name: string): PlainChunk[] => Array.from({ length: 40 }, (_, at) => dataChunk(`${name} ${at}`));
+  const many = (name: string, length = 40): PlainChunk[] =>
+    Array.from({ length }, (_, at) => dataChunk(`${name} ${at}`));
   const dump = (): Promise<void> => dumpCatalog(db, storage, folder);
   const exportConfig = (): Promise<void> => {
     const rows = [new ConfigRowsRepository(), new ConfigExportsRepository()] as const;
@@ -302,4 +304,41 @@ eachDatabase('a catalog that is restored from a dump', (open) => {
     expect(Object.values(before)).not.toContain(after.eve);
     expect(Object.keys(after)).toContain('eve');
   });
+
+  // Long: once is enough.
+  if (source === 'postgres') return;
+
+  it('takes a content of many lists over in parts, and goes on after one that failed', async () => {
+    await agent.backUp(directory('/'));
+    await dump();
+    await agent.start();
+    await agent.send(fileOf('/large', await upload(many('large', 12_000))));
+    const { runId } = await agent.commit();
+    const place = await emptyPlace('sqlite', folder, cleanups);
+    const insert = jest.spyOn(ChunksRepository.prototype, 'insertChunks');
+    const written = (): number[] => insert.mock.calls.map(([, , { length }]) => length);
+    const get = storage.get.bind(storage);
+    // Between two parts, when lists are read again.
+    const failing = jest.spyOn(LocalDiskStorage.prototype, 'get').mockImplementation((...all) => {
+      if (insert.mock.calls.length >= 5) throw new Error('cut off');
+      return get(...all);
+    });
+    await expect(told(place, RESTORE)).rejects.toThrow('cut off');
+    failing.mockRestore();
+    expect(await told(place, RESTORE)).toMatchObject({ isWhole: true, adoptedRuns: 1 });
+    expect(Math.max(...written())).toBeLessThan(11_000);
+    // What was there is not written again.
+    const { chunks } = (await server.get<{ chunks: number }>('select count(*) as chunks from chunks'))!;
+    expect(written().reduce((sum, length) => sum + length, 0)).toBe(chunks);
+    const restored = await Database.open({ ...place, clock: new TestClock() });
+    cleanups.push(() => restored.close());
+    const again = new TestServer(restored, storage as object as WatchedStorage);
+    expect(await again.shown(agent, runId)).toEqual(await server.shown(agent, runId));
+    for (const sums of [
+      'select height, count(*) as chunks, sum(stored_length) as bytes from chunks group by height order by height',
+      'select count(*) as refs from list_refs',
+      'select no, stored_bytes from domains',
+    ])
+      expect(await again.all(sums)).toEqual(await server.all(sums));
+  }, 300_000);
 });

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type ChunkKey, type ContentRef, CorruptError, decodeBlockAsync, decodeList, keyString } from '#engine';
 import { Database } from '../../database/database';
-import type { Sql } from '../../database/sql';
+import { slices, type Sql } from '../../database/sql';
 import { DomainError } from '../../http/domain-error';
 import { type Storage, STORAGE } from '../../storage/storage';
 import type { ChunkPlace, NewChunk } from '../chunk-rows';
@@ -16,10 +16,19 @@ interface NewList {
 }
 
 /** What a domain does not have yet, and where it lies. */
-interface Wanted {
-  readonly chunks: Map<string, NewChunk>;
-  readonly lists: NewList[];
+interface Lacking {
+  readonly ref: ContentRef;
+  readonly place: ChunkPlace & { storedLength?: number };
 }
+
+/** Lists among the chunks with what they name, which is there. */
+interface Wanted {
+  readonly chunks: ReadonlyMap<string, NewChunk>;
+  readonly lists: readonly NewList[];
+}
+
+/** Of which lists are taken at a time. */
+const CHUNKS_AT_ONCE = 10_000;
 
 /** What a content adoption reads and writes. */
 @Injectable()
@@ -43,34 +52,55 @@ export class ContentAdoption {
     private readonly repositories: ContentRepositories,
   ) {}
 
-  /** Throws `object-missing` for a chunk that is nowhere: then nothing was written. Idempotent. */
+  /**
+   * Throws `object-missing` for a chunk that is nowhere; what was written before that nothing refers to, and reclaim takes it. Idempotent:
+   * a list comes after all that it names, so one that is there is not looked into. Takes memory for some ten thousand chunks, and
+   * transactions of as many, however long the lists are.
+   */
   async ensure(domainNo: number, contents: readonly ContentRef[]): Promise<void> {
-    const wanted = await this.locate(domainNo, contents);
-    if (wanted.chunks.size === 0) return;
-    await this.database.write('catalog.adopt', (tx) => this.write(tx, domainNo, wanted));
+    for await (const refs of slices(unique(contents))) {
+      const places = await this.placesOf(domainNo, refs);
+      const lacking = refs.flatMap((ref) => {
+        const place = places.get(keyString(ref));
+        return place === undefined ? [] : [{ ref, place }];
+      });
+      await this.ensureLists(
+        domainNo,
+        lacking.filter(({ ref }) => ref.height > 0),
+      );
+      const leaves = lacking.filter(({ ref }) => ref.height === 0);
+      if (leaves.length > 0) await this.save(domainNo, leaves, []);
+    }
   }
 
-  /** Down from the contents through the lists; what the domain has already is not looked into. */
-  private async locate(domainNo: number, contents: readonly ContentRef[]): Promise<Wanted> {
-    const wanted: Wanted = { chunks: new Map(), lists: [] };
-    for (let open: readonly ContentRef[] = contents; open.length > 0;) {
-      const level = [...new Map(open.map((ref) => [keyString(ref), ref])).values()].filter(
-        (ref) => !wanted.chunks.has(keyString(ref)),
-      );
-      const places = await this.placesOf(domainNo, level);
-      const below: ContentRef[] = [];
-      for (const ref of level) {
-        const place = places.get(keyString(ref));
-        if (place === undefined) continue;
-        wanted.chunks.set(keyString(ref), { ...place, id: ref.id, height: ref.height, size: ref.size });
-        if (ref.height === 0) continue;
-        const children = await this.readList(ref, place);
-        wanted.lists.push({ key: ref, children });
-        below.push(...children);
-      }
-      open = below;
+  /** Several at a time, as long as they name few chunks: each their chunks first. */
+  private async ensureLists(domainNo: number, lists: readonly Lacking[]): Promise<void> {
+    let open: { lists: Lacking[]; named: NewList[]; below: ContentRef[] } = { lists: [], named: [], below: [] };
+    const flush = async (): Promise<void> => {
+      const { lists: some, named, below } = open;
+      open = { lists: [], named: [], below: [] };
+      if (some.length === 0) return;
+      await this.ensure(domainNo, below);
+      await this.save(domainNo, some, named);
+    };
+    for (const list of lists) {
+      const children = await this.readList(list.ref, list.place);
+      open.lists.push(list);
+      open.named.push({ key: list.ref, children });
+      open.below.push(...children);
+      if (open.below.length >= CHUNKS_AT_ONCE) await flush();
     }
-    return wanted;
+    await flush();
+  }
+
+  private async save(domainNo: number, lacking: readonly Lacking[], lists: readonly NewList[]): Promise<void> {
+    const chunks = new Map(
+      lacking.map(({ ref, place }) => [
+        keyString(ref),
+        { ...place, id: ref.id, height: ref.height, size: ref.size } satisfies NewChunk,
+      ]),
+    );
+    await this.database.write('catalog.adopt', (tx) => this.write(tx, domainNo, { chunks, lists }));
   }
 
   /** Of those that the domain lacks. */
@@ -143,4 +173,8 @@ export class ContentAdoption {
     const bytes = added.reduce((sum, [, { chunkLength, storedLength = chunkLength }]) => sum + storedLength, 0);
     await countStored(tx, domainNo, bytes);
   }
+}
+
+function unique(refs: readonly ContentRef[]): ContentRef[] {
+  return [...new Map(refs.map((ref) => [keyString(ref), ref])).values()];
 }
