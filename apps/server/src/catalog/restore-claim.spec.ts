@@ -97,18 +97,18 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
   });
 
   it('end the one that is overtaken while it takes over what storage knows', async () => {
-    const listed = gate();
+    const [reached, listed] = [gate(), gate()];
     const list = storage.list.bind(storage);
     jest.spyOn(LocalDiskStorage.prototype, 'list').mockImplementation(async function* (prefix) {
-      if (prefix === 'packs/') await listed.passed;
+      if (prefix === 'packs/') {
+        reached.open();
+        await listed.passed;
+      }
       yield* list(prefix);
     });
     const overtaken = restoreTold(place, folder, RESTORE).catch((error: unknown) => error);
-    const isAdopting = async (): Promise<boolean> => {
-      const target = existsSync(place.databasePath) || place.databaseUrl !== null ? await lookAtTarget(place) : null;
-      return target?.kind === 'begun' && target.mark.phase === 'adopting';
-    };
-    while (!(await isAdopting())) await new Promise((done) => setTimeout(done, 20));
+    await reached.passed;
+    expect(await lookAtTarget(place)).toMatchObject({ kind: 'begun', mark: { phase: 'adopting' } });
     const other = await opened({ isRestoring: true });
     const second = await claimed();
     second.fence(other);
