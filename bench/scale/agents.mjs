@@ -68,7 +68,7 @@ export class PollingAgent {
   ping() {
     const body = JSON.stringify({
       ...{ hostName: 'simulated', platform: 'linux', agentVersion: '0.1.0', capabilities: ['commands', 'long-poll'] },
-      ...{ grants: { remoteCommands: false, remoteRestore: false, allowedPaths: [] }, clockMs: Date.now() },
+      ...{ grants: { remoteCommands: false, allowedPaths: [] }, clockMs: Date.now() },
       ...{ intervalSeconds: 60, configVersion: 0, tasks: [], refusals: [] },
     });
     const headers = { authorization: `Bearer ${this.token}`, 'content-type': 'application/json', ...PROTOCOL };
