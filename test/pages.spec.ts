@@ -178,7 +178,11 @@ describeInBrowser("the admin's pages", () => {
     await runs.nth(before).waitFor();
     expect(await browser.page.evaluate('window.isSamePage')).toBe(true);
     // The run that was seen to begin is over by now; the drawing follows as the list did.
-    await browser.page.locator('#calendar svg[aria-label*="1 day with good backups only"]').waitFor();
+    await browser.page
+      .locator(
+        '#calendar svg[aria-label*=" with good backups only"]:not([aria-label*="0 days with good backups only"])',
+      )
+      .waitFor();
     await browser.page.locator('summary', { hasText: 'Name and labels' }).click();
     await browser.page.getByLabel('Name', { exact: true }).fill(HOSTILE);
     await browser.page.getByLabel('Labels').fill(HOSTILE);

@@ -1,5 +1,6 @@
+import type { Sql } from '../database/sql';
 import { eachDatabase } from '../database/testing';
-import { countRunSums, forgetRunSums, lacksRunSums } from './run-sums';
+import { countRunSums, forgetRunSums, uncountedTasks } from './run-sums';
 import { directory, file, type TestAgent, TestServer, WatchedStorage } from './runs.testing';
 
 eachDatabase('what the runs of a task come to', (open) => {
@@ -31,8 +32,7 @@ eachDatabase('what the runs of a task come to', (open) => {
         ...[newBytes, storedBytes, agent.run.number],
       ]),
     );
-  const change = (work: (tx: Parameters<typeof lacksRunSums>[0]) => Promise<void>): Promise<void> =>
-    server.database.write('tasks.change', work);
+  const change = (work: (tx: Sql) => Promise<void>): Promise<void> => server.database.write('tasks.change', work);
 
   it('stands in its row with the end of each, and is what counting them finds', async () => {
     await agent.start();
@@ -54,10 +54,15 @@ eachDatabase('what the runs of a task come to', (open) => {
     await agent.start();
     await bring(50, 50);
     await change((tx) => forgetRunSums(tx, 1));
-    expect(await server.database.read(lacksRunSums)).toBe(true);
-    await change((tx) => countRunSums(tx, null));
+    const uncounted = (): Promise<number[]> => server.database.read((sql) => uncountedTasks(sql, 10));
+    expect(await uncounted()).toEqual([1]);
+    await change((tx) => countRunSums(tx, [1]));
     expect(await sums()).toEqual(whole);
-    expect(await server.database.read(lacksRunSums)).toBe(false);
+    expect(await uncounted()).toEqual([]);
+    // As after a run that an older server ended.
+    await server.database.write('tasks.change', (tx) => tx.run('update tasks set snapshots = 1, brought_bytes = 0'));
+    await change((tx) => countRunSums(tx, [1]));
+    expect(await sums()).toEqual(whole);
   });
 
   it('is counted by the end of a run where nobody has counted yet', async () => {

@@ -15,7 +15,7 @@ const COLUMNS: readonly Column[] = ['task_no', 'run_number', 'first_no', 'last_n
 }));
 const RUN: readonly Column[] = COLUMNS.slice(0, 2);
 /** Numbers with no larger gap are one range: what lies between was sent by the same domain at the same time, or is not its own. */
-const GAP = 1_000;
+const GAP = 16_384;
 /** Runs that are forgotten together. */
 const RUNS_PER_STEP = 200;
 
@@ -30,8 +30,28 @@ const MAY_GO_ON = `r.state in ('running', 'committing', 'undoing') or (r.state i
 export class RunUploadsRepository {
   /** In the transaction that writes the chunks' rows. The same may be noted twice. */
   async note(tx: Sql, run: RunGrant, chunkNos: readonly number[]): Promise<void> {
-    const rows = rangesOf(chunkNos).map(([first, last]) => [run.taskNo, run.runNumber, first, last, run.domainNo]);
+    const ranges = rangesOf(chunkNos);
+    // A first backup has thousands of uploads, and mostly a row or few: each goes on where the one before it ended.
+    const [first] = ranges;
+    const before = first === undefined ? undefined : await this.lastRange(tx, run);
+    if (first !== undefined && before !== undefined && first[0] >= before[0] && first[0] - before[1] <= GAP) {
+      ranges.shift();
+      await tx.run(
+        'update run_uploads set last_no = ? where task_no = ? and run_number = ? and first_no = ? and last_no = ?',
+        [Math.max(before[1], first[1]), run.taskNo, run.runNumber, ...before],
+      );
+    }
+    const rows = ranges.map((range) => [run.taskNo, run.runNumber, ...range, run.domainNo]);
     await tx.insertMany('run_uploads', COLUMNS, rows, 'on conflict do nothing');
+  }
+
+  private async lastRange(tx: Sql, run: RunGrant): Promise<[number, number] | undefined> {
+    const row = await tx.get<{ first: number; last: number }>(
+      `select first_no as first, last_no as last from run_uploads where task_no = ? and run_number = ? and domain_no = ?
+       order by first_no desc, last_no desc limit 1`,
+      [run.taskNo, run.runNumber, run.domainNo],
+    );
+    return row && [row.first, row.last];
   }
 
   /** What runs sent that are on, or that failed after `failedSince`. */

@@ -125,6 +125,26 @@ eachDatabase('what a run sent', (open) => {
     expect(await noted()).toEqual([]);
   });
 
+  it('is a row, however many uploads come one after the other', async () => {
+    const ranges = (): Promise<{ first: number; last: number }[]> =>
+      db.database.read((sql) =>
+        sql.all('select first_no as first, last_no as last from run_uploads order by first_no'),
+      );
+    const chunks = ['a', 'b', 'c'].map((text) => dataChunk(text));
+    for (const chunk of chunks) await bench.send(mine!, [blockOf(chunk)]);
+    const nos = [...(await bench.find(mine!.domainNo, chunks)).values()].map(({ no }) => no).sort((a, b) => a - b);
+    expect(await ranges()).toEqual([{ first: nos[0], last: nos[2] }]);
+    // Numbers that are far away are a range of their own.
+    await db.database.write('packs.live', async (tx) => {
+      await tx.raiseLastNo('chunks', 1_000_000);
+    });
+    for (const text of ['d', 'e']) await bench.send(mine!, [blockOf(dataChunk(text))]);
+    expect(await ranges()).toEqual([
+      { first: nos[0], last: nos[2] },
+      { first: 1_000_001, last: 1_000_002 },
+    ]);
+  });
+
   it('of runs from before it was noted is told by their packs', async () => {
     await db.database.write('clients.register', async (tx) => {
       const values = [mine!.clientNo, mine!.domainNo, Buffer.alloc(1)];

@@ -1,7 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Database } from '../database/database';
 import { dueFrom } from './due-from';
-import { countRunSums, lacksRunSums } from './run-sums';
+import { countRunSums, uncountedTasks } from './run-sums';
 import { TaskDefinitionsRepository } from './task-definitions.repository';
 
 /** In one look: their due times take some ten milliseconds. */
@@ -30,8 +30,10 @@ export class TaskDueTimes implements OnApplicationBootstrap {
     if (await this.database.read((sql) => this.tasks.lacksOutcomes(sql))) {
       await this.database.write('tasks.change', (tx) => this.tasks.fillOutcomes(tx));
     }
-    if (await this.database.read(lacksRunSums)) {
-      await this.database.write('tasks.change', (tx) => countRunSums(tx, null));
+    for (;;) {
+      const tasks = await this.database.read((sql) => uncountedTasks(sql, SLICE_TASKS));
+      if (tasks.length === 0) break;
+      await this.database.write('tasks.change', (tx) => countRunSums(tx, tasks));
     }
     for (let after = 0, found = SLICE_TASKS; found === SLICE_TASKS;) {
       const tasks = await this.database.read((sql) => this.tasks.listUndue(sql, { after, limit: SLICE_TASKS }));

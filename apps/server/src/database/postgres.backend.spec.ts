@@ -47,6 +47,12 @@ describe('PostgresBackend', () => {
     expect(row).toEqual({ plain: 'ÄΣ', folded: 'äσ' });
   });
 
+  it('refuses a database that cannot hold every name', async () => {
+    const { url, drop } = await createPostgresDatabase({}, 'C', 'LATIN1');
+    cleanups.push(drop);
+    await expect(open(url)).rejects.toThrow(/^DATABASE_URL: the database is encoded in LATIN1, .*encoding 'UTF8'/);
+  });
+
   it('refuses to start where commits are acknowledged before they are synced', async () => {
     const url = await create({ synchronous_commit: 'off' });
     await expect(open(url)).rejects.toThrow('synchronous_commit=off');
@@ -143,7 +149,7 @@ describe('PostgresBackend', () => {
   });
 
   it('does not wait for ever for an answer that does not come, nor use that connection again', async () => {
-    const database = await open(await create(), { connections: 1, statementTimeoutMs: 200, answerGraceMs: 300 });
+    const database = await open(await create(), { connections: 1, statementTimeoutMs: 1_000, answerGraceMs: 500 });
     // PostgreSQL would give up on the statement; so its limit is taken away, as when its answer is lost on the way.
     const lost = database.write('settings.set', async (tx) => {
       await tx.run('set local statement_timeout = 0');

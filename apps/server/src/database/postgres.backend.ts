@@ -12,7 +12,7 @@ import { migrateOnce } from './migrate-postgres';
 import type { NoticeListener, NoticeTopic } from './notices';
 import { bounded, DEFAULT_LIMITS, type PostgresLimits, unbounded } from './postgres-limits';
 import { PostgresNotices } from './postgres-notices';
-import { refuseForgetful } from './postgres-promises';
+import { refuseForgetful, refuseOtherEncodings } from './postgres-promises';
 import { PostgresSql } from './postgres-statements';
 import type { Sql } from './sql';
 
@@ -197,6 +197,7 @@ async function prepare(
   }
   try {
     await refuseForgetful(source);
+    await refuseOtherEncodings(source);
     await migrateOnce(source, { isRestoring });
   } finally {
     await source.destroy();

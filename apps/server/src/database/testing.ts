@@ -121,10 +121,11 @@ async function openPostgres(cleanups: Cleanup[]): Promise<TestDatabase> {
 export async function createPostgresDatabase(
   settings: Record<string, string> = {},
   locale?: string,
+  encoding = 'UTF8',
 ): Promise<{ url: string; drop: () => Promise<void> }> {
   const name = `test_${randomBytes(8).toString('hex')}`;
   const server = testPostgresUrl();
-  const how = locale === undefined ? '' : `template template0 locale '${locale}' encoding 'UTF8'`;
+  const how = locale === undefined ? '' : `template template0 locale '${locale}' encoding '${encoding}'`;
   await administer(server, `create database ${name} ${how}`);
   for (const [setting, value] of Object.entries(settings)) {
     await administer(server, `alter database ${name} set ${setting} = '${value}'`);

@@ -185,6 +185,17 @@ eachDatabase('the reckoning of space', (open) => {
     for (const one of [...clients, ...tasks]) expect(one).not.toHaveProperty('reclaimableBytes');
   });
 
+  it('counts anew what tasks say of their runs', async () => {
+    await change(`update runs set state = 'succeeded', new_bytes = 7 where task_no = 1`);
+    await change('update tasks set snapshots = 99, brought_bytes = 99 where no = 1');
+    const told = (): Promise<unknown> =>
+      db.database.read((sql) => sql.get('select snapshots, brought_bytes as brought from tasks where no = 1'));
+    await reckon(true);
+    expect(await told()).toEqual({ snapshots: 99, brought: 99 });
+    await reckon();
+    expect(await told()).toEqual({ snapshots: 1, brought: 7 });
+  });
+
   it('does not take for unused what a run brought that is on', async () => {
     await change(`update runs set state = 'running', stored_bytes = 250`);
     await reckon();

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { countRunSums } from '../backups/run-sums';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { dayOf } from './day-of';
@@ -10,6 +11,8 @@ import { TaskSpace } from './task-space';
 
 /** Rows that are written together. */
 const ROWS_PER_WRITE = 500;
+/** Tasks whose runs, some hundred each, are counted together. */
+const TASKS_PER_WRITE = 100;
 const SHOWN_USERS = 10;
 
 interface SpaceReport {
@@ -90,8 +93,19 @@ export class SpaceReckoning {
       Object.assign(report, { logicalBytes, uniqueBytes, storedBytes, reclaimableBytes });
     }
     report.largestUsers = await this.largest(figures);
-    if (!isDryRun) await this.keep(figures, at);
+    if (!isDryRun) {
+      await this.keep(figures, at);
+      await this.countRuns(tasks.map(({ no }) => no));
+    }
     return report;
+  }
+
+  /** What tasks' rows say of their runs is right again then, whatever ended them: a server of an older version, say. */
+  private async countRuns(taskNos: readonly number[]): Promise<void> {
+    for (let from = 0; from < taskNos.length; from += TASKS_PER_WRITE) {
+      const slice = taskNos.slice(from, from + TASKS_PER_WRITE);
+      await this.database.write('space.reckon', (tx) => countRunSums(tx, slice));
+    }
   }
 
   private async largest(figures: readonly Reckoned[]): Promise<SpaceReport['largestUsers']> {

@@ -246,6 +246,20 @@ eachDatabase('the claim of a local disk', (open) => {
       expect(await written()).toHaveLength(5);
     });
 
+    it.each(['packs.live', 'runs.commit', 'chunks.damaged', 'scrub.progress', 'runs.undone', 'config.export'] as const)(
+      'lets nothing be written that its disk told (%s)',
+      async (point) => {
+        const first = await processOn(disk('a'));
+        await first.claim();
+        const conclude = (): Promise<void> => first.database.write(point, (tx) => stores(tx));
+        await conclude();
+        await ends();
+        await (await processOn(disk('b'))).claim();
+        await expect(conclude()).rejects.toMatchObject({ code: 'unavailable' });
+        expect(await written()).toHaveLength(1);
+      },
+    );
+
     it('may be written under by commands that restore the catalog, on whatever disk', async () => {
       await serverOn(disk('a')).claim();
       await ends();

@@ -15,9 +15,10 @@ const CLAIM_MS = 30_000;
 const STANDS_STILL_MS = 45_000;
 const RENEW_MS = 8_000;
 const LOOK_MS = 2_000;
-/** Writes that rely on what was stored, or deleted, on the disk just before: they are the claim's holder's to make. */
+/** Writes that rely on what was stored on the disk, deleted from it or found there just before: they are the claim's holder's to make. */
 const WRITES_OF_DISK: readonly WritePoint[] = [
   ...(['packs.live', 'packs.deleted', 'reclaim.move', 'runs.commit', 'retention.remove', 'config.export'] as const),
+  ...(['chunks.damaged', 'scrub.progress', 'runs.undo-slice', 'runs.undone'] as const),
 ];
 
 interface NewClaim {

@@ -91,6 +91,8 @@ export class AdoptionRunsRepository {
    */
   async begin(tx: Sql, taskNo: number, run: ManifestHeader): Promise<boolean> {
     await this.insertEnded(tx, taskNo, run);
+    // What the row brought may be counted already, and is again when it ends.
+    await forgetRunSums(tx, taskNo);
     const { changes } = await tx.run(
       `update runs set state = 'undoing', outcome = 'failed', error = 'It was not taken over to its end', stamp = null,
          change_count = change_count + 1, token_hash = ?, platform = ?, roots = ?, is_thinned = 0,
@@ -151,7 +153,7 @@ export class AdoptionRunsRepository {
          last_stamp = case when last_stamp < ? then ? else last_stamp end where no = ?`,
       [number, number, stampMs, stampMs, taskNo],
     );
-    await countRunSums(tx, taskNo);
+    await countRunSums(tx, [taskNo]);
   }
 
   async hold(tx: Sql, taskNo: number, reason: string | null): Promise<void> {
