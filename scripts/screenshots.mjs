@@ -118,7 +118,14 @@ async function demo() {
     paths: ['/home/maria'],
     schedule: { kind: 'cron', cron: '0 12 * * *', timeZone: 'Europe/Berlin' },
   });
-  past(taskId);
+  past(taskId, { share: 0.6, hoursAgo: 2 });
+  for (const [at, name] of ['web-02', 'mail-01'].entries()) {
+    const { id } = clients.find((one) => one.name === name);
+    const schedule = { kind: 'cron', cron: `0 ${at + 3} * * *`, timeZone: 'Europe/Berlin' };
+    const task = await call('POST', `/api/clients/${id}/tasks`, { name: 'nightly', paths: ['/srv'], schedule });
+    past(task.id, { share: 0.2, hoursAgo: 5 - at });
+  }
+  seen(['laptop-maria', 'web-02', 'mail-01', 'web-01']);
   const { users } = await call('GET', '/api/users');
   const { runs } = await call('GET', `/api/clients/${client.id}/runs`);
   return {
@@ -131,7 +138,7 @@ async function demo() {
 }
 
 /** Half a year of runs and space, which no agent makes in a minute. */
-function past(taskId) {
+function past(taskId, { share, hoursAgo }) {
   const sqlite = new BetterSqlite3(environment.DATABASE_PATH, { timeout: 10_000 });
   const day = 86_400_000;
   const { no } = sqlite.prepare('select no from tasks where id = ?').get(taskId);
@@ -149,12 +156,12 @@ function past(taskId) {
     let number = 0;
     for (let back = 160; back >= 1; back -= 1) {
       if (back % 7 === 3 && back > 60) continue;
-      const at = Date.now() - back * day + (back === 1 ? day - 7_200_000 : 0);
+      const at = Date.now() - back * day + (back === 1 ? day - hoursAgo * 3_600_000 : 0);
       const state = back % 41 === 5 ? 'failed' : back % 23 === 7 ? 'partial' : back % 37 === 4 ? 'missed' : 'succeeded';
       const error = state === 'failed' ? 'The agent made no progress until its lease was over' : null;
       number += 1;
-      const size = 21_000_000_000 + (160 - back) * 90_000_000;
-      const counts = [48_000 - back * 9, size, 210_000_000, 87_000_000, state === 'partial' ? 3 : 0];
+      const size = share * (21_000_000_000 + (160 - back) * 90_000_000);
+      const counts = [48_000 - back * 9, size, share * 210_000_000, share * 87_000_000, state === 'partial' ? 3 : 0];
       run.run(
         no,
         number,
@@ -175,12 +182,12 @@ function past(taskId) {
              from runs where task_no = tasks.no)
          where no = ?`,
       )
-      .run(number, number, Date.now() - 7_200_000, 35_000_000_000, no);
+      .run(number, number, Date.now() - hoursAgo * 3_600_000, share * 35_000_000_000, no);
     sqlite
       .prepare(
-        `insert into packs (key, state, task_no, run_number, length, plain_bytes, created_at, changed_at) values ('packs/past', 'live', ?, 1, ?, ?, 0, 0)`,
+        `insert into packs (key, state, task_no, run_number, length, plain_bytes, created_at, changed_at) values ('packs/past-' || ?, 'live', ?, 1, ?, ?, 0, 0)`,
       )
-      .run(no, 140_000_000_000, 340_000_000_000);
+      .run(no, no, share * 140_000_000_000, share * 340_000_000_000);
     for (let back = 89; back >= 0; back -= 1) {
       const at = Date.now() - back * day;
       const shown = 310_000_000_000 + (89 - back) * 5_100_000_000;
@@ -188,6 +195,16 @@ function past(taskId) {
       space.run(new Date(at).toISOString().slice(0, 10), shown, stored * 1.6, stored, at);
     }
   })();
+  sqlite.close();
+}
+
+/** As if their agents ran. */
+function seen(names) {
+  const sqlite = new BetterSqlite3(environment.DATABASE_PATH, { timeout: 10_000 });
+  const ping = sqlite.prepare('update clients set last_seen_at = ?, last_ping_at = ?, online_until = ? where name = ?');
+  for (const name of names) ping.run(Date.now(), Date.now(), Date.now() + 3_600_000, name);
+  // Agents tell it with each ping.
+  sqlite.prepare('update tasks set next_due_at = due_from where due_from > ?').run(Date.now());
   sqlite.close();
 }
 
