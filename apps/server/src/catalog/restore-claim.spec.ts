@@ -3,17 +3,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { Client } from 'pg';
+import { SystemClock } from '../config/clock';
+import { ServerSettings } from '../config/server-settings';
 import { StartError } from '../config/start-error';
 import { Database } from '../database/database';
+import { DatabaseModule } from '../database/database.module';
 import { MIGRATIONS } from '../database/migrations';
 import { eachDatabase, gate, TestClock, type TestDatabase } from '../database/testing';
+import { DomainError } from '../http/domain-error';
+import { TestServers } from '../http/testing';
 import { LocalDiskStorage } from '../storage/local-disk.storage';
 import { RepositoryIdentity } from '../storage/repository-identity';
-import { dumpCatalog, emptyPlace, type Place, RESTORE, restoreTold } from './catalog.testing';
+import { StorageModule } from '../storage/storage.module';
+import { ADOPT, dumpCatalog, emptyPlace, type Place, RESTORE, restoreTold } from './catalog.testing';
 import { RestoreClaim } from './restore-claim';
 import { takeRestoreLock } from './restore-lock';
 import { RestoreMarkRepository } from './restore-mark.repository';
-import { lookAtTarget } from './target-database';
+import { lookAtTarget, lookForServers } from './target-database';
 
 const LOADING = { phase: 'loading', from: 'catalog/x' } as const;
 /** The one before the newest. */
@@ -24,6 +30,7 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
   let folder: string;
   let storage: LocalDiskStorage;
   let place: Place;
+  let repositoryId: string;
   const cleanups: (() => Promise<void> | void)[] = [];
   beforeEach(async () => {
     Logger.overrideLogger(false);
@@ -33,7 +40,7 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
       rmSync(folder, { recursive: true, force: true });
     });
     storage = await LocalDiskStorage.open(folder);
-    await new RepositoryIdentity(db.database, storage).verify();
+    repositoryId = await new RepositoryIdentity(db.database, storage).verify();
     await dumpCatalog(db, storage, folder);
     place = await emptyPlace(dialect, folder, cleanups);
   });
@@ -49,8 +56,12 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
   };
   const claimed = async (): Promise<RestoreClaim> => {
     const target = await lookAtTarget(place);
-    return new RestoreClaim(target.kind === 'begun' ? target.mark.token : null);
+    if (target.kind === 'nothing') return new RestoreClaim(null);
+    const { lastStart } = await lookForServers(place);
+    return new RestoreClaim(target.kind === 'begun' ? target.mark.token : null, lastStart);
   };
+  /** What a server does once it has verified that database and storage belong together. */
+  const start = (database: Database): Promise<void> => new StorageModule(database, new ServerSettings()).onModuleInit();
   const name = (database: Database, value: string): Promise<unknown> =>
     database.write('catalog.load', (tx) => tx.run(`insert into settings (name, value) values ('x', ?)`, [value]));
   const names = (database: Database): Promise<{ value: string }[]> =>
@@ -126,6 +137,73 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
     expect(await lookAtTarget(place)).toMatchObject({ kind: 'begun', level: OLDER_LEVEL });
   });
 
+  it('end a server that had opened the database before, and that the rows let pass as the storage’s own', async () => {
+    const server = await opened();
+    const [asked, answered, reached, listed] = [gate(), gate(), gate(), gate()];
+    const slow = await LocalDiskStorage.open(folder);
+    const stat = slow.stat.bind(slow);
+    slow.stat = async (key) => {
+      asked.open();
+      await answered.passed;
+      return stat(key);
+    };
+    const verified = new RepositoryIdentity(server, slow).verify();
+    await asked.passed;
+    const list = storage.list.bind(storage);
+    jest.spyOn(LocalDiskStorage.prototype, 'list').mockImplementation(async function* (prefix) {
+      if (prefix === 'packs/') {
+        reached.open();
+        await listed.passed;
+      }
+      yield* list(prefix);
+    });
+    const restored = restoreTold(place, folder, RESTORE);
+    await reached.passed;
+    answered.open();
+    await verified;
+    await expect(start(server)).rejects.toThrow(/restore-catalog" again/);
+    listed.open();
+    expect(await restored).toMatchObject({ isWhole: true });
+    await start(server);
+  });
+
+  it('do not meet a server that begins to work while they look: one of the two ends', async () => {
+    const [server, restorer] = [await opened(), await opened({ isRestoring: true })];
+    // Of SQLite one process has one connection that writes: two in this one would wait for each other.
+    for (let round = 0; round < (dialect === 'sqlite' ? 0 : 5); round += 1) {
+      const claim = await claimed();
+      claim.fence(restorer);
+      const begun = claim.mark(restorer, 'catalog.adopt', { phase: 'adopting', from: null });
+      const [started, marked] = await Promise.allSettled([start(server), begun]);
+      expect([started.status, marked.status].sort()).toEqual(['fulfilled', 'rejected']);
+      if (marked.status === 'fulfilled') await claim.end(restorer, 'catalog.adopt', () => Promise.resolve());
+      restorer.fence(null);
+    }
+    const late = await claimed();
+    await start(server);
+    await expect(late.mark(restorer, 'catalog.adopt', LOADING)).rejects.toThrow(/began to work on this database/);
+    expect((await lookAtTarget(place)).kind).not.toBe('begun');
+  });
+
+  it('are not begun beside a server that has just started, without a heartbeat yet', async () => {
+    const server = await Database.open({ ...db.location, clock: new SystemClock(0) });
+    cleanups.push(() => server.close());
+    await start(server);
+    const words = { ...ADOPT, isServerStopped: false };
+    await expect(restoreTold(db.location, folder, words)).rejects.toThrow(/Stop all of them/);
+  });
+
+  it('are seen by a server whose disk is full, too', async () => {
+    const [server, restorer] = [await opened(), await opened({ isRestoring: true })];
+    const full = new DomainError('storage-full', 'full');
+    const write = jest.spyOn(server, 'write').mockRejectedValue(full);
+    await start(server);
+    await (await claimed()).mark(restorer, 'catalog.adopt', LOADING);
+    await expect(start(server)).rejects.toThrow(/restore-catalog" again/);
+    write.mockRejectedValue(new DomainError('unavailable', 'away'));
+    await expect(start(server)).rejects.toThrow('away');
+  });
+
   it('end when a server has migrated the tables all the same, and begin anew', async () => {
     const stream = storage.stream.bind(storage);
     jest.spyOn(LocalDiskStorage.prototype, 'stream').mockImplementation(async (key) => {
@@ -144,7 +222,25 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
     expect(await lookAtTarget(place)).toMatchObject({ kind: 'begun', mark: { phase: 'loading' } });
   });
 
-  if (dialect === 'sqlite') return;
+  if (dialect === 'sqlite') {
+    it('are looked for by the server itself, once it has verified its storage', async () => {
+      const restorer = await opened({ isRestoring: true });
+      const stat = storage.stat.bind(storage);
+      jest.spyOn(LocalDiskStorage.prototype, 'stat').mockImplementationOnce(async (key) => {
+        await (await claimed()).mark(restorer, 'catalog.load', LOADING);
+        return stat(key);
+      });
+      await restorer.write('settings.set', (tx) =>
+        tx.run(`insert into settings (name, value) values ('repository_id', ?)`, [repositoryId]),
+      );
+      const servers = new TestServers();
+      cleanups.push(() => servers.stopAll());
+      const settings = { ...place, storagePath: folder };
+      const started = servers.start({ imports: [DatabaseModule, StorageModule], settings });
+      await expect(started).rejects.toThrow(/restore-catalog" again/);
+    });
+    return;
+  }
 
   it('leave no server in that begins to start before there is a mark, and wait for one that migrates', async () => {
     const release = await takeRestoreLock(place);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { WritePoint } from '#common';
 import { StartError } from '../config/start-error';
 import type { Database } from '../database/database';
+import { ServerStarts } from '../database/server-starts';
 import type { Sql } from '../database/sql';
 import type { RestoreMark } from '../database/unfinished-restore';
 import { RestoreMarkRepository } from './restore-mark.repository';
@@ -9,10 +10,17 @@ import { RestoreMarkRepository } from './restore-mark.repository';
 /** Who restores, in the mark: two that restore at once, on two hosts perhaps, never mix their rows. */
 export class RestoreClaim {
   private readonly marks = new RestoreMarkRepository();
+  private readonly starts = new ServerStarts();
   private readonly token = randomUUID();
 
-  /** `held`: the token of the mark that stood when the target was looked at; null: none stood. */
-  constructor(private held: string | null) {}
+  /**
+   * `held`: the token of the mark that stood when the target was looked at; null: none stood. `lastStart`: the sign that the last
+   * server had left before; empty: none.
+   */
+  constructor(
+    private held: string | null,
+    private lastStart = '',
+  ) {}
 
   /** Every write of `database` from here on fails, without effect, once another has taken the mark over. */
   fence(database: Database, also: (tx: Sql) => Promise<void> = () => Promise.resolve()): void {
@@ -22,7 +30,7 @@ export class RestoreClaim {
     });
   }
 
-  /** Puts the mark, as this process's; `also` stands or falls with it. */
+  /** Puts the mark, as this process's; `also` stands or falls with it. Throws StartError when a server began to work before the first. */
   async mark(
     database: Database,
     point: WritePoint,
@@ -30,6 +38,8 @@ export class RestoreClaim {
     also: (tx: Sql) => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
     await database.write(point, async (tx) => {
+      // With a mark none begins.
+      if (this.held === null && !(await this.starts.isStill(tx, this.lastStart))) throw serverStarted();
       await also(tx);
       await this.marks.save(tx, { phase, from, token: this.token });
     });
@@ -48,6 +58,7 @@ export class RestoreClaim {
   /** To be called when the tables were dropped, and the mark with them. */
   droppedMark(): void {
     this.held = null;
+    this.lastStart = '';
   }
 
   private async assertHeld(tx: Sql): Promise<void> {
@@ -57,4 +68,10 @@ export class RestoreClaim {
       'Another restore-catalog has taken over what this one began: this one ends here, and the other goes on.',
     );
   }
+}
+
+function serverStarted(): StartError {
+  return new StartError(
+    'A server, or one of its jobs, began to work on this database just now: stop it, and run the same command again. Nothing was changed.',
+  );
 }

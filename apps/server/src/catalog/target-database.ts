@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { type DatabasePlace, openSnapshot } from '../database/open-snapshot';
 import type { DatabaseSnapshot } from '../database/snapshot';
+import { STARTED_SETTING, startedMs } from '../database/server-starts';
 import { RESTORE_SETTING, type RestoreMark } from '../database/unfinished-restore';
 import { restoreMark } from './restore-mark.repository';
 
@@ -35,11 +36,22 @@ export async function lookAtTarget(place: DatabasePlace): Promise<TargetState> {
   }
 }
 
-/** When a server last gave a sign of life on the database, ms; 0: never. */
-export async function lastSeenServer(place: DatabasePlace): Promise<number> {
+/** What servers have left of themselves in a database. */
+export interface ServerSigns {
+  /** When one was last at work on it, ms; 0: never. */
+  readonly lastMs: number;
+  /** Of the last start; empty: none. */
+  readonly lastStart: string;
+}
+
+export async function lookForServers(place: DatabasePlace): Promise<ServerSigns> {
   const snapshot = await openSnapshot(place);
   try {
-    return Number((await value(snapshot, 'select max(at) from heartbeats')) ?? 0);
+    const found = await value(snapshot, `select value from settings where name = '${STARTED_SETTING}'`);
+    const lastStart = typeof found === 'string' ? found : '';
+    const hasBeats = await snapshot.hasTable('heartbeats');
+    const beat = hasBeats ? Number((await value(snapshot, 'select max(at) from heartbeats')) ?? 0) : 0;
+    return { lastMs: Math.max(beat, startedMs(lastStart)), lastStart };
   } finally {
     await snapshot.close();
   }

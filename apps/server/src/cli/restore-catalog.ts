@@ -8,7 +8,7 @@ import { CatalogDumps } from '../catalog/catalog-dumps';
 import { assertLoadable, CatalogLoader } from '../catalog/catalog-loader';
 import { RestoreClaim } from '../catalog/restore-claim';
 import { takeRestoreLock } from '../catalog/restore-lock';
-import { lastSeenServer, lookAtTarget, type TargetState } from '../catalog/target-database';
+import { lookAtTarget, lookForServers, type ServerSigns, type TargetState } from '../catalog/target-database';
 import { SystemClock } from '../config/clock';
 import type { ServerSettings } from '../config/server-settings';
 import { StartError } from '../config/start-error';
@@ -53,9 +53,10 @@ export async function restoreCatalog(settings: ServerSettings, words: RestoreWor
 async function bringBack(own: ServerSettings, storage: Storage, words: RestoreWords): Promise<number> {
   const target = await lookAtTarget(own);
   const mark = target.kind === 'begun' ? target.mark : null;
-  const claim = new RestoreClaim(mark?.token ?? null);
+  const servers = target.kind === 'nothing' ? { lastMs: 0, lastStart: '' } : await lookForServers(own);
+  const claim = new RestoreClaim(mark?.token ?? null, servers.lastStart);
   let from = mark?.from ?? null;
-  if (words.what === 'adopt') await assertAdoptable(own, target, words);
+  if (words.what === 'adopt') assertAdoptable({ target, servers, nowMs: Date.now() + own.clockAheadMs }, words);
   else from = await new Restoring(own, storage, claim).load(target, words.from);
   return adopt(own, words, { claim, from });
 }
@@ -134,17 +135,19 @@ async function list(storage: Storage, { isJson }: RestoreWords): Promise<number>
   return WHOLE;
 }
 
-async function assertAdoptable(
-  settings: ServerSettings,
-  target: TargetState,
-  { isServerStopped }: RestoreWords,
-): Promise<void> {
+interface Adoptable {
+  readonly target: TargetState;
+  readonly servers: ServerSigns;
+  readonly nowMs: number;
+}
+
+function assertAdoptable({ target, servers, nowMs }: Adoptable, { isServerStopped }: RestoreWords): void {
   if (target.kind === 'nothing' || target.kind === 'empty')
     throw new StartError('The database is empty: "holdfast-server restore-catalog" brings a dump back.');
   if (target.kind === 'begun' && target.mark.phase === 'loading')
     throw new StartError('A dump is in the database by half: run "holdfast-server restore-catalog" again.');
   if (isServerStopped || target.kind === 'begun') return;
-  const agoMs = Date.now() + settings.clockAheadMs - (await lastSeenServer(settings));
+  const agoMs = nowMs - servers.lastMs;
   if (agoMs > SEEN_LATELY_MS) return;
   throw new StartError(
     `A server was at work on this database ${Math.round(agoMs / 1_000)} s ago. Stop all of them; then wait for ` +

@@ -27,12 +27,17 @@ export async function refuseUnfinishedRestore(source: DataSource): Promise<void>
     const sql = `select value from settings where name = '${RESTORE_SETTING}'`;
     const [row] = (await runner.query(sql)) as { value: string }[];
     if (row === undefined) return;
-    const { from } = JSON.parse(row.value) as RestoreMark;
-    throw new StartError(
-      `Bringing the catalog back has begun and is not finished: run "holdfast-server restore-catalog${from === null ? ' --adopt' : ''}" ` +
-        'again. Nothing is served before that.',
-    );
+    throw unfinishedRestore(row.value);
   } finally {
     await runner.release();
   }
+}
+
+/** `value`: of the mark that stands. */
+export function unfinishedRestore(value: string): StartError {
+  const { from } = JSON.parse(value) as RestoreMark;
+  return new StartError(
+    `Bringing the catalog back has begun and is not finished: run "holdfast-server restore-catalog${from === null ? ' --adopt' : ''}" ` +
+      'again. Nothing is served before that.',
+  );
 }

@@ -1,8 +1,11 @@
-import { Global, Module } from '@nestjs/common';
+import { Global, Module, type OnModuleInit } from '@nestjs/common';
 import type { KillPoints } from '#common';
 import { Clock } from '../config/clock';
 import { KILL_POINTS } from '../config/kill-points.token';
 import { ServerSettings } from '../config/server-settings';
+import { Database } from '../database/database';
+import { ServerStarts } from '../database/server-starts';
+import { DomainError } from '../http/domain-error';
 import { DiskClaim } from './disk-claim';
 import { DiskClaimRepository } from './disk-claim.repository';
 import { FreeSpace } from './free-space';
@@ -38,4 +41,26 @@ import { type Storage, STORAGE } from './storage';
   ],
   exports: [STORAGE, RepositoryIdentity, Metrics, FreeSpace],
 })
-export class StorageModule {}
+export class StorageModule implements OnModuleInit {
+  private readonly starts = new ServerStarts();
+
+  constructor(
+    private readonly database: Database,
+    private readonly settings: ServerSettings,
+  ) {}
+
+  /**
+   * After the identity was verified, which rows of a dump that are being loaded do not fail, and before any other module works: a server
+   * that opened the database before there was a mark of a restore ends here.
+   */
+  async onModuleInit(): Promise<void> {
+    if (this.settings.isRestoring) return;
+    try {
+      await this.database.write('settings.set', (tx) => this.starts.note(tx));
+    } catch (error) {
+      if (!(error instanceof DomainError && error.code === 'storage-full')) throw error;
+      // Restores go on with a full disk, and nobody begins to bring a catalog back on one.
+      await this.database.read((sql) => this.starts.refuseRestoring(sql));
+    }
+  }
+}
