@@ -4,10 +4,12 @@ import { RESTORE_SETTING } from '../database/unfinished-restore';
 
 /** Rows as a dump has them, put into tables of the dump's own level. */
 export class CatalogLoadRepository {
-  /** An earlier attempt may have put in some. */
-  async empty(tx: Sql, { name }: DumpedTable): Promise<void> {
-    if (name === 'settings') await tx.run('delete from settings where name <> ?', [RESTORE_SETTING]);
-    else await tx.run(`delete from ${name}`);
+  /** Of what an earlier attempt may have put in: tens of millions of rows, perhaps, which PostgreSQL's limit of a statement leaves no time to delete. */
+  async empty(tx: Sql, tables: readonly DumpedTable[]): Promise<void> {
+    const names = tables.map(({ name }) => name).filter((name) => name !== 'settings');
+    await tx.run('delete from settings where name <> ?', [RESTORE_SETTING]);
+    if (tx.dialect === 'postgres') await tx.run(`truncate ${names.join(', ')}`);
+    else for (const name of names) await tx.run(`delete from ${name}`);
   }
 
   async insert(tx: Sql, table: DumpedTable, rows: readonly (readonly DumpedValue[])[]): Promise<void> {

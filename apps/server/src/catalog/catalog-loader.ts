@@ -38,9 +38,9 @@ export class CatalogLoader {
     const database = await Database.open({ ...this.options, level: header.level });
     this.claim.fence(database, (tx) => this.assertLevel(tx, header.level));
     try {
-      await this.claim.mark(database, 'catalog.load', { phase: 'loading', from: key }, async (tx) => {
-        for (const table of header.tables) await this.rows.empty(tx, table);
-      });
+      await this.claim.mark(database, 'catalog.load', { phase: 'loading', from: key }, (tx) =>
+        this.rows.empty(tx, header.tables),
+      );
       await this.loadRows(database, { storage, key, onProgress });
       await this.claim.mark(database, 'catalog.load', { phase: 'adopting', from: key }, async (tx) => {
         for (const table of header.tables) await this.rows.number(tx, table);

@@ -9,6 +9,7 @@ import { StartError } from '../config/start-error';
 import { Database } from '../database/database';
 import { DatabaseModule } from '../database/database.module';
 import { MIGRATIONS } from '../database/migrations';
+import type { Sql } from '../database/sql';
 import { eachDatabase, gate, TestClock, type TestDatabase } from '../database/testing';
 import { DomainError } from '../http/domain-error';
 import { TestServers } from '../http/testing';
@@ -87,7 +88,14 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
     const second = await claimed();
     second.fence(two);
     await name(one, 'of the first');
-    await second.mark(two, 'catalog.load', LOADING);
+    const tokens: (string | undefined)[] = [];
+    // What is done with the mark comes when the first is out already.
+    const look = async (tx: Sql): Promise<void> => {
+      tokens.push((await new RestoreMarkRepository().load(tx))?.token);
+    };
+    await first.mark(one, 'catalog.load', LOADING, look);
+    await second.mark(two, 'catalog.load', LOADING, look);
+    expect(new Set(tokens).size).toBe(2);
     await expect(name(one, 'mixed in')).rejects.toThrow(/has taken over what this one began/);
     await expect(first.mark(one, 'catalog.load', { ...LOADING, phase: 'adopting' })).rejects.toThrow(StartError);
     expect(await names(two)).toEqual([{ value: 'of the first' }]);
@@ -241,6 +249,18 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
     });
     return;
   }
+
+  it('begin anew without deleting row by row, for which a statement has not the time', async () => {
+    const database = await opened({ isRestoring: true });
+    const files = (): Promise<{ name: string }[]> =>
+      database.read((sql) =>
+        sql.all(`select relname || ' ' || pg_relation_filenode(oid) as name from pg_class
+          where relname in ('chunks', 'file_versions', 'paths')`),
+      );
+    const before = new Set((await files()).map(({ name: file }) => file));
+    expect(await restoreTold(place, folder, RESTORE)).toMatchObject({ isWhole: true });
+    expect((await files()).filter(({ name: file }) => before.has(file))).toEqual([]);
+  });
 
   it('leave no server in that begins to start before there is a mark, and wait for one that migrates', async () => {
     const release = await takeRestoreLock(place);

@@ -40,8 +40,9 @@ export class RestoreClaim {
     await database.write(point, async (tx) => {
       // With a mark none begins.
       if (this.held === null && !(await this.starts.isStill(tx, this.lastStart))) throw serverStarted();
-      await also(tx);
+      // First: waits for what the one before has open, whose writes end here, so that none of them comes after `also`.
       await this.marks.save(tx, { phase, from, token: this.token });
+      await also(tx);
     });
     this.held = this.token;
   }
