@@ -48,8 +48,7 @@ describe('a server that does TLS itself', () => {
     await expect(agent({}).run(['backup', source])).resolves.toMatchObject({ code: 0 });
 
     write(second);
-    server.signal('SIGHUP');
-    await server.says(second.fingerprint);
+    await server.saysTo('SIGHUP', second.fingerprint);
     const caFile = join(folder.path, 'authority.pem');
     writeFileSync(caFile, authority.cert);
     // Also without the setting: the authority's word does not do instead of the pin of the enrolment.
@@ -74,8 +73,7 @@ describe('a server that does TLS itself', () => {
 
   it('is held to its pin by a service that was enrolled with one, until another is set, which is kept', async () => {
     write(first);
-    server.signal('SIGHUP');
-    await server.says(first.fingerprint);
+    await server.saysTo('SIGHUP', first.fingerprint);
     const state = join(folder.path, 'service');
     const service = new ServiceProcess(state, {
       SERVER_URL: server.url,
@@ -88,8 +86,7 @@ describe('a server that does TLS itself', () => {
     await new AgentProcess(state, { SERVER_CERT_FINGERPRINT: first.fingerprint }).enroll(server, 'service');
     expect(known()).toEqual([first.fingerprint]);
     write(third);
-    server.signal('SIGHUP');
-    await server.says(third.fingerprint);
+    await server.saysTo('SIGHUP', third.fingerprint);
     try {
       service.start();
       await until('the service is held to its pin', () => service.log.includes(third.fingerprint));
@@ -107,8 +104,7 @@ describe('a server that does TLS itself', () => {
 
   it('gives the client of docker-compose.yml a code, held to what that client is held to', async () => {
     write(second);
-    server.signal('SIGHUP');
-    await server.says(second.fingerprint);
+    await server.saysTo('SIGHUP', second.fingerprint);
     const [codeFile, passwordFile, caFile] = ['code', 'password', 'authority.pem'].map((name) =>
       join(folder.path, name),
     );

@@ -154,6 +154,18 @@ export class ServerProcess {
     }
   }
 
+  /** The same, after a signal: what it had said before does not count. */
+  async saysTo(signal: NodeJS.Signals, words: string): Promise<void> {
+    const before = this.output;
+    this.output = '';
+    try {
+      this.signal(signal);
+      await this.says(words);
+    } finally {
+      this.output = before + this.output;
+    }
+  }
+
   async whenOver(): Promise<void> {
     if (!this.isOver) await this.exit;
   }
