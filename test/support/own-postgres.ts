@@ -7,6 +7,9 @@ const START_LIMIT_MS = 60_000;
 
 /** A PostgreSQL of one test alone, which may be killed and started again, or run with settings that all databases of it share. */
 export class OwnPostgres {
+  private starting: Promise<void> = Promise.resolve();
+  private isRemoved = false;
+
   private constructor(
     private readonly folder: string,
     private readonly port: number,
@@ -27,13 +30,19 @@ export class OwnPostgres {
   }
 
   /** Also after a kill: its processes may need a moment to be gone. */
-  async start(flags: readonly string[] = []): Promise<void> {
+  start(flags: readonly string[] = []): Promise<void> {
+    this.starting = this.begin(flags);
+    return this.starting;
+  }
+
+  private async begin(flags: readonly string[]): Promise<void> {
     for (const deadline = Date.now() + START_LIMIT_MS; ;) {
       try {
         await (await this.embedded(flags)).start();
         return;
       } catch (error) {
-        if (Date.now() > deadline) throw new Error('PostgreSQL did not start again', { cause: error });
+        if (this.isRemoved || Date.now() > deadline)
+          throw new Error('PostgreSQL did not start again', { cause: error });
         await new Promise((done) => setTimeout(done, 100));
       }
     }
@@ -48,6 +57,9 @@ export class OwnPostgres {
   }
 
   async remove(): Promise<void> {
+    // A test that took too long may be starting it at this moment: what has no process yet cannot be killed.
+    this.isRemoved = true;
+    await this.starting.catch(() => undefined);
     await this.kill();
     // What it started ends by itself a moment later, and may write until then.
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
