@@ -58,7 +58,8 @@ describe.each(OPERATIONS)('%s', (file) => {
 
 describe('docs/operations/troubleshooting.md', () => {
   /** Sources with messages in one piece: what stands between them in several lines, or is put in, is `...`. */
-  const sources = [...filesIn('apps', /(?<!\.spec)\.ts$/), ...filesIn('libs', /(?<!\.spec)\.ts$/)]
+  const code = ['apps', 'libs', 'deploy'].flatMap((folder) => filesIn(folder, /(?<!\.spec)\.(?:ts|mjs)$/));
+  const sources = code
     .filter((name) => !/testing/.test(name))
     .map((name) =>
       textOf(name)
