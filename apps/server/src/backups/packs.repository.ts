@@ -81,7 +81,7 @@ export class PacksRepository {
     for await (const slice of slices(sortedNos(packNos))) {
       const rows = await tx.allWith<{ no: number }>(
         nosInput(slice),
-        `select p.no from input join packs p on p.no = input.no where p.state = 'live' order by p.no ${tx.forShare('p')}`,
+        `select p.no from input cross join packs p where p.no = input.no and p.state = 'live' order by p.no ${tx.forShare('p')}`,
       );
       for (const row of rows) live.add(row.no);
     }

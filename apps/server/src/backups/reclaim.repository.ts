@@ -142,7 +142,7 @@ export class ReclaimRepository {
   async bury(tx: Sql, packNos: readonly number[]): Promise<number[]> {
     const locked = await tx.allWith<{ no: number }>(
       nosInput(packNos),
-      `select p.no from input join packs p on p.no = input.no where p.state = 'live' order by p.no ${tx.forUpdate('p')}`,
+      `select p.no from input cross join packs p where p.no = input.no and p.state = 'live' order by p.no ${tx.forUpdate('p')}`,
     );
     const dead = await tx.allWith<{ no: number }>(
       nosInput(locked.map(({ no }) => no)),

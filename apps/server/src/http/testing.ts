@@ -9,6 +9,7 @@ import { ConfigModule, type ConfigParts } from '../config/config.module';
 import { ServerSettings } from '../config/server-settings';
 import { Terminal } from '../config/terminal';
 import { TestClock, TestUptime } from '../database/testing';
+import { Metrics } from '../metrics/metrics';
 import { configureHttp } from './configure-http';
 
 /** Keeps what would be printed. */
@@ -32,6 +33,10 @@ export interface TestServer {
   readonly clock: TestClock;
   readonly terminal: TestTerminal;
 }
+
+/** What counts refused connections; the whole server has it from its storage. */
+@Module({ providers: [Metrics] })
+class CountingModule {}
 
 type Imports = NonNullable<ModuleMetadata['imports']>;
 
@@ -63,7 +68,9 @@ export class TestServers {
     const terminal = new TestTerminal(options.isInteractive ?? false);
     const parts = { settings, clock, uptime: new TestUptime(clock), terminal };
     const imports =
-      typeof options.imports === 'function' ? options.imports(parts) : [ConfigModule.with(parts), ...options.imports];
+      typeof options.imports === 'function'
+        ? options.imports(parts)
+        : [ConfigModule.with(parts), CountingModule, ...options.imports];
     @Module({ imports })
     class TestModule {}
     const app = await NestFactory.create<NestExpressApplication>(TestModule, OPTIONS);
