@@ -207,7 +207,6 @@ async function* watched(
   }
 }
 
-/** How much of the block its plain bytes up to `end` take. */
 /** Of a block's stored bytes, those of its plain bytes before `end`. */
 export function shareOf(
   { totalLength, plainLength }: Pick<BlockHeader, 'totalLength' | 'plainLength'>,

@@ -45,15 +45,6 @@ export class RunUploadsRepository {
     await tx.insertMany('run_uploads', COLUMNS, rows, 'on conflict do nothing');
   }
 
-  private async lastRange(tx: Sql, run: RunGrant): Promise<[number, number] | undefined> {
-    const row = await tx.get<{ first: number; last: number }>(
-      `select first_no as first, last_no as last from run_uploads where task_no = ? and run_number = ? and domain_no = ?
-       order by first_no desc, last_no desc limit 1`,
-      [run.taskNo, run.runNumber, run.domainNo],
-    );
-    return row && [row.first, row.last];
-  }
-
   /** What runs sent that are on, or that failed after `failedSince`. */
   keptRanges(sql: Sql, failedSince: number): Promise<ChunkRange[]> {
     return sql.all<ChunkRange>(
@@ -84,6 +75,15 @@ export class RunUploadsRepository {
       [afterNo, lastNo, domainNo, limit],
     );
     return rows.map(({ no }) => no);
+  }
+
+  private async lastRange(tx: Sql, run: RunGrant): Promise<[number, number] | undefined> {
+    const row = await tx.get<{ first: number; last: number }>(
+      `select first_no as first, last_no as last from run_uploads where task_no = ? and run_number = ? and domain_no = ?
+       order by first_no desc, last_no desc limit 1`,
+      [run.taskNo, run.runNumber, run.domainNo],
+    );
+    return row && [row.first, row.last];
   }
 }
 

@@ -61,6 +61,19 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
     const { lastStart } = await lookForServers(place);
     return new RestoreClaim(target.kind === 'begun' ? target.mark.token : null, lastStart);
   };
+  /** A restore stops where it lists the packs, which it has `reached`, until `listed` opens: the rows of the dump are in by then. */
+  const heldAtPacks = (): { reached: ReturnType<typeof gate>; listed: ReturnType<typeof gate> } => {
+    const [reached, listed] = [gate(), gate()];
+    const list = storage.list.bind(storage);
+    jest.spyOn(LocalDiskStorage.prototype, 'list').mockImplementation(async function* (prefix) {
+      if (prefix === 'packs/') {
+        reached.open();
+        await listed.passed;
+      }
+      yield* list(prefix);
+    });
+    return { reached, listed };
+  };
   /** What a server does once it has verified that database and storage belong together. */
   const start = (database: Database): Promise<void> => new StorageModule(database, new ServerSettings()).onModuleInit();
   const name = (database: Database, value: string): Promise<unknown> =>
@@ -116,15 +129,7 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
   });
 
   it('end the one that is overtaken while it takes over what storage knows', async () => {
-    const [reached, listed] = [gate(), gate()];
-    const list = storage.list.bind(storage);
-    jest.spyOn(LocalDiskStorage.prototype, 'list').mockImplementation(async function* (prefix) {
-      if (prefix === 'packs/') {
-        reached.open();
-        await listed.passed;
-      }
-      yield* list(prefix);
-    });
+    const { reached, listed } = heldAtPacks();
     const overtaken = restoreTold(place, folder, RESTORE).catch((error: unknown) => error);
     await reached.passed;
     expect(await lookAtTarget(place)).toMatchObject({ kind: 'begun', mark: { phase: 'adopting' } });
@@ -147,7 +152,7 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
 
   it('end a server that had opened the database before, and that the rows let pass as the storage’s own', async () => {
     const server = await opened();
-    const [asked, answered, reached, listed] = [gate(), gate(), gate(), gate()];
+    const [asked, answered] = [gate(), gate()];
     const slow = await LocalDiskStorage.open(folder);
     const stat = slow.stat.bind(slow);
     slow.stat = async (key) => {
@@ -157,14 +162,7 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
     };
     const verified = new RepositoryIdentity(server, slow).verify();
     await asked.passed;
-    const list = storage.list.bind(storage);
-    jest.spyOn(LocalDiskStorage.prototype, 'list').mockImplementation(async function* (prefix) {
-      if (prefix === 'packs/') {
-        reached.open();
-        await listed.passed;
-      }
-      yield* list(prefix);
-    });
+    const { reached, listed } = heldAtPacks();
     const restored = restoreTold(place, folder, RESTORE);
     await reached.passed;
     answered.open();

@@ -160,12 +160,11 @@ export class PostgresBackend implements Backend {
   }
 }
 
-/** The best that this PostgreSQL has; none of them can be used where the database is not in UTF-8. */
+/** The best that this PostgreSQL has; null: it was built without any. */
 async function foldingCollation(source: DataSource): Promise<string | null> {
   const found = await source.query<{ name: string }[]>(
-    `select collname as name from pg_collation where collname = any($1)
-       and collencoding in (-1, (select encoding from pg_database where datname = current_database()))
-       and pg_encoding_to_char((select encoding from pg_database where datname = current_database())) = 'UTF8'`,
+    // Of the encoding that a database of ours has.
+    `select collname as name from pg_collation where collname = any($1) and collencoding in (-1, pg_char_to_encoding('UTF8'))`,
     [FOLDING_COLLATIONS],
   );
   return FOLDING_COLLATIONS.find((name) => found.some((row) => row.name === name)) ?? null;
