@@ -11,6 +11,7 @@ import { type BlockEncoding, type BlockHeader, encodeBlockHeader, parseBlockHead
 import { findTableFault } from './chunk-table';
 import { CorruptError, InvalidError } from './errors';
 import { chunkId, dataChunkId } from './ids';
+import { freeMemory } from './spent-memory';
 
 const compressInPool = promisify<Uint8Array, ZstdOptions, Buffer>(zstdCompress);
 const decompressInPool = promisify<Uint8Array, ZstdOptions, Buffer>(zstdDecompress);
@@ -117,7 +118,9 @@ function assembleBlock(chunks: readonly PlainChunk[], plain: Buffer, compressed:
     payloadLength: payload.length,
     payloadSha256: (isSmaller ? null : idOfBareChunk(chunks)) ?? dataChunkId(payload),
   });
-  return Buffer.concat([header, payload]);
+  const block = Buffer.concat([header, payload]);
+  if (compressed !== null) freeMemory(compressed);
+  return block;
 }
 
 function openBlock(bytes: Buffer, place: string): { header: BlockHeader; payload: Buffer } {

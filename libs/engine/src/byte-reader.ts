@@ -24,13 +24,13 @@ export class ByteReader {
   }
 
   /** As peek, and moves on. What has to be put together from several pieces has memory of its own, and was copied once. */
-  async take(length: number): Promise<Buffer> {
-    if (this.held < length) return this.gather(length);
+  async take(length: number): Promise<{ bytes: Buffer; isOwn: boolean }> {
+    if (this.held < length) return { bytes: await this.gather(length), isOwn: true };
     const bytes = await this.peek(length);
     const rest = this.pieces[0]?.subarray(bytes.length);
     this.held -= bytes.length;
     this.pieces = rest === undefined || rest.length === 0 ? [] : [rest];
-    return bytes;
+    return { bytes, isOwn: false };
   }
 
   private async gather(length: number): Promise<Buffer> {

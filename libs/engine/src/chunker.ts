@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { InvalidError } from './errors';
+import { GearSearch } from './gear-search';
 
 /**
  * Content-defined chunking: FastCDC (Xia et al., USENIX ATC 2016) with normalised chunking of level 2.
@@ -17,7 +18,6 @@ export const MIN_CHUNK_BYTES = 256 * 1024;
 export const AVG_CHUNK_BYTES = 1024 * 1024;
 export const MAX_CHUNK_BYTES = 4 * 1024 * 1024;
 
-const WINDOW_BYTES = 32;
 const RARE_MASK = 0xfffffc00 | 0;
 const FREQUENT_MASK = 0xffffc000 | 0;
 const GEAR_SEED = 'holdfast fastcdc-v1 gear\0';
@@ -26,6 +26,8 @@ const GEAR_SEED = 'holdfast fastcdc-v1 gear\0';
 export const GEAR: Int32Array = Int32Array.from({ length: 256 }, (_, byte) =>
   createHash('sha256').update(GEAR_SEED, 'latin1').update(Uint8Array.of(byte)).digest().readInt32LE(0),
 );
+
+const search = new GearSearch(GEAR);
 
 /**
  * Length of the next chunk of `bytes[start, end)`. The caller has at least MAX_CHUNK_BYTES there, or `end` is the end
@@ -39,34 +41,8 @@ export function cutLength(bytes: Uint8Array, start: number, end: number): number
   if (length <= MIN_CHUNK_BYTES) return length;
   const average = start + Math.min(length, AVG_CHUNK_BYTES);
   const maximum = start + Math.min(length, MAX_CHUNK_BYTES);
-  const rare = findCut(bytes, start + MIN_CHUNK_BYTES, average, RARE_MASK);
+  const rare = search.find(bytes, start + MIN_CHUNK_BYTES, average, RARE_MASK);
   if (rare !== -1) return rare - start;
-  const frequent = findCut(bytes, average, maximum, FREQUENT_MASK);
+  const frequent = search.find(bytes, average, maximum, FREQUENT_MASK);
   return (frequent === -1 ? maximum : frequent) - start;
-}
-
-/**
- * The end of the first byte in [from, to) whose hash has no bit of the mask, or -1. Signed 32-bit arithmetic and
- * four bytes a turn: measured half as fast again as one byte a turn, twice as fast as unsigned arithmetic.
- */
-function findCut(bytes: Uint8Array, from: number, to: number, mask: number): number {
-  const gear = GEAR;
-  let hash = 0;
-  for (let i = from - WINDOW_BYTES; i < from; i++) hash = ((hash << 1) + (gear[bytes[i] as number] as number)) | 0;
-  let i = from;
-  for (const last = to - 3; i < last; i += 4) {
-    hash = ((hash << 1) + (gear[bytes[i] as number] as number)) | 0;
-    if ((hash & mask) === 0) return i + 1;
-    hash = ((hash << 1) + (gear[bytes[i + 1] as number] as number)) | 0;
-    if ((hash & mask) === 0) return i + 2;
-    hash = ((hash << 1) + (gear[bytes[i + 2] as number] as number)) | 0;
-    if ((hash & mask) === 0) return i + 3;
-    hash = ((hash << 1) + (gear[bytes[i + 3] as number] as number)) | 0;
-    if ((hash & mask) === 0) return i + 4;
-  }
-  for (; i < to; i++) {
-    hash = ((hash << 1) + (gear[bytes[i] as number] as number)) | 0;
-    if ((hash & mask) === 0) return i + 1;
-  }
-  return -1;
 }

@@ -26,6 +26,7 @@ export {
   verifyPayload,
 } from './block';
 export { BlockBuilder } from './block-builder';
+export { freeMemory } from './spent-memory';
 export { type FramedBlock, readBlocks } from './read-blocks';
 export {
   type FooterBlock,

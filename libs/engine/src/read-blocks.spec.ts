@@ -66,6 +66,16 @@ describe('readBlocks', () => {
     expect(isClosed).toBe(true);
   });
 
+  it('says which blocks have memory of their own', async () => {
+    const whole = await collect(pieces(stream, [stream.length]), stream.length);
+    expect(whole.map(({ isOwn }) => isOwn)).toEqual([false, false, false]);
+    // What is put together from several pieces shares no memory with them, nor with the block beside it.
+    const put = await collect(pieces(stream, [100]), stream.length);
+    for (const { isOwn, bytes } of put.slice(0, 2)) {
+      expect([isOwn, bytes.buffer.byteLength]).toEqual([true, bytes.length]);
+    }
+  });
+
   it('passes on what the source throws', async () => {
     async function* source(): AsyncGenerator<Buffer> {
       yield stream.subarray(0, 100);

@@ -3,8 +3,10 @@ import { ByteReader } from './byte-reader';
 import { CorruptError, InvalidError } from './errors';
 
 export interface FramedBlock {
-  /** The whole block. Has memory of its own (and nothing else in it) unless it is small: look before transferring it. */
+  /** The whole block. */
   bytes: Buffer;
+  /** `bytes` has memory of its own, and nothing else is in it; else it may be the source's. */
+  isOwn: boolean;
   header: BlockHeader;
   /** Where the block begins in the stream. */
   offset: number;
@@ -31,11 +33,11 @@ export async function* readBlocks(
       if (offset + header.totalLength > limits.maxBytes) {
         throw new InvalidError(`blocks of more than ${limits.maxBytes} bytes in one stream (${place})`);
       }
-      const bytes = await reader.take(header.totalLength);
+      const { bytes, isOwn } = await reader.take(header.totalLength);
       if (bytes.length < header.totalLength) {
         throw new CorruptError(`${place}, byte ${bytes.length}`, 'a block is cut short');
       }
-      yield { bytes, header, offset };
+      yield { bytes, isOwn, header, offset };
       offset += header.totalLength;
     }
   } finally {

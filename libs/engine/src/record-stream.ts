@@ -166,7 +166,7 @@ export async function* decodeRecordStream(
   const reader = new ByteReader(source);
   try {
     while (!parser.isDone) {
-      const bytes = await reader.take(parser.wanted);
+      const { bytes } = await reader.take(parser.wanted);
       if (bytes.length < parser.wanted) parser.fail('ends too early');
       yield* parser.accept(bytes);
     }

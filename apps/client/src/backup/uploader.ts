@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { OfferedChunk } from './chunk-sink';
-import { BlockBuilder, encodeBlockAsync, keyString, type PlainChunk } from '#engine';
+import { BlockBuilder, encodeBlockAsync, freeMemory, keyString, type PlainChunk } from '#engine';
 import type { RunToken, ServerApi } from '../server-api/server-api';
 import { isProblem } from '../server-api/server-problem';
 
@@ -76,6 +76,7 @@ export class Uploader {
     this.stats.newChunks += answer.newChunks;
     this.stats.storedBytes += answer.storedBytes;
     this.stats.uploadedBytes += blocks.reduce((sum, block) => sum + block.length, 0);
+    for (const block of blocks) freeMemory(block);
     this.onUploaded();
   }
 }

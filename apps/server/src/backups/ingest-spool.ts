@@ -8,6 +8,7 @@ import {
   decodeBlockAsync,
   decodeList,
   type FramedBlock,
+  freeMemory,
   InvalidError,
   keyString,
   type ListChild,
@@ -85,6 +86,7 @@ export class IngestSpool {
           this.write(block.bytes),
         ]);
         await this.addBlock(block, chunks, checks);
+        freeSpent(block, chunks);
       }
     } catch (error) {
       throw uploadError(error);
@@ -195,6 +197,13 @@ export class IngestSpool {
       throw storageError('spool', 'an upload', error);
     }
   }
+}
+
+/** The block's memory, and that of its plain bytes when they were decompressed. What stays of it (ids, lists) was copied. */
+function freeSpent({ bytes, isOwn }: FramedBlock, chunks: readonly PlainChunk[]): void {
+  const [first] = chunks;
+  if (first !== undefined && first.bytes.buffer !== bytes.buffer) freeMemory(first.bytes);
+  if (isOwn) freeMemory(bytes);
 }
 
 async function* watched(
