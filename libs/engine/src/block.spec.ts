@@ -1,7 +1,15 @@
 import { crc32, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { golden, seededBytes, seededText } from '../golden/golden';
-import { decodeBlock, decodeBlockAsync, encodeBlock, encodeBlockAsync, type PlainChunk, verifyPayload } from './block';
+import {
+  decodeBlock,
+  decodeBlockAsync,
+  encodeBlock,
+  encodeBlockAsync,
+  freePlain,
+  type PlainChunk,
+  verifyPayload,
+} from './block';
 import { BlockBuilder } from './block-builder';
 import { parseBlockHeader } from './block-header';
 import { BLOCK_TARGET_BYTES, MAX_BLOCK_CHUNKS } from './chunk-table';
@@ -25,6 +33,17 @@ describe('blocks', () => {
     const old = golden('block-zstd.bin', () => compressed);
     expect(decodeBlock(old, 'golden').chunks).toEqual(text);
     expect(parseBlockHeader(old, 'golden').encoding).toBe('zstd');
+  });
+
+  it('leave the memory of what was stored as it is to the block, and give back what was decompressed', () => {
+    const bytes = seededText(500_000, 4);
+    const [plain, packed] = [0, 3].map((level) => encodeBlock([chunk(bytes)], { level }));
+    const [fromPlain, fromPacked] = [plain!, packed!].map((block) => decodeBlock(block, 'test').chunks);
+    freePlain(fromPlain!, plain!);
+    freePlain(fromPacked!, packed!);
+    expect([fromPlain![0]!.bytes.equals(bytes), fromPacked![0]!.bytes.length]).toEqual([true, 0]);
+    // The blocks are whole all the same.
+    for (const block of [plain!, packed!]) expect(decodeBlock(block, 'test').chunks[0]!.bytes.equals(bytes)).toBe(true);
   });
 
   it('give their chunks back, stored and compressed, at once and in the pool', async () => {

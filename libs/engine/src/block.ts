@@ -77,6 +77,11 @@ export async function decodeBlockAsync(bytes: Buffer, place: string): Promise<De
   }
 }
 
+/** Gives back the memory that the chunks of a decoded block share, unless it is the block's own: nobody may use them afterwards. */
+export function freePlain([first]: readonly PlainChunk[], block: Buffer): void {
+  if (first !== undefined && first.bytes.buffer !== block.buffer) freeMemory(first.bytes);
+}
+
 /** Compares the payload of the block `bytes` with the digest in its header; nothing is decompressed. */
 export function verifyPayload(bytes: Buffer, header: BlockHeader, place: string): void {
   if (bytes.length < header.totalLength) {

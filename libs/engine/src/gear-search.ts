@@ -1,7 +1,7 @@
 import { gearSearchModule } from './gear-search-module';
 
 /** The hash of a place depends on the bytes before it, this many. */
-export const WINDOW_BYTES = 32;
+const WINDOW_BYTES = 32;
 
 /** Where the bytes that are searched begin in the module's memory: behind the table of 256 numbers. */
 const BYTES_AT = 256 * 4;

@@ -22,6 +22,7 @@ export {
   type DecodedBlock,
   encodeBlock,
   encodeBlockAsync,
+  freePlain,
   type PlainChunk,
   verifyPayload,
 } from './block';

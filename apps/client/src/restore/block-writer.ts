@@ -1,4 +1,4 @@
-import { CorruptError, decodeBlock, decodeEntry, type PlainChunk } from '#engine';
+import { CorruptError, decodeBlock, decodeEntry, freePlain, type PlainChunk } from '#engine';
 import { errorCode } from '../system/error-code';
 import { type BlockJob, type BlockResult, type FailedRow, type JobRow, jobRows } from './block-job';
 import { type DirectoryTree } from './directory-tree';
@@ -8,9 +8,6 @@ import { type ConflictPolicy, type SystemCalls } from './ports';
 import { Notes } from './restore-report';
 import { TemporaryFiles } from './temporary-files';
 import { type Identity, WholeFiles } from './whole-files';
-
-/** Far above what Node cuts from memory that others use too. */
-const RELEASED_BYTES = 128 * 1024;
 
 /** How a job's chunks get to their places; none of it for a block that is only to be verified. */
 export interface Writers {
@@ -55,7 +52,7 @@ export class BlockWriter {
         }
       }
     }
-    if (chunks !== null) release(chunks, job.block);
+    if (chunks !== null) freePlain(chunks, job.block);
     return { isSound: chunks !== null, failed, identities, notes: this.writers?.notes.take() ?? [] };
   }
 
@@ -83,11 +80,4 @@ export class BlockWriter {
     const entry = decodeEntry(row.entryBytes, `entry ${row.number} of the restore plan`);
     return whole.make({ number: row.number, path: row.path, entry }, chunk.bytes, null);
   }
-}
-
-/** Gives back what the block was unpacked into, as soon as it is written. Small memory may be shared: it is left alone. */
-function release([first]: readonly PlainChunk[], block: Buffer): void {
-  const memory = first?.bytes.buffer;
-  if (!(memory instanceof ArrayBuffer) || memory === block.buffer || memory.byteLength < RELEASED_BYTES) return;
-  memory.transfer(0);
 }

@@ -9,6 +9,7 @@ import {
   decodeList,
   type FramedBlock,
   freeMemory,
+  freePlain,
   InvalidError,
   keyString,
   type ListChild,
@@ -86,7 +87,9 @@ export class IngestSpool {
           this.write(block.bytes),
         ]);
         await this.addBlock(block, chunks, checks);
-        freeSpent(block, chunks);
+        // What stays of them (ids, lists) was copied.
+        freePlain(chunks, block.bytes);
+        if (block.isOwn) freeMemory(block.bytes);
       }
     } catch (error) {
       throw uploadError(error);
@@ -197,13 +200,6 @@ export class IngestSpool {
       throw storageError('spool', 'an upload', error);
     }
   }
-}
-
-/** The block's memory, and that of its plain bytes when they were decompressed. What stays of it (ids, lists) was copied. */
-function freeSpent({ bytes, isOwn }: FramedBlock, chunks: readonly PlainChunk[]): void {
-  const [first] = chunks;
-  if (first !== undefined && first.bytes.buffer !== bytes.buffer) freeMemory(first.bytes);
-  if (isOwn) freeMemory(bytes);
 }
 
 async function* watched(
