@@ -17,7 +17,7 @@ describe('freeMemory', () => {
   });
 
   it('does nothing to what is free already', () => {
-    const bytes = Buffer.allocUnsafeSlow(100_000);
+    const bytes = Buffer.allocUnsafeSlow(300_000);
     freeMemory(bytes);
     freeMemory(bytes);
     expect(bytes.length).toBe(0);

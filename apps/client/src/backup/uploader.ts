@@ -76,6 +76,7 @@ export class Uploader {
     this.stats.newChunks += answer.newChunks;
     this.stats.storedBytes += answer.storedBytes;
     this.stats.uploadedBytes += blocks.reduce((sum, block) => sum + block.length, 0);
+    // It was answered: all of it was sent, or the connection is gone.
     for (const block of blocks) freeMemory(block);
     this.onUploaded();
   }
