@@ -1,3 +1,7 @@
+/** `isOwn`: the bytes have memory of their own, and nothing else is in it; else it may be the source's. */
+export type TakenBytes =
+  { readonly bytes: Buffer<ArrayBuffer>; readonly isOwn: true } | { readonly bytes: Buffer; readonly isOwn: false };
+
 /** Reads exact lengths from a stream of pieces of any length. Holds what was asked for plus one piece, no more. */
 export class ByteReader {
   private readonly source: AsyncIterator<Uint8Array>;
@@ -24,7 +28,7 @@ export class ByteReader {
   }
 
   /** As peek, and moves on. What has to be put together from several pieces has memory of its own, and was copied once. */
-  async take(length: number): Promise<{ bytes: Buffer; isOwn: boolean }> {
+  async take(length: number): Promise<TakenBytes> {
     if (this.held < length) return { bytes: await this.gather(length), isOwn: true };
     const bytes = await this.peek(length);
     const rest = this.pieces[0]?.subarray(bytes.length);
@@ -33,7 +37,7 @@ export class ByteReader {
     return { bytes, isOwn: false };
   }
 
-  private async gather(length: number): Promise<Buffer> {
+  private async gather(length: number): Promise<Buffer<ArrayBuffer>> {
     const bytes = Buffer.allocUnsafeSlow(length);
     let filled = 0;
     for (const piece of this.pieces) filled += piece.copy(bytes, filled);

@@ -12,7 +12,7 @@ const PAGE_BYTES = 64 * 1024;
 interface Machine {
   readonly memory: Uint8Array;
   /** See {@link gearSearchModule}. */
-  readonly search: (from: number, to: number, mask: number, tested: number) => number;
+  readonly search: (at: number, end: number, mask: number, tested: number) => number;
 }
 
 /** What of the global is used: our library of types has no web in it. */

@@ -1,16 +1,13 @@
 import { BLOCK_FIXED_BYTES, type BlockHeader, measureBlockHeader, parseBlockHeader } from './block-header';
-import { ByteReader } from './byte-reader';
+import { ByteReader, type TakenBytes } from './byte-reader';
 import { CorruptError, InvalidError } from './errors';
 
-export interface FramedBlock {
-  /** The whole block. */
-  bytes: Buffer;
-  /** `bytes` has memory of its own, and nothing else is in it; else it may be the source's. */
-  isOwn: boolean;
-  header: BlockHeader;
+/** A whole block: `bytes`. */
+export type FramedBlock = TakenBytes & {
+  readonly header: BlockHeader;
   /** Where the block begins in the stream. */
-  offset: number;
-}
+  readonly offset: number;
+};
 
 /**
  * Frames a stream of concatenated blocks. Headers are checked, limits first; payloads are not (decodeBlock). Throws
@@ -33,11 +30,11 @@ export async function* readBlocks(
       if (offset + header.totalLength > limits.maxBytes) {
         throw new InvalidError(`blocks of more than ${limits.maxBytes} bytes in one stream (${place})`);
       }
-      const { bytes, isOwn } = await reader.take(header.totalLength);
-      if (bytes.length < header.totalLength) {
-        throw new CorruptError(`${place}, byte ${bytes.length}`, 'a block is cut short');
+      const block = await reader.take(header.totalLength);
+      if (block.bytes.length < header.totalLength) {
+        throw new CorruptError(`${place}, byte ${block.bytes.length}`, 'a block is cut short');
       }
-      yield { bytes, isOwn, header, offset };
+      yield { ...block, header, offset };
       offset += header.totalLength;
     }
   } finally {

@@ -16,7 +16,7 @@ export class VerifiedBlocks implements BlockSink {
   ) {}
 
   async take(block: FramedBlock, chunks: readonly WantedChunk[]): Promise<boolean> {
-    const { isSound } = await this.runner.run(encodeJob(block.bytes, []));
+    const { isSound } = await this.runner.run(encodeJob(block, []));
     if (isSound) for (const chunk of chunks) this.count(chunk);
     return isSound;
   }

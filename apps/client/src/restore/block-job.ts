@@ -1,3 +1,4 @@
+import type { FramedBlock } from '#engine';
 import { type Placement } from './placement-spool';
 import { type Node, NodeState } from './node-table';
 
@@ -54,8 +55,8 @@ export interface PlacedChunk {
   readonly spooled: Uint8Array;
 }
 
-/** The block's memory becomes the job's, if there is nothing else in it. */
-export function encodeJob(block: Buffer, places: readonly PlacedChunk[]): BlockJob {
+/** The block's memory becomes the job's, if it is its own. */
+export function encodeJob(block: FramedBlock, places: readonly PlacedChunk[]): BlockJob {
   const length = places.reduce((sum, { spooled }) => sum + ROW_BYTES + spooled.length, 0);
   const bytes = Buffer.allocUnsafeSlow(length);
   let at = 0;
@@ -72,7 +73,7 @@ export function encodeJob(block: Buffer, places: readonly PlacedChunk[]): BlockJ
     bytes.set(spooled, at + ROW_BYTES);
     at += ROW_BYTES + spooled.length;
   }
-  return { block: hasOwnMemory(block) ? block : copyOf(block), rows: bytes };
+  return { block: block.isOwn ? block.bytes : copyOf(block.bytes), rows: bytes };
 }
 
 export function* jobRows({ rows: bytes }: BlockJob): Generator<JobRow, void> {
@@ -92,10 +93,6 @@ export function* jobRows({ rows: bytes }: BlockJob): Generator<JobRow, void> {
     };
     at = end;
   }
-}
-
-function hasOwnMemory(bytes: Buffer): bytes is Buffer<ArrayBuffer> {
-  return bytes.buffer instanceof ArrayBuffer && bytes.length === bytes.buffer.byteLength;
 }
 
 function copyOf(bytes: Buffer): Buffer<ArrayBuffer> {

@@ -48,7 +48,7 @@ export class RestoredBlocks implements BlockSink {
 
   private async run(block: FramedBlock, places: readonly PlacedChunk[]): Promise<BlockResult> {
     try {
-      return await this.runner.run(encodeJob(block.bytes, places));
+      return await this.runner.run(encodeJob(block, places));
     } catch (error) {
       // A thread died in the middle of it: what it may have begun is not whole.
       for (const { placement, node } of places) this.parts.failures.discard(placement.number, node);
