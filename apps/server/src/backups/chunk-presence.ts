@@ -126,7 +126,7 @@ async function childTroubles(tx: Sql, listNos: ReadonlySet<number>): Promise<Chi
        from input join list_refs r on r.list_no = input.no left join chunks c on c.no = r.child_no
        where c.no is null or c.damaged = 1 or c.condemned_at is not null`,
     );
-    troubles.push(...rows);
+    for (const row of rows) troubles.push(row);
   }
   return troubles;
 }
@@ -175,7 +175,7 @@ async function listsAbove(tx: Sql, listNos: ReadonlySet<number>): Promise<(Chunk
       `, up(no) as (select no from input union select r.list_no from up join list_refs r on r.child_no = up.no)
        select c.no, c.id, c.height from up join chunks c on c.no = up.no`,
     );
-    above.push(...rows);
+    for (const row of rows) above.push(row);
   }
   return above;
 }

@@ -85,7 +85,8 @@ export class SnapshotsService {
     for (const { taskNo, headRun, name } of await tasks.listOfClient(sql, clientNo)) {
       if (headRun === null) continue;
       const found = await catalog.restorableVersions(sql, { taskNo, headRun }, path);
-      versions.push(...found.reverse().map((version) => historyVersion(name, version)));
+      // One by one: spread into a call, a path with very many versions would overflow the stack.
+      for (const version of found.reverse()) versions.push(historyVersion(name, version));
     }
     return versions;
   }

@@ -217,7 +217,7 @@ eachDatabase('Snapshots', (open, dialect) => {
     const history = async (path: string) => (await server.snapshots.history(1, Buffer.from(path))).versions;
 
     it('looks at the runs of a version only, however many there are', async () => {
-      const RUNS = 20_000;
+      const RUNS = 150_000;
       await agent.backUp(directory('/'));
       const runs = `with recursive n(v) as (select 2 union all select v + 1 from n where v < ${String(RUNS)})`;
       await test.database.write('runs.batch', async (tx) => {
@@ -236,12 +236,8 @@ eachDatabase('Snapshots', (open, dialect) => {
         );
         await tx.run(`update tasks set head_run = ${String(RUNS)}`);
       });
-      const readBegin = performance.now();
-      await test.database.read((sql) => sql.all('select * from file_versions'));
-      const begin = performance.now();
+      // From the head for every version it would be some ten minutes, and the test would not end.
       const versions = await history('/');
-      // From the head for every version it was some 10 s, where reading the rows takes less than 0.1 s.
-      expect(performance.now() - begin).toBeLessThan(Math.max(3_000, 40 * (begin - readBegin)));
       expect(versions).toHaveLength(RUNS);
       expect(versions[0]?.snapshotId).toBe(`run ${String(RUNS)}`);
       expect(versions.at(-1)?.snapshotId).toBe(agent.run.runId);
