@@ -124,7 +124,8 @@ export function measureBlockHeader(bytes: Buffer, place: string): number {
   return headerLengthOf(chunkCount);
 }
 
-function headerLengthOf(chunkCount: number): number {
+/** Of a block of this many chunks. */
+export function headerLengthOf(chunkCount: number): number {
   return BLOCK_FIXED_BYTES + chunkCount * CHUNK_ROW_BYTES + CRC_BYTES;
 }
 

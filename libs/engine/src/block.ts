@@ -93,7 +93,7 @@ export function verifyPayload(bytes: Buffer, header: BlockHeader, place: string)
   }
 }
 
-function joinChunks(chunks: readonly PlainChunk[]): Buffer {
+export function joinChunks(chunks: readonly PlainChunk[]): Buffer {
   const fault = findTableFault(chunks.map(toRow));
   if (fault !== null) throw new InvalidError(fault);
   return adjoining(chunks) ?? Buffer.concat(chunks.map((chunk) => chunk.bytes));
@@ -114,18 +114,26 @@ function adjoining(chunks: readonly PlainChunk[]): Buffer | null {
 
 function assembleBlock(chunks: readonly PlainChunk[], plain: Buffer, compressed: Buffer | null): Buffer {
   const isSmaller = compressed !== null && compressed.length < plain.length;
-  const encoding: BlockEncoding = isSmaller ? 'zstd' : 'stored';
   const payload = isSmaller ? compressed : plain;
-  const header = encodeBlockHeader({
-    encoding,
-    chunks: chunks.map(toRow),
-    plainLength: plain.length,
-    payloadLength: payload.length,
-    payloadSha256: (isSmaller ? null : idOfBareChunk(chunks)) ?? dataChunkId(payload),
-  });
+  const header = assembleHeader(chunks, payload, { isSmaller, plainLength: plain.length });
   const block = Buffer.concat([header, payload]);
   if (compressed !== null) freeMemory(compressed);
   return block;
+}
+
+export function assembleHeader(
+  chunks: readonly PlainChunk[],
+  payload: Buffer,
+  { isSmaller, plainLength }: { isSmaller: boolean; plainLength: number },
+): Buffer {
+  const encoding: BlockEncoding = isSmaller ? 'zstd' : 'stored';
+  return encodeBlockHeader({
+    encoding,
+    chunks: chunks.map(toRow),
+    plainLength,
+    payloadLength: payload.length,
+    payloadSha256: (isSmaller ? null : idOfBareChunk(chunks)) ?? dataChunkId(payload),
+  });
 }
 
 function openBlock(bytes: Buffer, place: string): { header: BlockHeader; payload: Buffer } {
@@ -167,13 +175,13 @@ function idOfBareChunk(chunks: readonly { readonly id: Buffer; readonly height: 
   return chunks.length === 1 && only?.height === 0 ? only.id : null;
 }
 
-function hasCompression(level: number): boolean {
+export function hasCompression(level: number): boolean {
   if (Number.isInteger(level) && level >= 0 && level <= MAX_LEVEL) return level > 0;
   throw new InvalidError(`compression level ${level}, not 0 to ${MAX_LEVEL}`);
 }
 
 // One output buffer of the full size: with zlib's default of 16 KiB a block would be put together from 64 pieces.
-function compression(level: number, plain: Buffer): ZstdOptions {
+export function compression(level: number, plain: Buffer): ZstdOptions {
   return {
     chunkSize: Math.max(64, plain.length),
     pledgedSrcSize: plain.length,

@@ -26,6 +26,7 @@ export {
   type PlainChunk,
   verifyPayload,
 } from './block';
+export { blockRoom, type Compressor, encodeBlockInto, nodeCompressor, STORING } from './block-into';
 export { BlockBuilder } from './block-builder';
 export { freeMemory } from './spent-memory';
 export { type FramedBlock, readBlocks } from './read-blocks';

@@ -1,7 +1,8 @@
 import { type CommitRequest, type StartRunAnswer } from '#common';
-import type { IndexHeader } from '#engine';
+import { type IndexHeader, nodeCompressor } from '#engine';
 import type { Body, RunToken, ServerApi } from '../server-api/server-api';
 import { nativeCalls, nativeCallsProblem } from '../system/native-calls';
+import type { HeldCompressor } from '../system/zstd-calls';
 import type { BackupOptions, BackupOutcome, BackupStats } from './backup';
 import { BatchSender } from './batch-sender';
 import type { CaptureTools } from './capture';
@@ -33,6 +34,7 @@ export interface RunWorkParts {
 /** Everything between the start of a run and its commit: scan, merge, read, send. */
 export class RunWork {
   private readonly problems = new ProblemLog();
+  private readonly compressor: HeldCompressor;
   private readonly uploader: Uploader;
   private readonly batches: BatchSender;
   private readonly index: IndexWriter;
@@ -49,7 +51,8 @@ export class RunWork {
     const onUploaded = (): void => {
       this.report();
     };
-    this.uploader = new Uploader(api, run, level, onUploaded, parts.signal);
+    this.compressor = native?.zstd?.compressor(level) ?? { compress: nodeCompressor(level), close: () => undefined };
+    this.uploader = new Uploader(api, run, this.compressor.compress, onUploaded, parts.signal);
     const common = {
       native,
       hardLinks: new HardLinks(),
@@ -128,6 +131,7 @@ export class RunWork {
 
   /** May be called twice. */
   close(): void {
+    this.compressor.close();
     this.index.close();
   }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { ChunkKey, PlainChunk } from '#engine';
+import type { ChunkKey, Compressor, PlainChunk } from '#engine';
 import { dataChunkId, decodeBlock, keyString } from '#engine';
 import type { RunToken, ServerApi } from '../server-api/server-api';
 import { BatchSender } from './batch-sender';
@@ -19,6 +19,22 @@ class SlowServer {
   readonly begun: string[][] = [];
   readonly log: string[] = [];
   private readonly waiting: ((error?: Error) => void)[] = [];
+  private mayCompress: Promise<void> = Promise.resolve();
+
+  /** Stores, when it may. */
+  readonly compress: Compressor = async () => {
+    await this.mayCompress;
+    return null;
+  };
+
+  /** Returns what lets it go on. */
+  holdCompression(): () => void {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.mayCompress = promise;
+    return () => {
+      resolve(undefined);
+    };
+  }
 
   readonly api = {
     missing: (_run: RunToken, keys: readonly ChunkKey[]) => {
@@ -55,7 +71,7 @@ let server: SlowServer;
 let sender: Sender;
 beforeEach(() => {
   server = new SlowServer();
-  const uploader = new Uploader(server.api, RUN, 0, () => undefined, new AbortController().signal);
+  const uploader = new Uploader(server.api, RUN, server.compress, () => undefined, new AbortController().signal);
   const index = { add: () => undefined } as unknown as IndexWriter;
   const repair = { again: () => Promise.resolve(null), giveUp: () => null };
   sender = new Sender(uploader, new BatchSender(server.api, RUN, repair), index, () => Promise.resolve());
@@ -104,19 +120,46 @@ describe('sending', () => {
     await finished;
   });
 
-  it('holds a third window back until the first is acknowledged', async () => {
-    await fill(0);
-    await fill(1);
-    await fill(2);
+  it('holds a fourth window back until the first is acknowledged', async () => {
+    for (let number = 0; number < 4; number++) await fill(number);
     const waiting = sender.add(chunkOf(randomBytes(MIB)));
-    await server.begins(2);
+    await server.begins(3);
     let isTaken = false;
     void waiting.then(() => (isTaken = true));
     server.answer(1);
+    server.answer(2);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(isTaken).toBe(false);
     server.answer(0);
     await waiting;
+  });
+
+  it('holds a third window back while two are not compressed yet', async () => {
+    const release = server.holdCompression();
+    for (let number = 0; number < 3; number++) await fill(number);
+    const waiting = sender.add(chunkOf(randomBytes(MIB)));
+    let isTaken = false;
+    void waiting.then(() => (isTaken = true));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(isTaken).toBe(false);
+    release();
+    await waiting;
+    expect(server.log).toEqual([]);
+  });
+
+  it('fills memory again that blocks were made of, and sends what was in it', async () => {
+    const chunks: PlainChunk[] = [];
+    for (let number = 0; number < 8; number++) {
+      chunks.push(...(await fill(number)));
+      await server.begins(number);
+      if (number > 0) server.answer(number - 1);
+    }
+    const finished = sender.finish();
+    await server.begins(8);
+    server.answer(7);
+    await finished;
+    // The server reads blocks strictly: each chunk is what its name says.
+    expect(server.begun.flat()).toEqual(chunks.map(keyString));
   });
 
   it('puts chunks of like files side by side, else in their order', async () => {

@@ -2,13 +2,24 @@ import { keyString } from '#engine';
 import type { BatchSender } from './batch-sender';
 import type { ChunkSink, OfferedChunk } from './chunk-sink';
 import type { IndexWriter } from './index-writer';
-import type { Uploader } from './uploader';
+import type { PreparedPack, Uploader } from './uploader';
 import { limitsOf, type Step, Window } from './window';
 
-/** Windows whose chunks are on their way at once, beside the one that is filled: their bytes are in memory. */
-const MAX_UPLOADING = 2;
+/** Windows whose chunks are on their way at once, beside the one that is filled: compressed, or as below. */
+const MAX_UPLOADING = 3;
+/** Of these, windows that are not compressed yet: their chunks as they were read are in memory too. */
+const MAX_PREPARING = 2;
 /** Windows whose steps wait for their turn, or are being recorded. */
 const MAX_RECORDING = 4;
+
+interface UploadingWindow {
+  /** Names of the chunks that are on their way. */
+  readonly chunks: Pick<Window['chunks'], 'has'>;
+  acknowledged: Promise<void>;
+  /** Resolves when the window's memory serves another one, or never will. */
+  readonly prepared: Promise<void>;
+  isPrepared: boolean;
+}
 
 /**
  * Takes chunks and steps in walk order and sends them in windows, several at a time in a line: while one is filled, those
@@ -21,7 +32,7 @@ export class Sender implements ChunkSink {
   private windows = 0;
   private window = this.openWindow();
   /** In order, up to the one that is to be acknowledged first. */
-  private readonly uploading: { readonly window: Window; readonly acknowledged: Promise<void> }[] = [];
+  private readonly uploading: UploadingWindow[] = [];
   private readonly recording: Promise<void>[] = [];
   private failure: { readonly error: unknown } | null = null;
 
@@ -38,7 +49,7 @@ export class Sender implements ChunkSink {
     const key = keyString(chunk);
     if (this.window.chunks.has(key)) return true;
     // The server does not have it yet, and would ask for it again.
-    for (const { window } of this.uploading) if (window.chunks.has(key)) return true;
+    for (const { chunks } of this.uploading) if (chunks.has(key)) return true;
     return this.window.tryAdd(key, chunk);
   }
 
@@ -69,26 +80,58 @@ export class Sender implements ChunkSink {
 
   private async rotate(): Promise<void> {
     while (this.uploading.length >= MAX_UPLOADING) await this.uploading[0]?.acknowledged;
+    for (;;) {
+      const preparing = this.uploading.filter(({ isPrepared }) => !isPrepared);
+      if (preparing.length < MAX_PREPARING) break;
+      await preparing[0]?.prepared;
+    }
     while (this.recording.length >= MAX_RECORDING) await this.recording[0];
     this.throwFailure();
     const { window } = this;
     if (window.isEmpty) return;
-    const acknowledged = this.keepFailure(this.upload(window, this.uploading.at(-1)?.acknowledged));
-    this.uploading.push({ window, acknowledged });
+    const acknowledged = this.beginUpload(window);
     this.recording.push(this.keepFailure(this.record(window, acknowledged, this.recording.at(-1))));
     this.window = this.openWindow();
   }
 
+  private beginUpload(window: Window): Promise<void> {
+    const before = this.uploading.at(-1)?.acknowledged;
+    const { promise: prepared, resolve } = Promise.withResolvers<undefined>();
+    const uploading: UploadingWindow = { chunks: window.chunks, acknowledged: prepared, prepared, isPrepared: false };
+    const onPrepared = (): void => {
+      uploading.isPrepared = true;
+      resolve(undefined);
+    };
+    uploading.acknowledged = this.keepFailure(this.upload(window, onPrepared, before));
+    this.uploading.push(uploading);
+    return uploading.acknowledged;
+  }
+
   /** Resolves when the chunks of the window, and of all before it, are acknowledged; they count as being on their way until then. */
-  private async upload(window: Window, before: Promise<void> = Promise.resolve()): Promise<void> {
+  private async upload(
+    window: Window,
+    onPrepared: () => void,
+    before: Promise<void> = Promise.resolve(),
+  ): Promise<void> {
     try {
-      await this.uploader.upload(window.chunks, before);
+      const pack = await this.prepare(window, onPrepared);
+      if (pack !== null) await this.uploader.send(pack, before);
     } finally {
       await before;
       void this.uploading.shift();
     }
     window.chunks.clear();
-    this.spare.push(window.memory);
+  }
+
+  private async prepare(window: Window, onPrepared: () => void): Promise<PreparedPack | null> {
+    try {
+      const pack = await this.uploader.prepare(window.chunks);
+      // From here on the names of the chunks count, not their bytes.
+      this.spare.push(window.memory);
+      return pack;
+    } finally {
+      onPrepared();
+    }
   }
 
   private async record(

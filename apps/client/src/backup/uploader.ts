@@ -1,11 +1,14 @@
 import { availableParallelism } from 'node:os';
 import type { OfferedChunk } from './chunk-sink';
-import { BlockBuilder, encodeBlockAsync, freeMemory, keyString, type PlainChunk } from '#engine';
+import { BlockBuilder, blockRoom, type Compressor, encodeBlockInto, keyString, type PlainChunk } from '#engine';
 import type { RunToken, ServerApi } from '../server-api/server-api';
 import { isProblem } from '../server-api/server-problem';
 
 /** Blocks compressed at once, in the thread pool: more than there are cores would only take time from the reading. */
 const CONCURRENT_BLOCKS = Math.min(4, availableParallelism());
+
+/** What a full window may take: 16 MiB of chunks and the headers of their blocks. */
+const ROOM_BYTES = 16 * 1024 * 1024 + 256 * 1024;
 
 export interface UploadStats {
   newChunks: number;
@@ -13,71 +16,102 @@ export interface UploadStats {
   storedBytes: number;
 }
 
+/** Blocks of one upload, ready to be sent. */
+export interface PreparedPack {
+  readonly data: readonly Buffer[];
+  readonly lists: readonly Buffer[];
+  /** The memory that the blocks lie in. */
+  readonly room: Buffer;
+}
+
 /** Brings chunks to the server: those that it asks for, in blocks, in packs. */
 export class Uploader {
   private encoding: Promise<unknown> = Promise.resolve();
+  /** Memory for blocks: as many pieces as packs were under way at once. */
+  private readonly rooms: Buffer[] = [];
   readonly stats: UploadStats = { newChunks: 0, uploadedBytes: 0, storedBytes: 0 };
 
   constructor(
     private readonly api: ServerApi,
     private readonly run: RunToken,
-    private readonly level: number,
+    private readonly compress: Compressor,
     private readonly onUploaded: () => void,
     /** Ends uploads in flight: of a run that is over nobody takes them. */
     private readonly signal: AbortSignal,
   ) {}
 
-  /**
-   * When it resolves, the server has every chunk durably: at most what a window takes, which fits one pack by far. Several may
-   * run at once. Lists may name children in `chunks`, or those that `before` waits for.
-   */
+  /** prepare() and send(): when it resolves, the server has every chunk durably. */
   async upload(chunks: ReadonlyMap<string, OfferedChunk>, before: Promise<void>): Promise<void> {
-    if (chunks.size === 0) return;
+    const pack = await this.prepare(chunks);
+    if (pack !== null) await this.send(pack, before);
+  }
+
+  /**
+   * Asks which of the chunks are missing, and makes blocks of these: at most what a window takes, which fits one pack by far. When it
+   * resolves, the chunks' memory is not needed any more; null: the server has them all. To be followed by send().
+   */
+  async prepare(chunks: ReadonlyMap<string, OfferedChunk>): Promise<PreparedPack | null> {
+    if (chunks.size === 0) return null;
     const missing = new Set((await this.api.missing(this.run, [...chunks.values()])).map(keyString));
     const wanted: OfferedChunk[] = [];
     for (const [key, chunk] of chunks) if (missing.has(key)) wanted.push(chunk);
-    if (wanted.length === 0) return;
+    if (wanted.length === 0) return null;
     const data = gatherBlocks(likeByLike(wanted.filter(({ height }) => height === 0)));
     const lists = gatherBlocks(wanted.filter(({ height }) => height > 0));
-    const blocks = await this.encodeInTurn([...data, ...lists]);
+    const { blocks, room } = await this.encodeInTurn([...data, ...lists]);
+    return { data: blocks.slice(0, data.length), lists: blocks.slice(data.length), room };
+  }
+
+  /** When it resolves, the server has every chunk durably. Several may run at once. Lists may name children that `before` waits for. */
+  async send(pack: PreparedPack, before: Promise<void>): Promise<void> {
+    const { data, lists, room } = pack;
     // The server takes a list only when it has all its children.
     if (lists.length > 0) await before;
     try {
-      await this.send(blocks);
+      await this.sendBlocks([...data, ...lists]);
     } catch (error) {
       if (lists.length === 0 || !isProblem(error, 'missing-chunks')) throw error;
       // It lost a child meanwhile. The batch that refers to the list will find the list missing, and its file is read again.
-      if (data.length > 0) await this.send(blocks.slice(0, data.length));
+      if (data.length > 0) await this.sendBlocks(data);
     }
+    // It was answered: all of it was sent, or the connection is gone.
+    this.rooms.push(room);
   }
 
   /** One pack after the other: blocks of a later one would take the threads that an earlier one is waited for with. */
-  private encodeInTurn(blocks: readonly PlainChunk[][]): Promise<Buffer[]> {
+  private encodeInTurn(blocks: readonly PlainChunk[][]): Promise<{ blocks: Buffer[]; room: Buffer }> {
     const turn = this.encoding.then(() => this.encode(blocks));
     this.encoding = turn.catch(() => undefined);
     return turn;
   }
 
-  /** In order, a few at a time. */
-  private async encode(blocks: readonly PlainChunk[][]): Promise<Buffer[]> {
+  /** In order, a few at a time. Blocks lie in one room, each where it would begin if none got smaller. */
+  private async encode(blocks: readonly PlainChunk[][]): Promise<{ blocks: Buffer[]; room: Buffer }> {
+    const lengths = blocks.map(blockRoom);
+    const length = lengths.reduce((sum, each) => sum + each, 0);
+    const spare = this.rooms.pop();
+    const room =
+      spare !== undefined && spare.length >= length ? spare : Buffer.allocUnsafeSlow(Math.max(ROOM_BYTES, length));
     const encoded: Buffer[] = [];
+    let end = 0;
+    const places = lengths.map((each) => room.subarray(end, (end += each)));
     const rest = blocks.entries();
     const work = async () => {
-      for (const [index, chunks] of rest) encoded[index] = await encodeBlockAsync(chunks, { level: this.level });
+      for (const [index, chunks] of rest) {
+        encoded[index] = await encodeBlockInto(chunks, places[index] as Buffer, this.compress);
+      }
     };
     const ended = await Promise.allSettled(Array.from({ length: CONCURRENT_BLOCKS }, work));
     // Not before all have ended: what is under way reads the chunks' memory, which is used again afterwards.
     for (const one of ended) if (one.status === 'rejected') throw one.reason;
-    return encoded;
+    return { blocks: encoded, room };
   }
 
-  private async send(blocks: readonly Buffer[]): Promise<void> {
+  private async sendBlocks(blocks: readonly Buffer[]): Promise<void> {
     const answer = await this.api.uploadPack(this.run, blocks, this.signal);
     this.stats.newChunks += answer.newChunks;
     this.stats.storedBytes += answer.storedBytes;
     this.stats.uploadedBytes += blocks.reduce((sum, block) => sum + block.length, 0);
-    // It was answered: all of it was sent, or the connection is gone.
-    for (const block of blocks) freeMemory(block);
     this.onUploaded();
   }
 }

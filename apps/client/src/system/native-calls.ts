@@ -5,6 +5,7 @@ import { type DeviceNumber, encodeDeviceNumber } from './device-number';
 import { bindFileCalls, type FileCalls } from './file-calls';
 import { bindLookCalls, type LookCalls } from './look-calls';
 import { errnoName, SystemCallError } from './system-call-error';
+import { bindZstdCalls, type ZstdCalls } from './zstd-calls';
 
 type NodeKind = 'fifo' | 'character-device' | 'block-device';
 
@@ -17,6 +18,8 @@ export interface NativeCalls {
   readonly files: FileCalls | null;
   /** The call that looks at one path after the other, where the C library has it. */
   readonly look: LookCalls | null;
+  /** Node's own zstd, where Node shows it. */
+  readonly zstd: ZstdCalls | null;
   /** Names of all extended attributes, as the kernel lists them; empty where the file system has none. */
   listXattrs(path: Buffer): Buffer[];
   /** The same of an open file: no path is resolved. */
@@ -90,7 +93,8 @@ function load(): { calls: NativeCalls | null; problem: string | null } {
     const libc = loadLibc(koffi);
     const files = bindOptional(() => bindFileCalls(koffi, libc));
     const look = bindOptional(() => bindLookCalls(libc));
-    return { calls: { ...bind(koffi, libc), files, look }, problem: null };
+    const zstd = bindOptional(() => bindZstdCalls(koffi));
+    return { calls: { ...bind(koffi, libc), files, look, zstd }, problem: null };
   } catch (error) {
     return { calls: null, problem: `the native library cannot be loaded: ${String(error)}` };
   }
@@ -104,7 +108,7 @@ function loadLibc(koffi: typeof Koffi): Koffi.LibraryHandle {
   }
 }
 
-function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls, 'files' | 'look'> {
+function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls, 'files' | 'look' | 'zstd'> {
   const func = (name: string, result: string, args: string[]): Call => libc.func(name, result, args) as Call;
   const pointer = 'const void *';
   const flistxattr = func('flistxattr', 'int64', ['int', 'void *', 'size_t']);
