@@ -47,4 +47,22 @@ describe('PagedRows', () => {
     );
     rmSync(directory, { recursive: true });
   });
+
+  it('takes memory for the pages that it keeps, however many it looks at', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'holdfast-rows-'));
+    const { rows: file } = createSpools(directory, ['rows']);
+    const rows = new PagedRows(file, ROW_BYTES);
+    const count = 512 * 500;
+    for (let value = 0; value < count; value++) file.append(row(value));
+    const allocations = [jest.spyOn(Buffer, 'allocUnsafeSlow'), jest.spyOn(Buffer, 'allocUnsafe')];
+    for (let turn = 0; turn < 3; turn++) {
+      for (let index = turn; index < count; index += 512) {
+        expect(rows.page(index).readUInt32LE(rows.offset(index))).toBe(index);
+      }
+    }
+    expect(allocations.flatMap(({ mock }) => mock.calls).length).toBeLessThan(70);
+    for (const each of allocations) each.mockRestore();
+    file.close();
+    rmSync(directory, { recursive: true });
+  });
 });

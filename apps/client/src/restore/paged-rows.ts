@@ -14,6 +14,8 @@ export class PagedRows {
   private readonly dirty = new Map<number, Buffer>();
   private lastNumber = -1;
   private lastPage: Buffer = Buffer.alloc(0);
+  /** Memory of a page that is not looked at any more: thousands of them would wait for V8 to collect them. */
+  private spare: Buffer | null = null;
 
   constructor(
     private readonly file: SpoolFile,
@@ -55,7 +57,10 @@ export class PagedRows {
 
   private load(number: number, known: Buffer | undefined): Buffer {
     const start = number * ROWS_PER_PAGE * this.rowBytes;
-    const page = this.file.read(start, Math.min(ROWS_PER_PAGE * this.rowBytes, this.file.length - start));
+    const memory = this.spare ?? Buffer.allocUnsafeSlow(ROWS_PER_PAGE * this.rowBytes);
+    this.spare = null;
+    const page = memory.subarray(0, Math.min(memory.length, this.file.length - start));
+    this.file.readInto(page, start);
     if (this.dirty.has(number)) {
       if (known !== undefined) page.set(known);
       this.dirty.set(number, page);
@@ -77,7 +82,11 @@ export class PagedRows {
   private keep(number: number, page: Buffer): void {
     this.clean.set(number, page);
     if (this.clean.size <= MAX_PAGES) return;
-    const [oldest] = this.clean.keys();
-    if (oldest !== undefined) this.clean.delete(oldest);
+    const [oldest] = this.clean;
+    if (oldest === undefined) return;
+    const [evicted, bytes] = oldest;
+    this.clean.delete(evicted);
+    // Not the one that was asked for last: it holds until the next call.
+    if (bytes !== this.lastPage) this.spare = Buffer.from(bytes.buffer);
   }
 }
