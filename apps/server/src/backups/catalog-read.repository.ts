@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { Column, Sql } from '../database/sql';
+import { joinedBytes } from '../database/dialect';
+import type { Column, Dialect, Sql } from '../database/sql';
 import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
 import { OF_TASK_BY_INPUT } from './of-task';
 import { pathKey } from './path-walk';
@@ -61,8 +62,9 @@ const VISIBLE = '+v.first_run <= ? and (v.last_run is null or v.last_run > ?)';
 export const NAMES_PAGE = `
   select p.no as "pathNo", p.name from paths p
   where p.task_no = ? and p.parent_no = ? and p.name > ? order by p.name limit ?`;
-const VISIBLE_OF_PATHS = `
-  select input.n, v.kind, v.entry, v.detect from input cross join file_versions v
+const visibleOfPaths = (dialect: Dialect): string => `
+  select input.n, v.kind, ${joinedBytes(dialect, ['v.entry', 'v.detect'])} as bytes, length(v.entry) as "entryLength"
+  from input cross join file_versions v
   where v.task_no = ${OF_TASK_BY_INPUT} and v.path_no = input.path_no and ${VISIBLE}`;
 
 const PATHS: readonly Column[] = [{ name: 'path_no', type: 'int' }];
@@ -71,6 +73,29 @@ const NO_NAME = Buffer.alloc(0);
 /** Versions that one look for damaged content reads: some 10 ms. */
 const DAMAGE_ROWS = 50_000;
 const LAST_PATH = Number.MAX_SAFE_INTEGER;
+
+/** A version's bytes and its name's as they are read: see joinedBytes. */
+interface JoinedVersion {
+  readonly bytes: Buffer;
+  readonly nameLength: number;
+  readonly entryLength: number;
+}
+
+type VersionBytes = Pick<VisibleChild, 'name' | 'entry' | 'detect'>;
+
+function joinedVersion(dialect: Dialect): string {
+  return `${joinedBytes(dialect, ['p.name', 'v.entry', 'v.detect'])} as bytes, length(p.name) as "nameLength",
+    length(v.entry) as "entryLength"`;
+}
+
+function bytesOf({ bytes, nameLength, entryLength }: JoinedVersion): VersionBytes {
+  const detectAt = nameLength + entryLength;
+  return {
+    name: bytes.subarray(0, nameLength),
+    entry: bytes.subarray(nameLength, detectAt),
+    detect: bytes.subarray(detectAt),
+  };
+}
 
 /** Reads the catalog as of committed runs, and what a run itself wrote (for its manifest and its undo). */
 @Injectable()
@@ -123,12 +148,17 @@ export class CatalogReadRepository {
     paths: readonly { pathNo: number }[],
   ): Promise<Map<number, Omit<VisibleVersion, 'pathNo'>>> {
     if (paths.length === 0) return new Map();
-    const rows = await sql.allWith<Omit<VisibleVersion, 'pathNo'> & { n: number }>(
+    const rows = await sql.allWith<{ n: number; kind: number; bytes: Buffer; entryLength: number }>(
       { columns: PATHS, rows: paths.map(({ pathNo }) => [pathNo]) },
-      VISIBLE_OF_PATHS,
+      visibleOfPaths(sql.dialect),
       [taskNo, number, number],
     );
-    return new Map(rows.map(({ n, kind, entry, detect }) => [n, { kind, entry, detect }]));
+    return new Map(
+      rows.map(({ n, kind, bytes, entryLength }) => [
+        n,
+        { kind, entry: bytes.subarray(0, entryLength), detect: bytes.subarray(entryLength) },
+      ]),
+    );
   }
 
   /** How many names were ever in each of these directories, counted no further than `limit`. */
@@ -148,10 +178,10 @@ export class CatalogReadRepository {
   /** All children of each of these directories, by name in byte order: for few and small ones. */
   async childrenOfAll(sql: Sql, snapshot: RunKey, directoryNos: readonly number[]): Promise<VisibleChild[][]> {
     const { taskNo, number } = snapshot;
-    const rows = await sql.allWith<VisibleChild & { n: number }>(
+    const rows = await sql.allWith<JoinedVersion & { n: number; pathNo: number; kind: number }>(
       { columns: DIRECTORIES, rows: directoryNos.map((no) => [no]) },
       // As in CatalogWriteRepository: `cross join` for SQLite, which would otherwise read the task.
-      `select input.n, p.no as "pathNo", p.name, v.kind, v.entry, v.detect
+      `select input.n, p.no as "pathNo", v.kind, ${joinedVersion(sql.dialect)}
        from input cross join paths p cross join file_versions v
        where p.task_no = ${OF_TASK_BY_INPUT} and p.parent_no = input.no
          and v.task_no = p.task_no + 0 and v.path_no = p.no and ${VISIBLE}
@@ -159,7 +189,7 @@ export class CatalogReadRepository {
       [taskNo, number, number],
     );
     const children = directoryNos.map((): VisibleChild[] => []);
-    for (const row of rows) children[row.n]?.push(row);
+    for (const row of rows) children[row.n]?.push({ pathNo: row.pathNo, kind: row.kind, ...bytesOf(row) });
     return children;
   }
 
@@ -199,16 +229,20 @@ export class CatalogReadRepository {
   }
 
   /** What a run wrote and closed in a slice, in the order of path numbers: a directory before what it holds. */
-  changesIn(sql: Sql, run: RunKey, range: PathRange): Promise<ChangedVersion[]> {
-    return sql.all<ChangedVersion>(
-      `select v.path_no as "pathNo", p.parent_no as "parentNo", p.name, v.first_run as "firstRun",
-         v.end_reason as "endReason", v.entry, v.detect
+  async changesIn(sql: Sql, run: RunKey, range: PathRange): Promise<ChangedVersion[]> {
+    const rows = await sql.all<JoinedVersion & Omit<ChangedVersion, keyof VersionBytes>>(
+      `select v.path_no as "pathNo", p.parent_no as "parentNo", v.first_run as "firstRun", v.end_reason as "endReason",
+         ${joinedVersion(sql.dialect)}
        from file_versions v cross join paths p
        where p.no = v.path_no and v.task_no = ? and v.path_no > ? and v.path_no <= ?
          and (v.first_run = ? or (v.last_run = ? and v.end_reason is not null))
        order by v.path_no, v.first_run`,
       [run.taskNo, range.after, range.upTo, run.number, run.number],
     );
+    return rows.map((row) => {
+      const { pathNo, parentNo, firstRun, endReason } = row;
+      return { pathNo, parentNo, firstRun, endReason, ...bytesOf(row) };
+    });
   }
 
   /** Did the run write or close anything in the slice? */

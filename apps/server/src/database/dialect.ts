@@ -38,6 +38,16 @@ export function isGenerated(kind: ColumnKind): boolean {
   return kind === 'key' || kind === 'small-key';
 }
 
+/**
+ * Bytes of several columns, none of which may be null, one after the other as one value: what a driver hands out costs by the
+ * value (SQLite's 1.7 us each, and memory outside V8's heap), not by its length. Ask for their lengths beside it.
+ */
+export function joinedBytes(dialect: Dialect, columns: readonly string[]): string {
+  const joined = columns.join(' || ');
+  // SQLite joins texts: a blob's bytes are taken as they are, and are bytes again after the cast.
+  return dialect === 'sqlite' ? `cast(${joined} as blob)` : joined;
+}
+
 /** The dialect of a TypeORM data source of ours. */
 export function dialectOf(type: string): Dialect {
   return type === 'postgres' ? 'postgres' : 'sqlite';
