@@ -5,7 +5,7 @@ import { ChunkFetcher } from '../restore/chunk-fetcher';
 import { ContentPlanner } from '../restore/content-planner';
 import { PlacementSpool } from '../restore/placement-spool';
 import { type RestoreProgress } from '../restore/ports';
-import { NO_RANK, rankedSlices } from '../restore/ranked-slices';
+import { NO_RANK, RankedSlices } from '../restore/ranked-slices';
 import { Slices } from '../restore/restore-context';
 import { throwIfCancelled } from '../restore/restore-error';
 import { createSpools } from '../restore/spool-file';
@@ -62,6 +62,7 @@ export async function runCheck(
 ): Promise<CheckOutcome> {
   const { signal, onProgress } = options;
   const spools = createSpools(spoolDirectory, SPOOLS);
+  const placements = new PlacementSpool(spools.placements);
   try {
     const checked = new CheckedEntries(spools, spools.shownBy);
     const { spool } = checked;
@@ -71,7 +72,7 @@ export async function runCheck(
     progress.filesTotal = spool.fileCount;
     progress.bytesTotal = spool.contentBytes;
     const fetcher = new ChunkFetcher(server, signal);
-    const placements = new PlacementSpool(spools.placements);
+    const ranks = new RankedSlices(placements, server, signal);
     const planner = new ContentPlanner(placements, spool.nodes, fetcher, checked);
     const slices = new Slices(context);
     for (const { number, entry } of spool.all()) {
@@ -80,10 +81,11 @@ export async function runCheck(
       if (entry.xattrContent !== undefined) await planner.add(number, entry.xattrContent, 'xattrs');
     }
     await planner.finish();
+    placements.complete();
     progress.phase = 'contents';
     let readBytes = 0;
-    if (options.readData) readBytes = await readAll(context, placements, server, checked, options.threads ?? 0);
-    else await askForAll(context, placements, server, checked);
+    if (options.readData) readBytes = await readAll(context, placements, ranks, fetcher, checked, options.threads ?? 0);
+    else await askForAll(placements, ranks, checked);
     return {
       files: spool.fileCount,
       directories: spool.directoryCount,
@@ -95,6 +97,7 @@ export async function runCheck(
       damagedCount: checked.damagedCount,
     };
   } finally {
+    placements.abandon();
     for (const file of Object.values(spools)) file.close();
   }
 }
@@ -103,7 +106,8 @@ export async function runCheck(
 async function readAll(
   context: ContentContext,
   placements: PlacementSpool,
-  server: CheckServer,
+  ranks: RankedSlices,
+  fetcher: ChunkFetcher,
   checked: CheckedEntries,
   threads: number,
 ): Promise<number> {
@@ -111,7 +115,7 @@ async function readAll(
   const runner = threads === 0 || isSmall ? new InlineRunner(new BlockWriter(null)) : new ThreadRunner(null, threads);
   try {
     const blocks = new VerifiedBlocks(checked, context.progress, runner);
-    await writeContents(context, placements, server, new ChunkFetcher(server, context.signal), blocks);
+    await writeContents(context, placements, ranks, fetcher, blocks);
     return blocks.readBytes;
   } finally {
     await runner.close();
@@ -144,13 +148,8 @@ async function receive(
 }
 
 /** By the server's word: what it cannot serve has no rank. */
-async function askForAll(
-  { signal }: ContentContext,
-  placements: PlacementSpool,
-  server: CheckServer,
-  checked: CheckedEntries,
-): Promise<void> {
-  for await (const { start, ranks } of rankedSlices(placements, server, signal)) {
+async function askForAll(placements: PlacementSpool, slices: RankedSlices, checked: CheckedEntries): Promise<void> {
+  for await (const { start, ranks } of slices.all()) {
     ranks.forEach((rank, at) => {
       if (rank === NO_RANK) checked.fail(placements.get(start + at).number, GONE);
     });

@@ -15,6 +15,7 @@ import { Metadata, type Owner } from './metadata';
 import { NodeState, NodeTable } from './node-table';
 import { PlacementSpool } from './placement-spool';
 import { type ConflictPolicy, type RestoreProgress, type RestoreServer, type SystemCalls } from './ports';
+import { RankedSlices } from './ranked-slices';
 import { type RestoreContext } from './restore-context';
 import { errorCode } from '../system/error-code';
 import { isDiskFull, reasonOf, RestoreError, throwIfCancelled } from './restore-error';
@@ -133,6 +134,7 @@ async function restoreInto(
   const failures = new FileFailures(spool, files, report);
   const fetcher = new ChunkFetcher(deps.server, signal);
   const placements = new PlacementSpool(spools.placements);
+  const ranks = new RankedSlices(placements, deps.server, signal);
   const planner = new ContentPlanner(placements, spool.nodes, fetcher, failures);
   const metadata = new Metadata(system, owner, report);
   const whole = new WholeFiles(tree, files, metadata, system);
@@ -144,8 +146,9 @@ async function restoreInto(
     createAncestors(ancestors, context);
     await createTree(context, files, failures, links, planner);
     await planner.finish();
+    placements.complete();
     progress.phase = 'contents';
-    await writeContents(context, placements, deps.server, fetcher, blocks);
+    await writeContents(context, placements, ranks, fetcher, blocks);
     await blocks.close();
     progress.phase = 'finishing';
     const steps = { context, files, failures, metadata, whole, xattrs: spools.xattrs };
@@ -157,6 +160,7 @@ async function restoreInto(
     failures.discardUnfinished();
     throw error;
   } finally {
+    placements.abandon();
     links.close();
   }
 }

@@ -3,8 +3,8 @@ import { type ChunkKey, type FramedBlock, keyString, planPlacements } from '#eng
 import { type ChunkFetcher, type FoundChunk } from './chunk-fetcher';
 import { NodeState } from './node-table';
 import { type Placement, type PlacementSpool } from './placement-spool';
-import { type BlockSink, type RestoreServer, type WantedChunk } from './ports';
-import { rankedSlices } from './ranked-slices';
+import { type BlockSink, type WantedChunk } from './ports';
+import { type RankedSlices } from './ranked-slices';
 import { type RestoreContext } from './restore-context';
 import { throwIfCancelled } from './restore-error';
 
@@ -31,11 +31,11 @@ interface Window {
 export async function writeContents(
   context: ContentContext,
   placements: PlacementSpool,
-  server: Pick<RestoreServer, 'ranks'>,
+  slices: RankedSlices,
   fetcher: ChunkFetcher,
   sink: BlockSink,
 ): Promise<void> {
-  for await (const { start, ranks } of rankedSlices(placements, server, context.signal)) {
+  for await (const { start, ranks } of slices.all()) {
     await writeInOrder(context, cutWindows(context, placements, start, planPlacements(ranks)), fetcher, sink);
   }
 }
