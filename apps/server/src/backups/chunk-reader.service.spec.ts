@@ -240,6 +240,14 @@ eachDatabase('ChunkReaderService', (open) => {
       expect(await ranks([])).toHaveLength(0);
     });
 
+    it('leave out what is damaged', async () => {
+      await bench.send(run, [blockOf(a, b), blockOf(c)]);
+      await bench.db.database.write('settings.set', (tx) =>
+        tx.run('update chunks set damaged = 1 where id = ?', [b.id]),
+      );
+      expect([...(await ranks([c, b, a]))]).toEqual([1, NO_RANK, 0]);
+    });
+
     it('take many keys in pieces of any length', async () => {
       const chunks = Array.from({ length: 50 }, (_, n) => dataChunk(`rank ${n}`, 50));
       await bench.send(run, [blockOf(...chunks)]);

@@ -7,7 +7,6 @@ import {
   decodeKeys,
   encodeBlockAsync,
   ID_BYTES,
-  keyString,
   type PlainChunk,
   UnsupportedError,
 } from '#engine';
@@ -51,11 +50,8 @@ export class ChunkReaderService {
   async ranks(domainNo: number, body: AsyncIterable<Uint8Array>): Promise<Uint32Array> {
     const ranks = new ChunkRanks();
     for await (const keys of keySlices(body)) {
-      const found = await this.database.read((sql) => this.chunks.findChunks(sql, domainNo, keys));
-      for (const key of keys) {
-        const chunk = found.get(keyString(key));
-        ranks.add(chunk === undefined || chunk.isDamaged ? null : chunk);
-      }
+      const places = await this.database.read((sql) => this.chunks.findPlaces(sql, domainNo, keys));
+      for (const place of places) ranks.add(place);
     }
     return ranks.finish();
   }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { keyString, type ChunkKey } from '#engine';
 import { slices, type Column, type Sql } from '../database/sql';
 import { lockChunks, updateLocked } from './chunk-locks';
+import { findPlaces } from './chunk-places';
 import { findMissing, reviveChunks, unsoundAmong, type Presence } from './chunk-presence';
 import {
   FOUND_COLUMNS,
@@ -17,6 +18,7 @@ import {
   type NewChunk,
   type StoredChunk,
 } from './chunk-rows';
+import type { RankPlace } from './chunk-ranks';
 import { sortedByKey } from './key-order';
 import { type KnownChunk, KnownChunks } from './known-chunks';
 
@@ -89,6 +91,11 @@ export class ChunksRepository {
       }
     }
     return found;
+  }
+
+  /** See {@link findPlaces}. */
+  findPlaces(sql: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<(RankPlace | null)[]> {
+    return findPlaces(sql, domainNo, keys);
   }
 
   /** What is stored of the keys, in the domain or elsewhere: one look for both, as most keys of an upload are nowhere. */

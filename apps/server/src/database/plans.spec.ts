@@ -120,9 +120,12 @@ eachDatabase('query plans', (open) => {
 
   it('look chunks up by their key', async () => {
     const [find] = await plansOf((sql) => chunks.findChunks(sql, 1, keys));
-    expectSearch(find!, /c/);
-    expect(find).toMatch(/chunks_key/);
-    expect(find).not.toMatch(/Seq Scan on chunks/);
+    const [places] = await plansOf((sql) => chunks.findPlaces(sql, 1, keys));
+    for (const plan of [find, places]) {
+      expectSearch(plan!, /c/);
+      expect(plan).toMatch(/chunks_key/);
+      expect(plan).not.toMatch(/Seq Scan on chunks/);
+    }
     const [elsewhere] = await plansOf((sql) => chunks.findElsewhere(sql, keys));
     expectSearch(elsewhere!, /c/);
     expect(elsewhere).toMatch(/chunks_key/);
