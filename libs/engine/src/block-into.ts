@@ -1,11 +1,7 @@
-import { promisify } from 'node:util';
-import { zstdCompress, type ZstdOptions } from 'node:zlib';
-import { assembleHeader, compression, hasCompression, joinChunks, type PlainChunk } from './block';
+import { assembleHeader, compressAsync, hasCompression, joinChunks, type PlainChunk } from './block';
 import { headerLengthOf } from './block-header';
 import { InvalidError } from './errors';
 import { freeMemory } from './spent-memory';
-
-const compressInPool = promisify<Uint8Array, ZstdOptions, Buffer>(zstdCompress);
 
 /**
  * Compresses `plain` as one zstd frame to the beginning of `into`. Resolves to the frame's length in bytes; null: it does not
@@ -20,7 +16,7 @@ export const STORING: Compressor = () => Promise.resolve(null);
 export function nodeCompressor(level: number): Compressor {
   if (!hasCompression(level)) return STORING;
   return async (plain, into) => {
-    const frame = await compressInPool(plain, compression(level, plain));
+    const frame = await compressAsync(plain, level);
     const fits = frame.length <= into.length;
     if (fits) frame.copy(into);
     const { length } = frame;

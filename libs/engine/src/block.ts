@@ -46,9 +46,7 @@ export function encodeBlock(chunks: readonly PlainChunk[], options: { level: num
 /** As encodeBlock, with zstd in the thread pool. */
 export async function encodeBlockAsync(chunks: readonly PlainChunk[], options: { level: number }): Promise<Buffer> {
   const plain = joinChunks(chunks);
-  const compressed = hasCompression(options.level)
-    ? await compressInPool(plain, compression(options.level, plain))
-    : null;
+  const compressed = hasCompression(options.level) ? await compressAsync(plain, options.level) : null;
   return assembleBlock(chunks, plain, compressed);
 }
 
@@ -180,8 +178,13 @@ export function hasCompression(level: number): boolean {
   throw new InvalidError(`compression level ${level}, not 0 to ${MAX_LEVEL}`);
 }
 
+/** One zstd frame of `plain`, made in the thread pool. */
+export function compressAsync(plain: Buffer, level: number): Promise<Buffer> {
+  return compressInPool(plain, compression(level, plain));
+}
+
 // One output buffer of the full size: with zlib's default of 16 KiB a block would be put together from 64 pieces.
-export function compression(level: number, plain: Buffer): ZstdOptions {
+function compression(level: number, plain: Buffer): ZstdOptions {
   return {
     chunkSize: Math.max(64, plain.length),
     pledgedSrcSize: plain.length,
