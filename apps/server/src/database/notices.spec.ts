@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { Database } from './database';
 import type { NoticeListener } from './notices';
@@ -70,6 +70,16 @@ eachDatabase('notices', (open, dialect) => {
   });
 
   if (dialect === 'sqlite') return;
+
+  it('do not keep a server from stopping while it connects for them', async () => {
+    const { location, clock } = await open();
+    for (const turns of [0, 1, 2, 4, 8, 16]) {
+      const server = await Database.open({ ...location, clock });
+      server.listen('commands', new Heard());
+      for (let turn = 0; turn < turns; turn += 1) await setImmediate();
+      await server.close();
+    }
+  });
 
   it('of one server are heard by another', async () => {
     const test = await open();

@@ -73,7 +73,7 @@ export class PostgresNotices {
     this.client = client;
     let isHearing = false;
     try {
-      await client.connect();
+      await connectUnlessLost(client, lost);
       await client.query(`listen ${CHANNEL}`);
       isHearing = true;
       // Whatever was told before this moment was not heard.
@@ -85,4 +85,12 @@ export class PostgresNotices {
     await client.end().catch(() => undefined);
     return isHearing;
   }
+}
+
+/** A client that is ended while it connects never settles its `connect()` (pg 8.23): a stopping server would wait for ever. */
+async function connectUnlessLost(client: Client, lost: Promise<void>): Promise<void> {
+  const gone = lost.then(() => {
+    throw new Error('the connection was lost before it was made');
+  });
+  await Promise.race([client.connect(), gone]);
 }
