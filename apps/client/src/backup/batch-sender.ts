@@ -4,8 +4,8 @@ import type { RunToken, ServerApi } from '../server-api/server-api';
 import { isProblem, missingKeysOf } from '../server-api/server-problem';
 import type { Step } from './window';
 
-/** The server's transaction for one batch takes about 20 ms at this size. */
-const BATCH_RECORDS = 500;
+/** Each batch is a commit of the server's, and a sync of its disk. Its transaction takes some 40 ms at this size. */
+const BATCH_RECORDS = LIMITS.batchRecords;
 const BATCH_BYTES = LIMITS.batchBytes / 2;
 const MAX_REPAIRS = 3;
 
@@ -83,14 +83,16 @@ export class BatchSender {
   }
 }
 
-/** Steps in order, as many as fit one batch; steps without change cost nothing and ride along. */
+/** Steps in order, in as few batches as take them, each about the same; steps without change cost nothing and ride along. */
 function* splitBatches(steps: readonly Step[]): Generator<readonly Step[]> {
+  const changes = steps.reduce((count, { change }) => (change === null ? count : count + 1), 0);
+  const recordsEach = Math.ceil(changes / Math.max(1, Math.ceil(changes / BATCH_RECORDS)));
   let batch: Step[] = [];
   let records = 0;
   let bytes = 0;
   for (const step of steps) {
     const length = step.change === null ? 0 : lengthOf(step);
-    if (step.change !== null && (records >= BATCH_RECORDS || bytes + length > BATCH_BYTES)) {
+    if (step.change !== null && (records >= recordsEach || bytes + length > BATCH_BYTES)) {
       yield batch;
       batch = [];
       records = 0;

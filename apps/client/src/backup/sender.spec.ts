@@ -94,7 +94,7 @@ describe('windows', () => {
     const sizes = [0, 1, 2, 3, 4, 1_000_000].map((number) => limitsOf(number).plainBytes / MIB);
     expect(sizes).toEqual([2, 4, 8, 16, 16, 16]);
     expect(Window.allocate()).toHaveLength(16 * MIB);
-    expect([0, 1, 2, 3, 1_000_000].map((number) => limitsOf(number).chunks)).toEqual([512, 1_024, 2_048, 2_048, 2_048]);
+    expect([0, 1, 2, 3, 1_000_000].map((number) => limitsOf(number).chunks)).toEqual([512, 1_024, 1_900, 1_900, 1_900]);
   });
 
   it('end at their number of chunks too', () => {

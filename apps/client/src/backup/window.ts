@@ -39,9 +39,10 @@ export interface WindowLimits {
 
 /**
  * Plain bytes of chunks in one window: what becomes one pack, and what is in memory for each window under way. Small files
- * reach the number of chunks first: reading, the server's checks and its rows then run beside each other in short steps.
+ * reach the number of chunks first: reading, the server's checks and its rows then run beside each other in short steps,
+ * and their entries, with those of their directories, fill two batches (BatchSender).
  */
-const LARGEST: WindowLimits = { plainBytes: 16 * 1024 * 1024, chunks: 2_048 };
+const LARGEST: WindowLimits = { plainBytes: 16 * 1024 * 1024, chunks: 1_900 };
 /** The first windows are small, so that the server has something to do while a small tree is still being read. */
 const FIRST: WindowLimits = { plainBytes: 2 * 1024 * 1024, chunks: 512 };
 const MAX_STEPS = 16_384;

@@ -59,7 +59,7 @@ export class IngestService {
     const parts: ChunkKey[][] = [];
     for await (const slice of slices(keys, MISSING_SLICE)) {
       const part = await this.database.write('chunks.missing', async (tx) => {
-        await this.lease.renew(tx, run);
+        await this.lease.keep(tx, run);
         return this.repositories.chunks.findMissing(tx, run.domainNo, slice);
       });
       parts.push(part);

@@ -191,6 +191,16 @@ export class RunsRepository {
     return changes === 1;
   }
 
+  /** True when the run is running, the token its own, and its lease lasts until then; holds nothing. */
+  async isLeased(sql: Sql, run: RunGrant, until: number): Promise<boolean> {
+    const row = await sql.get(
+      `select 1 as one from runs
+       where task_no = ? and number = ? and state = 'running' and token_hash = ? and lease_until >= ?`,
+      [run.taskNo, run.runNumber, run.tokenHash, until],
+    );
+    return row !== undefined;
+  }
+
   /** running -> committing: from here no batch passes the fence. */
   async startCommitting(tx: Sql, run: RunGrant, figures: CommitFigures): Promise<boolean> {
     const { changes } = await tx.run(
