@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { joinPath, ROOT_PATH } from '#engine';
 import { type Column, slices, type Sql } from '../database/sql';
 import { KnownDirectories, type KnownDirectory } from './known-directories';
-import { fromKnown, NO_PARENT, nodesOf, type PathNode, stepDown, type Walker, walkersOf } from './path-walk';
+import { type KeyedPath, keyedPath, NO_PARENT, nodesOf, type PathNode, stepDown, walkersOf } from './path-walk';
 
 /** Numbers of paths and of the directories that they lie in, by {@link pathKey}. */
 export interface PathNumbers {
@@ -13,7 +13,7 @@ export interface PathNumbers {
 }
 
 interface Walk {
-  readonly walkers: readonly Walker[];
+  readonly paths: readonly KeyedPath[];
   readonly create: ReadonlySet<string>;
   /** Directories from which the walk may start. */
   readonly known: ReadonlyMap<string, KnownDirectory>;
@@ -63,7 +63,8 @@ export class CatalogPathsRepository {
    * in the answer.
    */
   async numbersOf(sql: Sql, taskNo: number, paths: readonly Buffer[]): Promise<ReadonlyMap<string, number>> {
-    return (await this.walk(sql, taskNo, { walkers: walkersOf(paths), create: new Set(), known: new Map() })).numbers;
+    const start = { paths: paths.map(keyedPath), create: new Set<string>(), known: new Map<string, KnownDirectory>() };
+    return (await this.walk(sql, taskNo, start)).numbers;
   }
 
   /**
@@ -73,12 +74,11 @@ export class CatalogPathsRepository {
   async numberPaths(
     tx: Sql,
     taskNo: number,
-    paths: readonly Buffer[],
+    paths: readonly KeyedPath[],
     create: ReadonlySet<string>,
   ): Promise<PathNumbers> {
-    const walkers = walkersOf(paths);
-    const known = await this.knownParents(tx, taskNo, walkers);
-    return this.walk(tx, taskNo, { walkers, create, known });
+    const known = await this.knownParents(tx, taskNo, paths);
+    return this.walk(tx, taskNo, { paths, create, known });
   }
 
   /** Remembers directories for the next batch, once the transaction that met or made them is committed. */
@@ -96,7 +96,7 @@ export class CatalogPathsRepository {
     const fresh = new Set<number>();
     for (const { no, isNew } of start.known.values()) if (isNew) fresh.add(no);
     const directories = new Map<string, KnownDirectory>();
-    let walkers = start.walkers.map((walker) => fromKnown(walker, start.known));
+    let walkers = walkersOf(start.paths, start.known);
     for (let steps = 0; walkers.length > 0;) {
       steps += walkers.length + STEPS_PER_STATEMENT;
       if (steps >= STEPS_PER_TURN) {
@@ -144,11 +144,13 @@ export class CatalogPathsRepository {
   private async knownParents(
     tx: Sql,
     taskNo: number,
-    walkers: readonly Walker[],
+    paths: readonly KeyedPath[],
   ): Promise<ReadonlyMap<string, KnownDirectory>> {
     const parents = new Map<string, KnownDirectory>();
-    for (const { parentKey } of walkers) {
-      if (parents.has(parentKey)) continue;
+    let last: string | undefined;
+    for (const { parentKey } of paths) {
+      if (parentKey === last || parents.has(parentKey)) continue;
+      last = parentKey;
       const directory = this.known.find(taskNo, parentKey);
       if (directory !== undefined) parents.set(parentKey, directory);
     }

@@ -140,7 +140,7 @@ export class IngestRows {
     return shared.map(([name, { chunk }]) => {
       const place = places.get(name);
       if (place === undefined || !live.has(place.packNo)) throw new StalePlan();
-      return newRow(name, { ...chunk, ...placeOf(place) });
+      return { ...chunk, ...placeOf(place) };
     });
   }
 
@@ -233,15 +233,11 @@ export class IngestRows {
 }
 
 function packedRows(plan: IngestPlan, pack: StoredPack | null): NewRow[] {
-  return [...plan.packed].map(([name, { chunk, block }]) => {
+  return [...plan.packed.values()].map(({ chunk, block }) => {
     const blockOffset = pack?.offsets.get(block);
     if (pack === null || blockOffset === undefined) throw new Error('a block of the plan is not in the pack');
-    return newRow(name, { ...chunk, packNo: pack.no, blockOffset, blockLength: block.header.totalLength });
+    return { ...chunk, packNo: pack.no, blockOffset, blockLength: block.header.totalLength };
   });
-}
-
-function newRow(name: string, chunk: NewChunk): NewRow {
-  return { ...chunk, name };
 }
 
 function placeOf(place: ChunkPlace): ChunkPlace {

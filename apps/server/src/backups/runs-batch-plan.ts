@@ -2,18 +2,11 @@ import { LIMITS } from '#common';
 import { type Change, decodeEntry, type Entry } from '#engine';
 import { DomainError } from '../http/domain-error';
 import { DIRECTORY, END_REASON_CODES, KIND_CODES } from './catalog-codes';
-import { parentKeyOf, pathKey } from './path-walk';
+import { type KeyedPath, parentKeyOf, pathKey } from './path-walk';
 import type { Closing, NewDetection, NewVersion, OpenVersion } from './catalog-write.repository';
 
-interface ChangedPath {
-  readonly path: Buffer;
-  /** {@link pathKey} of it, and of the directory that it lies in ('' of the root). */
-  readonly key: string;
-  readonly parentKey: string;
-}
-
 /** A change with its entry decoded. */
-export type DecodedChange = ChangedPath &
+export type DecodedChange = KeyedPath &
   (
     | { readonly type: 'put'; readonly bytes: Buffer; readonly entry: Entry; readonly detect: Buffer }
     | { readonly type: 'close'; readonly reason: 'deleted' | 'deselected' }
@@ -160,10 +153,13 @@ function shown(path: Buffer): string {
   return JSON.stringify(path.toString('utf8'));
 }
 
-/** Throws CorruptError on a record that is no change, `invalid` on a link whose target is longer than any system takes. */
-export function decodedChange(change: Change, place: string): DecodedChange {
+/**
+ * Throws CorruptError on a record that is no change, `invalid` on a link whose target is longer than any system takes. `near`:
+ * the parent of the change before it, see {@link parentKeyOf}.
+ */
+export function decodedChange(change: Change, place: string, near?: string): DecodedChange {
   const key = pathKey(change.path);
-  const parentKey = parentKeyOf(key);
+  const parentKey = parentKeyOf(key, near);
   if (change.type === 'close') return { ...change, key, parentKey };
   const { path, entry: bytes, detection: detect } = change;
   const entry = decodeEntry(bytes, place);

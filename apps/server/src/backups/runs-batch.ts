@@ -89,12 +89,7 @@ export class BatchWriter {
     const { paths, versions } = this.repositories;
     const key = { taskNo: run.taskNo, number: run.runNumber };
     const put = new Set(changes.filter(({ type }) => type === 'put').map((change) => change.key));
-    const found = await paths.numberPaths(
-      tx,
-      run.taskNo,
-      changes.map(({ path }) => path),
-      put,
-    );
+    const found = await paths.numberPaths(tx, run.taskNo, changes, put);
     const chunkNo = await this.checkChunks(tx, run, changes);
     const plan = planBatch(changes, {
       runNumber: run.runNumber,
@@ -198,9 +193,12 @@ function decodeBatch(body: Buffer, place: string): Batch {
     if (records.length > LIMITS.batchRecords) {
       throw new DomainError('too-large', `${place} has ${records.length} changes; at most ${LIMITS.batchRecords}`);
     }
+    let near: string | undefined;
     const changes = records.map((record, index) => {
       const where = `${place}, record ${index + 1}`;
-      return decodedChange(decodeChange(record, where), where);
+      const change = decodedChange(decodeChange(record, where), where, near);
+      near = change.parentKey;
+      return change;
     });
     return { changes, digest };
   } catch (error) {
