@@ -2,13 +2,19 @@
 export type TakenBytes =
   { readonly bytes: Buffer<ArrayBuffer>; readonly isOwn: true } | { readonly bytes: Buffer; readonly isOwn: false };
 
-/** Reads exact lengths from a stream of pieces of any length. Holds what was asked for plus one piece, no more. */
+/**
+ * Reads exact lengths from a stream of pieces of any length. Holds what was asked for plus one piece, no more. `spent` is called
+ * with pieces that were copied and that nobody saw: their memory can be used again.
+ */
 export class ByteReader {
   private readonly source: AsyncIterator<Uint8Array>;
   private pieces: Buffer[] = [];
   private held = 0;
 
-  constructor(source: AsyncIterable<Uint8Array>) {
+  constructor(
+    source: AsyncIterable<Uint8Array>,
+    private readonly spent: (piece: Uint8Array) => void = () => undefined,
+  ) {
     this.source = source[Symbol.asyncIterator]();
   }
 
@@ -52,6 +58,8 @@ export class ByteReader {
       if (used < piece.length) {
         this.pieces = [piece.subarray(used)];
         this.held = piece.length - used;
+      } else {
+        this.spent(next.value);
       }
     }
     return bytes;

@@ -28,7 +28,7 @@ export {
 } from './block';
 export { blockRoom, type Compressor, encodeBlockInto, nodeCompressor, STORING } from './block-into';
 export { BlockBuilder } from './block-builder';
-export { freeMemory } from './spent-memory';
+export { freeMemory, freePiece } from './spent-memory';
 export { type FramedBlock, readBlocks } from './read-blocks';
 export {
   type FooterBlock,

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { seededText } from '../golden/golden';
 import { encodeBlock } from './block';
 import { CorruptError, InvalidError, UnsupportedError } from './errors';
+import { parseBlockHeader } from './block-header';
 import { dataChunkId } from './ids';
 import { type FramedBlock, readBlocks } from './read-blocks';
 
@@ -74,6 +75,23 @@ describe('readBlocks', () => {
     for (const { isOwn, bytes } of put.slice(0, 2)) {
       expect([isOwn, bytes.buffer.byteLength]).toEqual([true, bytes.length]);
     }
+  });
+
+  it('tells of pieces that it copied and that nobody saw, so that their memory can be used again', async () => {
+    const spent: Uint8Array[] = [];
+    const free = (piece: Uint8Array): void => {
+      spent.push(piece);
+      // As whoever uses it again would.
+      piece.fill(0xff);
+    };
+    const framed: FramedBlock[] = [];
+    const limits = { maxBytes: stream.length, spent: free };
+    for await (const block of readBlocks(pieces(stream, [100]), limits)) framed.push(block);
+    expect(spent.length).toBeGreaterThan(0);
+    expect(framed.map(({ bytes }) => bytes)).toEqual(parts);
+    expect(framed.map(({ header }) => header.chunks[0]?.id)).toEqual(
+      parts.map((part) => parseBlockHeader(part, 'test').chunks[0]?.id),
+    );
   });
 
   it('passes on what the source throws', async () => {

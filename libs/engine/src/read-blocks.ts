@@ -12,13 +12,13 @@ export type FramedBlock = TakenBytes & {
 /**
  * Frames a stream of concatenated blocks. Headers are checked, limits first; payloads are not (decodeBlock). Throws
  * CorruptError or UnsupportedError naming the offset, and InvalidError as soon as a block claims to reach beyond
- * `maxBytes`, before its payload is read.
+ * `maxBytes`, before its payload is read. `spent`: see ByteReader.
  */
 export async function* readBlocks(
   source: AsyncIterable<Uint8Array>,
-  limits: { maxBytes: number },
+  limits: { maxBytes: number; spent?: (piece: Uint8Array) => void },
 ): AsyncGenerator<FramedBlock> {
-  const reader = new ByteReader(source);
+  const reader = new ByteReader(source, limits.spent);
   try {
     let offset = 0;
     for (;;) {

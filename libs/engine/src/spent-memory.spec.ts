@@ -1,4 +1,4 @@
-import { freeMemory } from './spent-memory';
+import { freeMemory, freePiece } from './spent-memory';
 
 describe('freeMemory', () => {
   it('takes the memory away from a buffer, and from every view of it', () => {
@@ -21,5 +21,13 @@ describe('freeMemory', () => {
     freeMemory(bytes);
     freeMemory(bytes);
     expect(bytes.length).toBe(0);
+  });
+
+  it('takes the memory of a small piece away when nothing else is in it', () => {
+    const own = Buffer.from(new ArrayBuffer(100));
+    const shared = Buffer.from('shared');
+    freePiece(own);
+    freePiece(shared);
+    expect([own.length, shared.toString()]).toEqual([0, 'shared']);
   });
 });

@@ -10,3 +10,9 @@ const MAY_BE_SHARED_BYTES = Math.max(128 * 1024, 2 * Buffer.poolSize);
 export function freeMemory({ buffer }: Buffer): void {
   if (buffer.byteLength > MAY_BE_SHARED_BYTES && 'transfer' in buffer) buffer.transfer(0);
 }
+
+/** As freeMemory, for a buffer of any size that is known to have come with memory of its own; harmless to one that did not. */
+export function freePiece(piece: Uint8Array): void {
+  const { buffer } = piece;
+  if (piece.byteLength === buffer.byteLength && 'transfer' in buffer) buffer.transfer(0);
+}

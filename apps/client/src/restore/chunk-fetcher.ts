@@ -3,6 +3,7 @@ import {
   CorruptError,
   decodeBlockAsync,
   type FramedBlock,
+  freePiece,
   InvalidError,
   keyString,
   readBlocks,
@@ -106,7 +107,7 @@ export class ChunkFetcher {
     const maxBytes = plainBytes + (wanted.length + 1) * OVERHEAD_PER_CHUNK_BYTES;
     const taken = new Set<Promise<void>>();
     try {
-      for await (const block of readBlocks(this.server.readChunks(wanted), { maxBytes })) {
+      for await (const block of readBlocks(this.server.readChunks(wanted), { maxBytes, spent: freePiece })) {
         throwIfCancelled(this.signal);
         const found: FoundChunk[] = [];
         for (const [position, chunk] of block.header.chunks.entries()) {

@@ -1,10 +1,12 @@
 import * as http from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import * as https from 'node:https';
+import type { Socket } from 'node:net';
 import { pipeline, Readable } from 'node:stream';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION, REQUEST_ID_HEADER } from '#common';
+import { freePiece } from '#engine';
 import { secureAgent } from './secure-agent';
 import type { ServerTrust } from './server-trust';
 import { parseProblem, ServerProblem, ServerUnreachableError } from './server-problem';
@@ -141,6 +143,7 @@ export class HttpClient {
         });
         resolve(answer);
       });
+      request.once('socket', freeWhatWasParsed);
       limitWaits(request, { id, answerWithinMs: call.answerWithinMs ?? ANSWER_TIMEOUT_MS });
       if (typeof call.body !== 'function') {
         request.end(call.body);
@@ -202,6 +205,15 @@ export class HttpClient {
     const reason = error instanceof Error && error.message !== '' ? error.message : code;
     return new TryAgainLater(reason, null, { cause: error });
   }
+}
+
+/**
+ * Node reads each 64 KiB into memory of their own, and its parser copies bodies out of it: two buffers for a collection to find.
+ * The socket's is free when the parser has had it, whose listener was there before the request told of its socket.
+ */
+function freeWhatWasParsed(this: ClientRequest, socket: Socket): void {
+  socket.on('data', freePiece);
+  this.once('close', () => socket.off('data', freePiece));
 }
 
 /** A connection must stand soon; after that, silence of any length up to the limit may be work. */

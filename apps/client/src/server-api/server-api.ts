@@ -89,7 +89,10 @@ export interface ServerApi {
    * encodeKeys form in pieces of any length (together at most LIMITS.rankKeys keys); it is called again for a retry.
    */
   ranks(keys: () => AsyncIterable<Buffer>): Promise<Uint32Array>;
-  /** Concatenated blocks (readBlocks frames them) that hold the chunks asked for; those that cannot be served are absent. */
+  /**
+   * Concatenated blocks (readBlocks frames them) that hold the chunks asked for; those that cannot be served are absent. The
+   * pieces' memory is the caller's, who may free it.
+   */
   readChunks(keys: readonly ChunkKey[]): AsyncIterable<Buffer>;
   /** Ends connections and pending waits; calls after it fail. */
   close(): Promise<void>;

@@ -2,6 +2,8 @@ import {
   type BlockChunk,
   CorruptError,
   decodeBlockAsync,
+  freeMemory,
+  freePlain,
   parseBlockHeader,
   type PlainChunk,
   verifyPayload,
@@ -31,7 +33,8 @@ export interface BlockAnswer {
 /**
  * Decides what of a stored block may leave: the block itself only when every chunk that its header lists was asked for
  * and is owned by the requester at that very place; what lies beside a chunk may be somebody else's (durability.md,
- * invariant 9). Throws CorruptError when the bytes are not a sound block.
+ * invariant 9). The memory of `bytes` is the answer's, or free. Throws CorruptError when the bytes are not a sound block: then
+ * they stay as they are.
  */
 export async function openBlock(bytes: Buffer, request: BlockRequest, place: string): Promise<BlockAnswer> {
   const header = parseBlockHeader(bytes, place);
@@ -43,8 +46,12 @@ export async function openBlock(bytes: Buffer, request: BlockRequest, place: str
     return { whole: bytes, cut: [], astray };
   }
   const { chunks } = await decodeBlockAsync(bytes, place);
-  const cut = chunks.filter((_, position) => wanted.has(position));
-  return { whole: null, cut: cut.map((chunk) => ({ ...chunk, bytes: Buffer.from(chunk.bytes) })), astray };
+  const cut = chunks
+    .filter((_, position) => wanted.has(position))
+    .map((chunk) => ({ ...chunk, id: Buffer.from(chunk.id), bytes: Buffer.from(chunk.bytes) }));
+  freePlain(chunks, bytes);
+  freeMemory(bytes);
+  return { whole: null, cut, astray };
 }
 
 /** Both are in the order of their places: positions of the chunks that a row stands for, and rows that none fits. */

@@ -57,8 +57,8 @@ export class ChunkReaderService {
   }
 
   /**
-   * The chunks as blocks, in storage order. Those that the domain does not have, or whose stored bytes are bad, are
-   * absent; the latter are marked damaged. Throws `too-large` beyond LIMITS.readKeys or readPlainBytes, and
+   * The chunks as blocks, in storage order, each with memory of its own that is the caller's. Those that the domain does not
+   * have, or whose stored bytes are bad, are absent; the latter are marked damaged. Throws `too-large` beyond LIMITS.readKeys or readPlainBytes, and
    * `storage-unavailable` when it could not be told whether the bytes are there, also after blocks were given.
    */
   async *readChunks(domainNo: number, keys: readonly ChunkKey[]): AsyncGenerator<Buffer, void, undefined> {

@@ -2,7 +2,7 @@ import { endianness } from 'node:os';
 import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { API, BLOCKS_TYPE, KEYS_TYPE, LIMITS, RANKS_TYPE } from '#common';
-import { ID_BYTES } from '#engine';
+import { freeMemory, ID_BYTES } from '#engine';
 import { ForAgents } from '../auth/access';
 import type { AgentIdentity } from '../auth/agent-identity';
 import { CurrentAgent } from '../auth/request-identity';
@@ -35,7 +35,7 @@ export class ChunksApiController {
   async read(@CurrentAgent() agent: AgentIdentity, @Req() request: Request, @Res() response: Response): Promise<void> {
     const keys = await readKeys(request, LIMITS.readKeys);
     holdMemory(request, READ_BYTES);
-    await streamAnswer(response, BLOCKS_TYPE, this.reader.readChunks(agent.domainNo, keys));
+    await streamAnswer(response, BLOCKS_TYPE, this.reader.readChunks(agent.domainNo, keys), freeMemory);
   }
 }
 

@@ -9,14 +9,22 @@ const logger = new Logger('Http');
  * Answers with the bytes of `source`, reading it no faster than the caller takes them, and ending it when he leaves.
  * An error before the first bytes is thrown and becomes a problem; a later one cuts the connection, so that nobody takes
  * half an answer for a whole one.
+ *
+ * `spent` is called with pieces that the kernel has taken, or TLS has encrypted: their memory is the caller's again. Not with each:
+ * those that the answer ends with, or that it is cut off with, are left to be collected.
  */
-export async function streamAnswer(response: Response, type: string, source: AsyncIterable<Uint8Array>): Promise<void> {
+export async function streamAnswer<Piece extends Uint8Array>(
+  response: Response,
+  type: string,
+  source: AsyncIterable<Piece>,
+  spent?: (piece: Piece) => void,
+): Promise<void> {
   const iterator = source[Symbol.asyncIterator]();
   const first = await iterator.next();
   // A part of something is answered as 206.
   response.status(response.statusCode === 206 ? 206 : 200).type(type);
   try {
-    await pipeline(() => from(first, iterator), response);
+    await pipeline(() => from(first, iterator, spent === undefined ? null : { response, spent }), response);
   } catch (error) {
     response.destroy();
     if (hasLeft(error)) return;
@@ -24,15 +32,30 @@ export async function streamAnswer(response: Response, type: string, source: Asy
   }
 }
 
-async function* from(
-  first: IteratorResult<Uint8Array>,
-  iterator: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
+async function* from<Piece extends Uint8Array>(
+  first: IteratorResult<Piece>,
+  iterator: AsyncIterator<Piece>,
+  reuse: { readonly response: Response; readonly spent: (piece: Piece) => void } | null,
+): AsyncGenerator<Piece> {
+  let written: Piece[] = [];
   try {
-    for (let step = first; step.done !== true; step = await iterator.next()) yield step.value;
+    for (let step = first; step.done !== true; step = await iterator.next()) {
+      yield step.value;
+      if (reuse === null) continue;
+      written.push(step.value);
+      // More is asked for long before the last is out: small pieces are queued.
+      if (!isAllTaken(reuse.response)) continue;
+      for (const piece of written) reuse.spent(piece);
+      written = [];
+    }
   } finally {
     await iterator.return?.();
   }
+}
+
+/** Nothing waits in Node. A connection that is being torn down has nothing that waits either, and is not asked. */
+function isAllTaken(response: Response): boolean {
+  return response.socket?.destroyed === false && response.writableLength === 0;
 }
 
 function hasLeft(error: unknown): boolean {
