@@ -1,4 +1,4 @@
-import { type BigIntStats, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import {
   type Detection,
   encodeXattrs,
@@ -19,13 +19,14 @@ import type { LinkedContents } from './linked-contents';
 import { isSame, OpenedFile } from './opened-file';
 import { type ReadXattrs, readXattrs } from './read-xattrs';
 import type { Standing } from './scanner';
+import type { FileStat } from '../system/file-stat';
 
 /** What stands at a path, as it was seen before it is read. */
 export interface Subject {
   readonly path: Buffer;
   readonly at: Standing;
   readonly kind: EntryKind;
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
   readonly isMount: boolean;
 }
 
@@ -214,7 +215,8 @@ function savedOther(
   const after = at.parent.lstat(at.name);
   const hasChanged = !isSame(after, stat);
   // In a busy directory names come and go all the time: it is saved as it was before, and looked at again next time.
-  if (hasChanged && !(kind === 'directory' && after.ino === stat.ino && after.isDirectory())) throw new ChangedError();
+  if (hasChanged && !(kind === 'directory' && after.ino === stat.ino && kindOf(after) === 'directory'))
+    throw new ChangedError();
   return {
     type: 'saved',
     entry: {

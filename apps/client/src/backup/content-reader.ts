@@ -40,7 +40,9 @@ export class ContentReader {
    */
   readAtOnce({ fd, size, sink, likeness, onBytes }: Omit<ReadOptions, 'mayHaveHoles'>): ReadFile | null {
     const { buffer } = this;
-    let length = 0;
+    const { files = null } = this.native ?? {};
+    // At once and from its beginning, as it was just opened; Node's own call costs some 2 us more.
+    let length = files === null || size === 0 ? 0 : files.read(fd, buffer, size);
     while (length < size) {
       const count = readSync(fd, buffer, length, size - length, length);
       if (count === 0) return { content: null, hasHoles: false, isComplete: false };

@@ -1,5 +1,5 @@
-import type { BigIntStats } from 'node:fs';
 import type { NativeCalls } from '../system/native-calls';
+import type { FileStat } from '../system/file-stat';
 
 /** A stretch of a file that holds data, or none. */
 export interface Extent {
@@ -43,6 +43,6 @@ export class Extents {
 }
 
 /** Fewer blocks than its size needs: worth asking for holes. (Files that the file system compresses look so too.) */
-export function mayHaveHoles(stat: BigIntStats): boolean {
+export function mayHaveHoles(stat: FileStat): boolean {
   return stat.size > 0n && stat.blocks * 512n < stat.size;
 }

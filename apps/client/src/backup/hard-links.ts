@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { BigIntStats } from 'node:fs';
 import { splitPath } from '#engine';
+import type { FileStat } from '../system/file-stat';
+import { kindOf } from '../system/kind-of';
 
 /**
  * Names the group of paths that are one file: the first 8 bytes (little endian) of SHA-256(path || 0 || inode as u64),
@@ -17,8 +18,8 @@ export class HardLinks {
   }
 
   /** Undefined for a file that has one name. */
-  groupOf(stat: BigIntStats, path: Buffer): bigint | undefined {
-    if (stat.nlink <= 1n || stat.isDirectory()) return undefined;
+  groupOf(stat: FileStat, path: Buffer): bigint | undefined {
+    if (stat.nlink <= 1n || kindOf(stat) === 'directory') return undefined;
     // Some file systems (overlayfs) give files another device than their directories.
     this.seeDirectory(stat.dev, splitPath(path).parent);
     const inode = Buffer.alloc(8);

@@ -1,5 +1,5 @@
-import type { BigIntStats } from 'node:fs';
 import type { ReadFile } from './content-reader';
+import type { FileStat } from '../system/file-stat';
 
 /** Enough for the links of one tree that lie near each other; those beyond are read again, which costs time only. */
 const MAX_REMEMBERED = 4_096;
@@ -17,14 +17,14 @@ export class LinkedContents {
   private readonly contents = new Map<string, Remembered>();
 
   /** Null when it was not read in this run, or changed since. */
-  find(stat: BigIntStats): Pick<Remembered, 'read' | 'readMs'> | null {
+  find(stat: FileStat): Pick<Remembered, 'read' | 'readMs'> | null {
     if (stat.nlink <= 1n) return null;
     const found = this.contents.get(keyOf(stat));
     return found?.ctimeNs === stat.ctimeNs && found.size === stat.size ? found : null;
   }
 
   /** After the stat behind the reading proved that it is what `stat` says. */
-  remember(stat: BigIntStats, read: ReadFile, readMs: number): void {
+  remember(stat: FileStat, read: ReadFile, readMs: number): void {
     if (stat.nlink <= 1n) return;
     const key = keyOf(stat);
     this.contents.delete(key);
@@ -34,6 +34,6 @@ export class LinkedContents {
   }
 }
 
-function keyOf(stat: BigIntStats): string {
+function keyOf(stat: FileStat): string {
   return `${stat.dev}:${stat.ino}`;
 }

@@ -1,7 +1,8 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { errorCode } from '../system/error-code';
 import type { FileCalls } from '../system/file-calls';
 import type { Standing } from './scanner';
+import type { FileStat } from '../system/file-stat';
 
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** Reading leaves no trace in the file's times, and costs no write of its inode. Not on every system (then undefined: | makes it 0). */
@@ -27,7 +28,7 @@ export class OpenedFile {
   }
 
   /** Is it the very file that `stat` tells of, with nothing changed since? */
-  isStill(stat: BigIntStats): boolean {
+  isStill(stat: FileStat): boolean {
     return this.calls === null ? isSame(fstatSync(this.fd, { bigint: true }), stat) : this.calls.isStill(this.fd, stat);
   }
 
@@ -38,7 +39,7 @@ export class OpenedFile {
 }
 
 /** Do both tell of the same file, with nothing changed between? */
-export function isSame(a: BigIntStats, b: BigIntStats): boolean {
+export function isSame(a: FileStat, b: FileStat): boolean {
   const isSameFile = a.ino === b.ino && a.dev === b.dev && a.mode === b.mode && a.rdev === b.rdev;
   return isSameFile && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }

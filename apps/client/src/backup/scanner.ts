@@ -1,8 +1,8 @@
-import type { BigIntStats } from 'node:fs';
 import { type EntryKind, joinPath, MAX_NAME_BYTES, MAX_PATH_BYTES, type QuickSighting, ROOT_PATH } from '#engine';
 import { DirectoryHandle } from '../system/directory-handle';
 import { describeError, errorCode } from '../system/error-code';
 import { kindOf } from '../system/kind-of';
+import type { FileStat } from '../system/file-stat';
 import type { LookCalls } from '../system/look-calls';
 import { type MountPoints, readMountPoints } from '../system/mount-points';
 import { QuickLook } from './quick-look';
@@ -23,7 +23,7 @@ export interface Seen {
   readonly path: Buffer;
   readonly at: Standing;
   readonly kind: EntryKind;
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
   /** A directory on another device than its parent, or bound there from elsewhere on the same. */
   readonly isMount: boolean;
   /** Of directories only. */
@@ -164,7 +164,10 @@ export class Walk {
     if (top === null) return null;
     const at =
       frame === null ? { parent: top, name: DOT } : { parent: frame.handle, name: Buffer.from(this.text, 'latin1') };
-    const where = { path: this.path, parentDevice: frame?.device ?? null, mounts: this.mounts };
+    const { native, mounts } = this;
+    const statQuietly = () =>
+      frame === null || native === null ? null : frame.handle.lstatQuietly(this.bytes, native);
+    const where = { path: this.path, parentDevice: frame?.device ?? null, mounts, statQuietly };
     this.found = look(this.selection, this.events, at, where);
     return this.found?.sighting ?? null;
   }
@@ -218,15 +221,17 @@ interface Where {
   /** Null for the root, which is no mount point in any directory. */
   readonly parentDevice: bigint | null;
   readonly mounts: MountPoints;
+  /** Null: look in the other way, which says why it cannot be told. */
+  readonly statQuietly: () => FileStat | null;
 }
 
 function look(selection: Selection, events: ScanEvents, at: Standing, where: Where): Found | null {
   const { path } = where;
   const isAbove = selection.placeOf(path) === 'above';
   if (path.length > MAX_PATH_BYTES || at.name.length > MAX_NAME_BYTES) return unavailable(path, 'its path is too long');
-  let stat: BigIntStats;
+  let stat: FileStat;
   try {
-    stat = at.parent.lstat(at.name);
+    stat = where.statQuietly() ?? at.parent.lstat(at.name);
   } catch (error) {
     const isMissing = isAbove || selection.roots.some((root) => root.equals(path));
     return unavailable(path, isMissing ? missingRoot(error) : describeError(error));
@@ -267,7 +272,7 @@ function look(selection: Selection, events: ScanEvents, at: Standing, where: Whe
 /** The table of mounts is as old as the run: what it says is asked of the directory itself where that was opened. */
 function isMountPoint(
   { path, parentDevice, mounts }: Where,
-  stat: BigIntStats,
+  stat: FileStat,
   parent: DirectoryHandle,
   handle: DirectoryHandle | null,
 ): boolean {
@@ -279,7 +284,7 @@ function isMountPoint(
 function openDirectory(
   selection: Selection,
   at: Standing,
-  directory: Where & { stat: BigIntStats; isAbove: boolean },
+  directory: Where & { stat: FileStat; isAbove: boolean },
 ): { listing: Listing; frame: Frame | null } {
   const { path, mounts, stat, isAbove, parentDevice } = directory;
   let handle: DirectoryHandle | null = null;

@@ -11,6 +11,27 @@ export function encodeDeviceNumber({ major, minor }: DeviceNumber): bigint {
   return ((high & 0xfffn) << 8n) | ((high & ~0xfffn) << 32n) | (low & 0xffn) | ((low & ~0xffn) << 12n);
 }
 
+/** Numbers of devices that are mostly the same as the last; signed, as Node's stat has them. */
+export class KnownDevice {
+  private major = 0;
+  private minor = 0;
+  private number = 0n;
+
+  numberOf(major: number, minor: number): bigint {
+    if (major !== this.major || minor !== this.minor) {
+      this.number = BigInt.asIntN(64, encodeDeviceNumber({ major, minor }));
+      this.major = major;
+      this.minor = minor;
+    }
+    return this.number;
+  }
+
+  /** Is `number` (signed or not) the device of this major and minor number? */
+  is(number: bigint, major: number, minor: number): boolean {
+    return this.numberOf(major, minor) === BigInt.asIntN(64, number);
+  }
+}
+
 /** Inverse of encodeDeviceNumber, for `st_rdev`. */
 export function decodeDeviceNumber(device: bigint): DeviceNumber {
   return {

@@ -9,6 +9,7 @@ import {
   readFileSync,
 } from 'node:fs';
 import { errorCode } from './error-code';
+import type { FileStat } from './file-stat';
 import type { LookCalls } from './look-calls';
 
 const SLASH = Buffer.from('/');
@@ -77,6 +78,11 @@ export class DirectoryHandle {
 
   lstat(name: Buffer): BigIntStats {
     return lstatSync(this.child(name), { bigint: true });
+  }
+
+  /** The same by native calls, `name` with a NUL after it; null: it cannot be told, which lstat() explains. */
+  lstatQuietly(name: Buffer, calls: LookCalls): FileStat | null {
+    return calls.lstat(this.fd, name);
   }
 
   stat(): BigIntStats {

@@ -79,6 +79,25 @@ onLinux('the calls that read a file', () => {
     }
   });
 
+  it('read on from where they are, to the end', () => {
+    const fd = open('file');
+    const memory = Buffer.alloc(10);
+    expect(calls.read(fd, memory, 3)).toBe(3);
+    expect(memory.toString('latin1', 0, 4)).toBe('con\0');
+    expect(calls.read(fd, memory, 100)).toBe(4);
+    expect(memory.toString('latin1', 0, 5)).toBe('tent\0');
+    expect(calls.read(fd, memory, 3)).toBe(0);
+    calls.close(fd);
+    expect(() => calls.read(fd, memory, 3)).toThrow(
+      expect.objectContaining({ code: 'EBADF', syscall: 'read' }) as Error,
+    );
+    // Never beyond the memory, whatever was asked for.
+    writeFileSync(join(folder, 'file'), 'x'.repeat(100));
+    const again = open('file');
+    expect(calls.read(again, memory, 100)).toBe(10);
+    calls.close(again);
+  });
+
   it('see devices as what they are', () => {
     const devices = DirectoryHandle.open(Buffer.from('/dev'));
     const fd = calls.open(devices.fd, Buffer.from('null'), constants.O_RDONLY);

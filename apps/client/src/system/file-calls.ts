@@ -1,7 +1,7 @@
-import type { BigIntStats } from 'node:fs';
 import { endianness } from 'node:os';
 import type * as Koffi from 'koffi';
-import { decodeDeviceNumber } from './device-number';
+import { KnownDevice } from './device-number';
+import type { FileStat } from './file-stat';
 import { errnoName, SystemCallError } from './system-call-error';
 
 /**
@@ -12,7 +12,9 @@ export interface FileCalls {
   /** openat(2), closed on exec. Throws SystemCallError. */
   open(directoryFd: number, name: Buffer, flags: number): number;
   /** Is the open file the one that `stat` tells of, unchanged since: identity, mode, size, mtime and ctime? */
-  isStill(fd: number, stat: BigIntStats): boolean;
+  isStill(fd: number, stat: FileStat): boolean;
+  /** read(2): the next bytes of the file, at most `length`, to the beginning of `memory`; 0 at its end. Throws SystemCallError. */
+  read(fd: number, memory: Buffer, length: number): number;
   close(fd: number): void;
 }
 
@@ -31,6 +33,7 @@ export function bindFileCalls(koffi: typeof Koffi, libc: Koffi.LibraryHandle): F
   if (endianness() !== 'LE') throw new Error('not available on a big endian machine');
   const openat = libc.func('openat', 'int', ['int', 'const void *', 'int']);
   const statx = libc.func('statx', 'int', ['int', 'const void *', 'int', 'uint32', 'void *']);
+  const read = libc.func('read', 'int64', ['int', 'void *', 'size_t']);
   const close = libc.func('close', 'int', ['int']);
   // Calls are synchronous: one of each serves all.
   const terminated = Buffer.alloc(LONGEST_NAME + 1);
@@ -58,9 +61,14 @@ export function bindFileCalls(koffi: typeof Koffi, libc: Koffi.LibraryHandle): F
         seen.getBigUint64(Offset.size, true) === stat.size &&
         isTime(seen, Offset.mtime, stat.mtimeNs) &&
         isTime(seen, Offset.ctime, stat.ctimeNs) &&
-        device.is(seen, Offset.dev, stat.dev) &&
-        none.is(seen, Offset.rdev, stat.rdev)
+        device.is(stat.dev, seen.getUint32(Offset.dev, true), seen.getUint32(Offset.dev + 4, true)) &&
+        none.is(stat.rdev, seen.getUint32(Offset.rdev, true), seen.getUint32(Offset.rdev + 4, true))
       );
+    },
+    read: (fd, memory, length) => {
+      const count = Number(read(fd, memory, Math.min(length, memory.length)));
+      if (count < 0) throw new SystemCallError('read', errnoName(koffi.errno()), null);
+      return count;
     },
     close: (fd) => {
       close(fd);
@@ -71,19 +79,4 @@ export function bindFileCalls(koffi: typeof Koffi, libc: Koffi.LibraryHandle): F
 /** `struct statx_timestamp`: seconds as i64, nanoseconds as u32. */
 function isTime(seen: DataView, offset: number, ns: bigint): boolean {
   return seen.getBigInt64(offset, true) * 1_000_000_000n + BigInt(seen.getUint32(offset + 8, true)) === ns;
-}
-
-/** Compares device numbers, which stand in `struct statx` as major and minor (u32), and are mostly the same as the last. */
-class KnownDevice {
-  private number = 0n;
-  private major = 0;
-  private minor = 0;
-
-  is(seen: DataView, offset: number, number: bigint): boolean {
-    if (number !== this.number) {
-      ({ major: this.major, minor: this.minor } = decodeDeviceNumber(BigInt.asUintN(64, number)));
-      this.number = number;
-    }
-    return seen.getUint32(offset, true) === this.major && seen.getUint32(offset + 4, true) === this.minor;
-  }
 }

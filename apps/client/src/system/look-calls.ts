@@ -1,6 +1,8 @@
 import { constants } from 'node:fs';
 import { endianness } from 'node:os';
 import type * as Koffi from 'koffi';
+import { KnownDevice } from './device-number';
+import type { FileStat } from './file-stat';
 
 /**
  * What a walk asks of the system, by directory handle and into one place: a third of the time of Node's own calls, which
@@ -11,6 +13,8 @@ export interface LookCalls {
   look(directoryFd: number, name: Buffer): boolean;
   /** `struct statx` as words of 32 bits: see STATX_WORDS. */
   readonly seen: Uint32Array;
+  /** The same, as Node's lstat tells it; null: it failed. */
+  lstat(directoryFd: number, name: Buffer): FileStat | null;
   /** A directory, through no symlink, closed on exec; null: it cannot be opened to be read. */
   openDirectory(directoryFd: number, name: Buffer): number | null;
   /** All names of an open directory but '.' and '..', as latin1, in no order; null: it cannot be read to its end. */
@@ -20,13 +24,18 @@ export interface LookCalls {
 /** Where things stand in `seen` (linux/stat.h, the same on every architecture). 64-bit integers: the low word, the high one follows. */
 export const STATX_WORDS = {
   linkCount: 4,
+  uid: 5,
+  gid: 6,
   mode: 7,
   inode: 8,
   size: 10,
+  blocks: 12,
   ctimeSeconds: 24,
   ctimeNanoseconds: 26,
   mtimeSeconds: 28,
   mtimeNanoseconds: 30,
+  rdevMajor: 32,
+  rdevMinor: 33,
   deviceMajor: 34,
   deviceMinor: 35,
 } as const;
@@ -52,9 +61,13 @@ export function bindLookCalls(libc: Koffi.LibraryHandle): LookCalls {
   const listed = Buffer.allocUnsafeSlow(LIST_BYTES);
   const memory = Buffer.allocUnsafeSlow(STATX_BYTES);
   const seen = new Uint32Array(memory.buffer, memory.byteOffset, STATX_BYTES / 4);
+  const stat = new SeenStat(memory);
+  const look = (directoryFd: number, name: Buffer) =>
+    statx(directoryFd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, memory) === 0;
   return {
     seen,
-    look: (directoryFd, name) => statx(directoryFd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, memory) === 0,
+    look,
+    lstat: (directoryFd, name) => (look(directoryFd, name) ? stat.read() : null),
     openDirectory: (directoryFd, name) => {
       const fd = openat(directoryFd, name, OPEN_FLAGS) as number;
       return fd < 0 ? null : fd;
@@ -69,6 +82,49 @@ export function bindLookCalls(libc: Koffi.LibraryHandle): LookCalls {
       }
     },
   };
+}
+
+/** What `struct statx` says, in the form of Node's stat. */
+class SeenStat {
+  private readonly words: Uint32Array;
+  private readonly longs: BigInt64Array;
+  private readonly dev = new KnownDevice();
+  private readonly rdev = new KnownDevice();
+
+  constructor(memory: Buffer) {
+    this.words = new Uint32Array(memory.buffer, memory.byteOffset, STATX_BYTES / 4);
+    this.longs = new BigInt64Array(memory.buffer, memory.byteOffset, STATX_BYTES / 8);
+  }
+
+  read(): FileStat {
+    return {
+      dev: this.dev.numberOf(this.word(STATX_WORDS.deviceMajor), this.word(STATX_WORDS.deviceMinor)),
+      ino: this.long(STATX_WORDS.inode),
+      // 16 bits, and 16 that mean nothing.
+      mode: BigInt(this.word(STATX_WORDS.mode) & 0xffff),
+      nlink: BigInt(this.word(STATX_WORDS.linkCount)),
+      uid: BigInt(this.word(STATX_WORDS.uid)),
+      gid: BigInt(this.word(STATX_WORDS.gid)),
+      rdev: this.rdev.numberOf(this.word(STATX_WORDS.rdevMajor), this.word(STATX_WORDS.rdevMinor)),
+      size: this.long(STATX_WORDS.size),
+      blocks: this.long(STATX_WORDS.blocks),
+      mtimeNs: this.time(STATX_WORDS.mtimeSeconds, STATX_WORDS.mtimeNanoseconds),
+      ctimeNs: this.time(STATX_WORDS.ctimeSeconds, STATX_WORDS.ctimeNanoseconds),
+    };
+  }
+
+  private time(secondsAt: number, nanosecondsAt: number): bigint {
+    return this.long(secondsAt) * 1_000_000_000n + BigInt(this.word(nanosecondsAt));
+  }
+
+  private word(at: number): number {
+    return this.words[at] as number;
+  }
+
+  /** `at`: its low word. */
+  private long(at: number): bigint {
+    return this.longs[at / 2] as bigint;
+  }
 }
 
 function addNames(records: Buffer, length: number, names: string[]): void {

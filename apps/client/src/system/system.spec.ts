@@ -1,9 +1,22 @@
-import { lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { decodeDeviceNumber, encodeDeviceNumber } from './device-number';
 import { DirectoryHandle } from './directory-handle';
+import { kindOf } from './kind-of';
 import { nativeCalls, nativeCallsProblem } from './native-calls';
 
 let directory: string;
@@ -29,6 +42,56 @@ describe('a directory handle', () => {
       handle.close();
       handle.close();
     }
+  });
+
+  it('tells the same of a name by native calls, whatever it is', () => {
+    const native = nativeCalls();
+    const calls = native?.look;
+    if (native == null || calls == null) throw new Error('this system lacks statx');
+    writeFileSync(join(directory, 'file'), 'x');
+    linkSync(join(directory, 'file'), join(directory, 'other name'));
+    chmodSync(join(directory, 'file'), 0o4711);
+    writeFileSync(join(directory, 'holes'), '');
+    truncateSync(join(directory, 'holes'), 2 ** 40 + 1);
+    for (const [name, seconds] of [
+      ['old', -86_400 * 365],
+      ['young', 2 ** 32 + 5],
+    ] as const) {
+      writeFileSync(join(directory, name), '');
+      native.setTimes(bytes(join(directory, name)), 0n, BigInt(seconds) * 1_000_000_000n + 123n);
+    }
+    mkdirSync(join(directory, 'folder'));
+    symlinkSync('nowhere', join(directory, 'link'));
+    native.makeNode(bytes(join(directory, 'fifo')), 'fifo', 0o640);
+    writeFileSync(Buffer.concat([bytes(`${directory}/`), Buffer.from([0xff, 0x01])]), '');
+    const places: [string, string[]][] = [
+      [directory, ['.', ...readdirSync(directory, 'latin1')]],
+      ['/dev', ['null', 'zero', 'tty']],
+      ['/', ['proc', 'dev', 'tmp']],
+    ];
+    for (const [place, names] of places) {
+      const handle = DirectoryHandle.open(bytes(place));
+      for (const name of names) {
+        const found = handle.lstatQuietly(Buffer.from(`${name}\0`, 'latin1'), calls);
+        const expected = handle.lstat(Buffer.from(name, 'latin1'));
+        expect(expected).toMatchObject({ ...found });
+        expect(kindOf(found!)).toBe(kindOf(expected));
+      }
+      expect(handle.lstatQuietly(bytes('missing\0'), calls)).toBeNull();
+      handle.close();
+    }
+  });
+
+  it.each([
+    ['file', 0o100644n],
+    ['directory', 0o041777n],
+    ['symlink', 0o120777n],
+    ['fifo', 0o010600n],
+    ['character-device', 0o020666n],
+    ['block-device', 0o060660n],
+    ['socket', 0o140755n],
+  ])('tells a %s by its mode', (kind, mode) => {
+    expect(kindOf({ mode })).toBe(kind);
   });
 
   it('lists the same names by native calls, of any kind and number', () => {
