@@ -45,6 +45,7 @@ import { ReclaimParts, ReclaimService } from './reclaim.service';
 import { PackRewriter, RewriterRepositories } from './pack-rewriter';
 import { PackUsages } from './pack-usage';
 import { RewriteRoom } from './rewrite-room';
+import { RunBatchesRepository } from './run-batches.repository';
 import { RunUploadsRepository } from './run-uploads.repository';
 import { RewriteRepository } from './rewrite.repository';
 import { RunHistoryApiController } from './run-history.api.controller';
@@ -87,6 +88,7 @@ const REPOSITORIES = [
   ReclaimParts,
   RewriteRepository,
   RunUploadsRepository,
+  RunBatchesRepository,
   RewriterRepositories,
   BatchRepositories,
   CommitRepositories,

@@ -4,6 +4,9 @@ import { eachDatabase, type TestDatabase } from '../database/testing';
 import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
 import { CatalogReadRepository } from './catalog-read.repository';
 import { CatalogWriteRepository } from './catalog-write.repository';
+import { RunBatchesRepository } from './run-batches.repository';
+import type { RunRow } from './run-row';
+import { RunTouches } from './run-touches';
 import { directory, file, TestServer, WatchedStorage } from './runs.testing';
 
 /** Notes how many rows each bulk statement hands out. */
@@ -96,12 +99,22 @@ eachDatabase('Plans of the catalog', (open, dialect) => {
     );
   });
 
+  it('look up, and take back, what a run did to the paths that its record names', async () => {
+    const reading = new CatalogReadRepository(new CatalogPathsRepository());
+    await assertIndexed((tx) => reading.changesAt(tx, run, numbers));
+    await assertIndexed((tx) => new CatalogWriteRepository().undoAt(tx, run, numbers));
+    const row = { ...run, nextSequence: 2, countedBatches: 1 } as RunRow;
+    await assertIndexed((tx) => new RunBatchesRepository().touchedPaths(tx, row));
+  });
+
   it('look for what is left below a former directory', async () => {
     const directories = await server.all<{ no: number }>(
       `select no from paths where parent_no = 1 order by no limit 1`,
     );
     const closings = directories.map(({ no }) => ({ pathNo: no, reason: 1 }));
-    await assertIndexed((tx) => new CatalogWriteRepository().closeDescendants(tx, run, closings));
+    await assertIndexed((tx) =>
+      new CatalogWriteRepository().closeDescendants(tx, run, { directories: closings, touches: new RunTouches() }),
+    );
   });
 
   it('close what lies below a former directory page by page, not all at once', async () => {
@@ -111,7 +124,10 @@ eachDatabase('Plans of the catalog', (open, dialect) => {
       test.database.write('runs.batch', async (tx) => {
         const writing = new CatalogWriteRepository();
         const root = await tx.get<{ no: number }>('select no from paths where parent_no = 0');
-        await writing.closeDescendants(measuring(tx, sizes), run, [{ pathNo: root?.no ?? 0, reason: 1 }]);
+        await writing.closeDescendants(measuring(tx, sizes), run, {
+          directories: [{ pathNo: root?.no ?? 0, reason: 1 }],
+          touches: new RunTouches(),
+        });
         const open = await tx.get('select count(*) as count from file_versions where last_run is null');
         expect(open).toEqual({ count: 1 });
         throw rolledBack;

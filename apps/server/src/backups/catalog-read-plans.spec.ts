@@ -6,6 +6,7 @@ import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
 import { CatalogReadRepository } from './catalog-read.repository';
 import { CatalogWriteRepository } from './catalog-write.repository';
 import { RunHistoryRepository } from './run-history.repository';
+import { RunTouches } from './run-touches';
 import { SnapshotsRepository } from './snapshots.repository';
 import { TasksRepository } from './tasks.repository';
 import { VersionsRepository } from './versions.repository';
@@ -81,6 +82,12 @@ eachDatabase('Plans of reading', (open, dialect) => {
       await assertIndexed((sql) => paths.pathsOf(sql, directoryNos, new PathCache()));
     });
 
+    it('finds, and takes back, what a run did to the paths that its record names', async () => {
+      const run = { taskNo, number: RUNS + 1 };
+      await assertIndexed((sql) => reading.changesAt(sql, run, directoryNos));
+      await assertIndexed((sql) => new CatalogWriteRepository().undoAt(sql, run, directoryNos));
+    });
+
     it('finds and closes versions for a run', async () => {
       const writing = new CatalogWriteRepository();
       const run = { taskNo, number: RUNS + 1 };
@@ -88,7 +95,9 @@ eachDatabase('Plans of reading', (open, dialect) => {
       await assertIndexed((sql) => writing.versionsFor(sql, run, directoryNos));
       const closings = directoryNos.map((pathNo) => ({ pathNo, reason: 1 }));
       await assertIndexed((sql) => writing.close(sql, run, closings));
-      await assertIndexed((sql) => writing.closeDescendants(sql, run, closings));
+      await assertIndexed((sql) =>
+        writing.closeDescendants(sql, run, { directories: closings, touches: new RunTouches() }),
+      );
       const detections = directoryNos.map((pathNo) => ({ pathNo, firstRun: 21, detect: Buffer.from('x') }));
       await assertIndexed((sql) => writing.updateDetections(sql, taskNo, detections));
     });

@@ -4,7 +4,7 @@ import type { Column, Dialect, Sql } from '../database/sql';
 import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
 import { OF_TASK_BY_INPUT } from './of-task';
 import { pathKey } from './path-walk';
-import type { RunKey } from './runs.repository';
+import type { RunKey } from './run-row';
 
 /** A version as it is visible at a snapshot. */
 export interface VisibleVersion {
@@ -95,6 +95,17 @@ function bytesOf({ bytes, nameLength, entryLength }: JoinedVersion): VersionByte
     entry: bytes.subarray(nameLength, detectAt),
     detect: bytes.subarray(detectAt),
   };
+}
+
+type ChangedRow = JoinedVersion & Omit<ChangedVersion, keyof VersionBytes>;
+
+const selectChanged = (dialect: Dialect): string => `
+  select v.path_no as "pathNo", p.parent_no as "parentNo", v.first_run as "firstRun", v.end_reason as "endReason",
+    ${joinedVersion(dialect)}`;
+
+function changedOf(row: ChangedRow): ChangedVersion {
+  const { pathNo, parentNo, firstRun, endReason } = row;
+  return { pathNo, parentNo, firstRun, endReason, ...bytesOf(row) };
 }
 
 /** Reads the catalog as of committed runs, and what a run itself wrote (for its manifest and its undo). */
@@ -230,19 +241,27 @@ export class CatalogReadRepository {
 
   /** What a run wrote and closed in a slice, in the order of path numbers: a directory before what it holds. */
   async changesIn(sql: Sql, run: RunKey, range: PathRange): Promise<ChangedVersion[]> {
-    const rows = await sql.all<JoinedVersion & Omit<ChangedVersion, keyof VersionBytes>>(
-      `select v.path_no as "pathNo", p.parent_no as "parentNo", v.first_run as "firstRun", v.end_reason as "endReason",
-         ${joinedVersion(sql.dialect)}
-       from file_versions v cross join paths p
+    const rows = await sql.all<ChangedRow>(
+      `${selectChanged(sql.dialect)} from file_versions v cross join paths p
        where p.no = v.path_no and v.task_no = ? and v.path_no > ? and v.path_no <= ?
          and (v.first_run = ? or (v.last_run = ? and v.end_reason is not null))
        order by v.path_no, v.first_run`,
       [run.taskNo, range.after, range.upTo, run.number, run.number],
     );
-    return rows.map((row) => {
-      const { pathNo, parentNo, firstRun, endReason } = row;
-      return { pathNo, parentNo, firstRun, endReason, ...bytesOf(row) };
-    });
+    return rows.map(changedOf);
+  }
+
+  /** The same of these paths, a slice of them in rising order. */
+  async changesAt(sql: Sql, run: RunKey, pathNos: readonly number[]): Promise<ChangedVersion[]> {
+    const rows = await sql.allWith<ChangedRow>(
+      { columns: PATHS, rows: pathNos.map((no) => [no]) },
+      `${selectChanged(sql.dialect)} from input cross join file_versions v cross join paths p
+       where p.no = v.path_no and v.task_no = ${OF_TASK_BY_INPUT} and v.path_no = input.path_no
+         and (v.first_run = ? or (v.last_run = ? and v.end_reason is not null))
+       order by v.path_no, v.first_run`,
+      [run.taskNo, run.number, run.number],
+    );
+    return rows.map(changedOf);
   }
 
   /** Did the run write or close anything in the slice? */

@@ -3,7 +3,8 @@ import { type Column, slices, type Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { DIRECTORY } from './catalog-codes';
 import { OF_TASK_BY_INPUT } from './of-task';
-import type { RunKey } from './runs.repository';
+import type { RunTouches } from './run-touches';
+import type { RunKey } from './run-row';
 
 /** A version of a path that matters to a run: open, or closed by that very run. */
 export interface OpenVersion {
@@ -152,9 +153,13 @@ export class CatalogWriteRepository {
   /**
    * Closes all that is open below directories which are none any more. An entry's parent is an open directory, so below
    * one without open children nothing is open: the look at them is all that it normally takes. Throws `invalid` when
-   * the run itself put something there.
+   * the run itself put something there. Tells `touches` what it closed.
    */
-  async closeDescendants(tx: Sql, run: RunKey, directories: readonly Closing[]): Promise<void> {
+  async closeDescendants(
+    tx: Sql,
+    run: RunKey,
+    { directories, touches }: { directories: readonly Closing[]; touches: RunTouches },
+  ): Promise<void> {
     for (let level = directories; level.length > 0;) {
       const below: Closing[] = [];
       for await (const open of openChildren(tx, run.taskNo, level)) {
@@ -162,6 +167,7 @@ export class CatalogWriteRepository {
           throw new DomainError('invalid', 'The run closes a directory into which it put something');
         }
         await this.close(tx, run, open);
+        touches.addClosed(open);
         for (const { pathNo, reason, kind } of open) if (kind === DIRECTORY) below.push({ pathNo, reason });
       }
       level = below;
@@ -175,6 +181,25 @@ export class CatalogWriteRepository {
     // In this order: reopened first, a path would for a moment have two open versions.
     await tx.run(`delete from file_versions ${where} and first_run = ?`, params);
     await tx.run(`update file_versions set last_run = null, end_reason = null ${where} and last_run = ?`, params);
+  }
+
+  /** The same to these paths, a slice of them. Returns how many versions went, and how many are open again. */
+  async undoAt(tx: Sql, run: RunKey, pathNos: readonly number[]): Promise<{ deleted: number; reopened: number }> {
+    const input = { columns: PATH_NO, rows: pathNos.map((no) => [no]) };
+    const deleted = await tx.runWith(
+      input,
+      `delete from file_versions where (task_no, path_no, first_run) in (
+         select ${OF_TASK_BY_INPUT}, input.path_no, ? + 0 * input.n from input)`,
+      [run.taskNo, run.number],
+    );
+    const reopened = await tx.runWith(
+      input,
+      `update file_versions set last_run = null, end_reason = null from input
+       where file_versions.task_no = ${OF_TASK_BY_INPUT} and file_versions.path_no = input.path_no
+         and file_versions.last_run = ?`,
+      [run.taskNo, run.number],
+    );
+    return { deleted: deleted.changes, reopened: reopened.changes };
   }
 }
 

@@ -6,7 +6,7 @@ import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { DIRECTORY } from './catalog-codes';
 import { encodeVersion, pathOfQuery, type VersionReference } from './file-paths';
-import type { RunKey } from './runs.repository';
+import type { RunKey } from './run-row';
 import { SnapshotRepositories, SnapshotsService } from './snapshots.service';
 
 const PAGE_FILES = 500;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import {
   type Change,
   encodeChange,
@@ -13,19 +13,29 @@ import {
   voidKey,
 } from '#engine';
 import { Database } from '../database/database';
+import { slices, type Sql } from '../database/sql';
 import { type Storage, STORAGE } from '../storage/storage';
 import { closeReasonOf } from './catalog-codes';
 import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
 import { CatalogReadRepository, type ChangedVersion } from './catalog-read.repository';
 import { NO_PARENT } from './path-walk';
-import { decodeRoots, RunsRepository, type RunRow } from './runs.repository';
+import type { RunRow } from './run-row';
+import { decodeRoots, RunsRepository } from './runs.repository';
 
 /** Versions in one page: some milliseconds of reading, and at most 64 KiB each in memory. */
 const PAGE_ROWS = 2_000;
 
+interface ChangesPage {
+  readonly versions: readonly ChangedVersion[];
+  /** Paths of the directories that they lie in. */
+  readonly parents: ReadonlyMap<number, Buffer>;
+}
+
 /** Puts into storage what a rebuild of the catalog needs to know about a run. */
 @Injectable()
 export class ManifestWriter {
+  private readonly logger = new Logger(ManifestWriter.name);
+
   constructor(
     private readonly database: Database,
     @Inject(STORAGE) private readonly storage: Storage,
@@ -38,18 +48,15 @@ export class ManifestWriter {
    * Stores the manifest of a run that is committing. One that is there already is the same, and is put again: that it can
    * be seen does not say that it is durable (its put may have been cut off). Does nothing when another server has brought
    * the run to its end meanwhile: only as long as it is committing do its rows stay what they are.
+   *
+   * `touched`: see RunBatchesRepository.touchedPaths. A manifest that lacks a change loses data at a rebuild, so what is found
+   * at these paths counts only when it is as much as the run counted while it wrote; else, and with null, the task is read.
+   * Returns `touched`, and null when it was not all.
    */
-  async writeManifest(run: RunRow): Promise<void> {
-    const key = manifestKey(run.taskId, run.number, run.runId);
-    const file = join(this.storage.spoolDir, `manifest-${randomUUID()}`);
-    try {
-      const length = await this.spool(run, file);
-      // Looked at when all was read: retention, or an undo, may have taken rows before that.
-      const { state } = await this.database.read((sql) => this.runs.get(sql, run));
-      if (state === 'committing') await this.storage.put(key, { file, length });
-    } finally {
-      await rm(file, { force: true });
-    }
+  async writeManifest(run: RunRow, touched: readonly number[] | null): Promise<readonly number[] | null> {
+    if (touched !== null && (await this.write(run, touched))) return touched;
+    await this.write(run, null);
+    return null;
   }
 
   /** Stores the record that the run is void, whatever manifest of it there is or still comes. Idempotent. */
@@ -60,34 +67,84 @@ export class ManifestWriter {
     await this.storage.put(voidKey(run.taskId, run.number, run.runId), { bytes });
   }
 
-  /** To a file, page by page: a first run's manifest is as large as its catalog. Returns its length. */
-  private async spool(run: RunRow, file: string): Promise<number> {
+  /** False when not all that the run counted was found at the paths that it touched: then nothing was stored. */
+  private async write(run: RunRow, touched: readonly number[] | null): Promise<boolean> {
+    const key = manifestKey(run.taskId, run.number, run.runId);
+    const file = join(this.storage.spoolDir, `manifest-${randomUUID()}`);
+    try {
+      const { length, changes } = await this.spool(run, touched, file);
+      // Looked at when all was read: retention, or an undo, may have taken rows before that.
+      const { state } = await this.database.read((sql) => this.runs.get(sql, run));
+      if (state !== 'committing') return true;
+      const counted = run.versionsWritten + run.versionsEnded;
+      if (touched !== null && changes !== counted) {
+        const found = `${changes} of ${counted} changes were found at the paths that its batches named`;
+        this.logger.warn(`Run ${run.runId}: ${found}; its manifest comes from all of the task`);
+        return false;
+      }
+      await this.storage.put(key, { file, length });
+      return true;
+    } finally {
+      await rm(file, { force: true });
+    }
+  }
+
+  /** To a file, page by page: a first run's manifest is as large as its catalog. */
+  private async spool(
+    run: RunRow,
+    touched: readonly number[] | null,
+    file: string,
+  ): Promise<{ length: number; changes: number }> {
     const handle = await open(file, 'wx', 0o600);
     try {
       const encoder = new RecordStreamEncoder('manifest', 'compressed');
       let length = await append(handle, encoder.add(headerOf(run)));
-      const cache = new PathCache();
-      for (let after = 0, isLast = run.changeCount === 0; !isLast;) {
-        const page = await this.database.read(async (sql) => {
-          const range = await this.catalog.nextRange(sql, run.taskNo, { after, rows: PAGE_ROWS });
-          const versions = await this.catalog.changesIn(sql, run, range);
-          const parents = new Set(versions.map(({ parentNo }) => parentNo));
-          parents.delete(NO_PARENT);
-          return { range, versions, parents: await this.paths.pathsOf(sql, [...parents], cache) };
-        });
-        for (const version of page.versions) {
-          const change = changeOf(version, run.number, page.parents);
-          const ready = encoder.add(encodeChange(change));
+      let changes = 0;
+      const pages = touched === null ? this.allPages(run) : this.pagesAt(run, touched);
+      for await (const { versions, parents } of pages) {
+        for (const version of versions) {
+          const ready = encoder.add(encodeChange(changeOf(version, run.number, parents)));
           if (ready !== null) length += await append(handle, ready);
         }
-        after = page.range.upTo;
-        isLast = page.range.isLast;
+        changes += versions.length;
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
-      return length + (await append(handle, encoder.finish()));
+      return { length: length + (await append(handle, encoder.finish())), changes };
     } finally {
       await handle.close();
     }
+  }
+
+  /** The run's changes among all versions of its task. */
+  private async *allPages(run: RunRow): AsyncGenerator<ChangesPage> {
+    const cache = new PathCache();
+    for (let after = 0, isLast = run.changeCount === 0; !isLast;) {
+      const page = await this.database.read(async (sql) => {
+        const range = await this.catalog.nextRange(sql, run.taskNo, { after, rows: PAGE_ROWS });
+        const versions = await this.catalog.changesIn(sql, run, range);
+        return { range, versions, parents: await this.parentsOf(sql, versions, cache) };
+      });
+      yield page;
+      after = page.range.upTo;
+      isLast = page.range.isLast;
+    }
+  }
+
+  /** The run's changes at the paths that it touched, in the same order. */
+  private async *pagesAt(run: RunRow, touched: readonly number[]): AsyncGenerator<ChangesPage> {
+    const cache = new PathCache();
+    for await (const pathNos of slices(touched)) {
+      yield await this.database.read(async (sql) => {
+        const versions = await this.catalog.changesAt(sql, run, pathNos);
+        return { versions, parents: await this.parentsOf(sql, versions, cache) };
+      });
+    }
+  }
+
+  private parentsOf(sql: Sql, versions: readonly ChangedVersion[], cache: PathCache): Promise<Map<number, Buffer>> {
+    const parents = new Set(versions.map(({ parentNo }) => parentNo));
+    parents.delete(NO_PARENT);
+    return this.paths.pathsOf(sql, [...parents], cache);
   }
 }
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { RunProgress, RunSummary } from '#common';
 import type { Sql } from '../database/sql';
-import type { RunKey } from './runs.repository';
+import type { RunKey } from './run-row';
 
 /** Where a page of runs begins: after this one, from newer to older. */
 export interface RunPlace {

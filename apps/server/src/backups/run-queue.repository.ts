@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { AgentCommand, RunTrigger } from '#common';
 import type { Sql } from '../database/sql';
-import type { RunKey } from './runs.repository';
+import type { RunKey } from './run-row';
 
 export interface WaitingRun extends RunKey {
   readonly runId: string;

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { CommandOutput, CommandOutputDetail } from '#common';
 import type { Sql } from '../database/sql';
 import type { RunGrant } from './run-grant';
-import type { RunKey } from './runs.repository';
+import type { RunKey } from './run-row';
 
 /** What agents tell about their runs while they go on. */
 @Injectable()

@@ -20,7 +20,9 @@ import { CatalogWriteRepository } from './catalog-write.repository';
 import type { NamedKey } from './chunk-rows';
 import { ChunksRepository } from './chunks.repository';
 import type { KnownDirectory } from './known-directories';
+import { RunBatchesRepository } from './run-batches.repository';
 import type { RunGrant } from './run-grant';
+import { RunTouches } from './run-touches';
 import { decodedChange, type DecodedChange, planBatch } from './runs-batch-plan';
 import { assertOldBatch } from './runs-refusals';
 import { RunsRepository } from './runs.repository';
@@ -38,6 +40,7 @@ interface Batch {
 export class BatchRepositories {
   constructor(
     readonly runs: RunsRepository,
+    readonly touched: RunBatchesRepository,
     readonly paths: CatalogPathsRepository,
     readonly versions: CatalogWriteRepository,
     readonly chunks: ChunksRepository,
@@ -61,7 +64,7 @@ export class BatchWriter {
   async apply(run: RunGrant, sequence: number, body: Buffer): Promise<BatchAnswer> {
     const batch = decodeBatch(body, `batch ${sequence} of run ${run.runNumber}`);
     const { answer, directories } = await this.database.write('runs.batch', async (tx) => {
-      const { runs } = this.repositories;
+      const { runs, touched } = this.repositories;
       const leaseUntil = (await tx.now()) + this.settings.runLeaseMs;
       // The fence first: it holds the run's row, so batches of a run come one by one and none comes after its end.
       const isItsTurn = await runs.moveFence(tx, run, { sequence, leaseUntil });
@@ -70,9 +73,11 @@ export class BatchWriter {
         assertOldBatch(row, run, sequence);
         return { answer: { nextSequence: row.nextSequence }, directories: new Map<string, KnownDirectory>() };
       }
-      const met = await this.write(tx, run, batch.changes);
+      const touches = new RunTouches();
+      const met = await this.write(tx, run, batch.changes, touches);
       const chainDigest = nextChainDigest(row.chainDigest, batch.digest);
-      await runs.recordBatch(tx, run, { changes: batch.changes.length, chainDigest });
+      await touched.note(tx, row, { sequence, touches });
+      await runs.recordBatch(tx, run, { changes: batch.changes.length, chainDigest, touches });
       const isCancelRequested = row.cancelRequestedAt !== null;
       const answer = { nextSequence: row.nextSequence, ...(isCancelRequested && { isCancelRequested }) };
       return { answer, directories: met };
@@ -82,10 +87,15 @@ export class BatchWriter {
   }
 
   /**
-   * The changes into the catalog, under the run's number. Returns the directories that they met or made, for
+   * The changes into the catalog, under the run's number; `touches` is told of every row. Returns the directories that they met or made, for
    * `CatalogPathsRepository.remember` once the transaction is committed. Throws `missing-chunks` and `invalid` as {@link apply} does.
    */
-  async write(tx: Sql, run: RunPlace, changes: readonly DecodedChange[]): Promise<ReadonlyMap<string, KnownDirectory>> {
+  async write(
+    tx: Sql,
+    run: RunPlace,
+    changes: readonly DecodedChange[],
+    touches: RunTouches,
+  ): Promise<ReadonlyMap<string, KnownDirectory>> {
     const { paths, versions } = this.repositories;
     const key = { taskNo: run.taskNo, number: run.runNumber };
     const put = new Set(changes.filter(({ type }) => type === 'put').map((change) => change.key));
@@ -101,7 +111,9 @@ export class BatchWriter {
     await versions.close(tx, key, plan.closings);
     await versions.insert(tx, key, plan.versions);
     await versions.updateDetections(tx, run.taskNo, plan.detections);
-    await versions.closeDescendants(tx, key, plan.formerDirectories);
+    touches.addClosed(plan.closings);
+    touches.addWritten(plan.versions);
+    await versions.closeDescendants(tx, key, { directories: plan.formerDirectories, touches });
     return directoriesOf(changes, found);
   }
 

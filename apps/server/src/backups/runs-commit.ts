@@ -5,9 +5,11 @@ import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
 import { type RetentionHold, RetentionService } from '../retention/retention.service';
 import { ManifestWriter } from './manifest-writer';
+import { RunBatchesRepository } from './run-batches.repository';
 import type { RunGrant } from './run-grant';
 import { runOver } from './runs-refusals';
-import { RunsRepository, type RunRow } from './runs.repository';
+import type { RunRow } from './run-row';
+import { RunsRepository } from './runs.repository';
 import { TasksRepository } from './tasks.repository';
 
 /** What a commit changes in the database. */
@@ -16,6 +18,7 @@ export class CommitRepositories {
   constructor(
     readonly runs: RunsRepository,
     readonly tasks: TasksRepository,
+    readonly touched: RunBatchesRepository,
   ) {}
 }
 
@@ -99,14 +102,20 @@ export class RunCommit {
 
   private async finishOnce(run: RunRow): Promise<CommitAnswer> {
     // Manifest before flip: a crash between leaves a complete run that is finished at the next start.
-    if (run.state === 'committing') await this.manifests.writeManifest(run);
+    const paths = run.state === 'committing' ? await this.storeManifest(run) : null;
     const { answer, hold } = await this.flip(run);
-    if (hold !== null) await this.retention.applyToRun(hold, run.number);
+    if (hold !== null) await this.retention.applyToRun(hold, { number: run.number, paths });
     return answer;
   }
 
+  /** Returns the paths that the run touched, in rising order; null when no record proves that these are all. */
+  private async storeManifest(run: RunRow): Promise<readonly number[] | null> {
+    const touched = await this.database.read((sql) => this.repositories.touched.touchedPaths(sql, run));
+    return this.manifests.writeManifest(run, touched);
+  }
+
   private flip(run: RunRow): Promise<{ answer: CommitAnswer; hold: RetentionHold | null }> {
-    const { runs, tasks } = this.repositories;
+    const { runs, tasks, touched } = this.repositories;
     return this.database.write('runs.commit', async (tx) => {
       await tasks.lock(tx, run.taskNo);
       let hold: RetentionHold | null = null;
@@ -114,6 +123,7 @@ export class RunCommit {
       if (await runs.finishCommitting(tx, run, at)) {
         const isMoved = await tasks.moveHead(tx, run.taskNo, { from: run.parentRun, to: run.number, at });
         if (!isMoved) throw new Error(`run ${run.runId} is not the successor of its task's head`);
+        await touched.forget(tx, run);
         hold = await this.retention.holdForRun(tx, run);
         await tx.notify('progress', String(await runs.clientOf(tx, run.taskNo)));
       }

@@ -1,6 +1,6 @@
 import { DomainError } from '../http/domain-error';
 import { type RunGrant } from './run-grant';
-import type { RunRow } from './runs.repository';
+import type { RunRow } from './run-row';
 
 export function runOver(number: number): DomainError {
   return new DomainError('run-over', `Run ${number} is over, or its token is another one by now: nothing was changed`);

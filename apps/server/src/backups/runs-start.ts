@@ -8,9 +8,11 @@ import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { CatalogReadRepository } from './catalog-read.repository';
+import { RunBatchesRepository } from './run-batches.repository';
 import { newRunToken, runTokenOf } from './run-grant';
 import { RunUndo } from './runs-undo';
-import { encodeRoots, RunsRepository, type RunRow } from './runs.repository';
+import type { RunRow } from './run-row';
+import { encodeRoots, RunsRepository } from './runs.repository';
 import { TasksRepository, type TaskRow } from './tasks.repository';
 import { UploadRoom } from './upload-room';
 
@@ -24,6 +26,7 @@ export class RunStartRepositories {
     readonly tasks: TasksRepository,
     readonly runs: RunsRepository,
     readonly catalog: CatalogReadRepository,
+    readonly touched: RunBatchesRepository,
   ) {}
 }
 
@@ -69,6 +72,7 @@ export class RunStart {
       if (task.retentionUntil > now) {
         throw new DomainError('retention-in-progress', 'Retention works on this task; ask again soon');
       }
+      await this.repositories.touched.forgetAll(tx, task.taskNo);
       // The run that waits is this one: no later number may start before it, or commits would not follow the numbers.
       const queued = await this.repositories.runs.findQueued(tx, task.taskNo);
       const { number, runId } = queued ?? { number: task.lastRunNumber + 1, runId: randomUUID() };

@@ -99,8 +99,9 @@ eachDatabase('Undo of a run', (open) => {
     const first = await agent.commit();
     const before = await versions();
     await agent.start();
-    for (const at of [0, 5_500, 11_900]) {
-      await agent.send(...Array.from({ length: 50 }, (_, step) => file(`/f${String(at + step)}`, 0o644)));
+    // More than two slices of the paths that its record names.
+    for (const at of [0, 2_500, 5_500, 9_000, 11_500]) {
+      await agent.send(...Array.from({ length: 500 }, (_, step) => file(`/f${String(at + step)}`, 0o644)));
     }
     let slices = 0;
     const killPoints = {

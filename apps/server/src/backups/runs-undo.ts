@@ -1,12 +1,15 @@
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import type { AbortRequest } from '#common';
 import { Database } from '../database/database';
+import { slices } from '../database/sql';
 import { CatalogReadRepository } from './catalog-read.repository';
 import { CatalogWriteRepository } from './catalog-write.repository';
 import { ManifestWriter } from './manifest-writer';
+import { RunBatchesRepository } from './run-batches.repository';
 import type { RunGrant } from './run-grant';
 import { runOver } from './runs-refusals';
-import { type RunKey, RunsRepository, type RunRow } from './runs.repository';
+import type { RunKey, RunRow } from './run-row';
+import { RunsRepository } from './runs.repository';
 
 /** Versions that one slice looks at; it is one transaction when the run touched any of them. */
 const SLICE_ROWS = 5_000;
@@ -18,6 +21,7 @@ export class UndoRepositories {
     readonly runs: RunsRepository,
     readonly reading: CatalogReadRepository,
     readonly writing: CatalogWriteRepository,
+    readonly touched: RunBatchesRepository,
   ) {}
 }
 
@@ -101,16 +105,42 @@ export class RunUndo implements OnModuleDestroy {
   private async undo(run: RunRow): Promise<void> {
     // Void before rows: with a manifest in storage and no rows, a rebuild would bring the run back.
     if (run.stampMs !== null) await this.manifests.writeVoid(run);
+    const isUndone = (await this.undoTouched(run)) || (await this.undoAll(run));
+    if (!isUndone) return;
+    await this.database.write('runs.undone', async (tx) => {
+      await this.repositories.touched.forget(tx, run);
+      await this.repositories.runs.finishUndoing(tx, run, await tx.now());
+      await tx.notify('progress', String(await this.repositories.runs.clientOf(tx, run.taskNo)));
+    });
+  }
+
+  /**
+   * At the paths that the run's record names. True when as many versions went and were opened as the run counted; another server, or
+   * an undo that was cut off, may have been here before.
+   */
+  private async undoTouched(run: RunRow): Promise<boolean> {
+    const { touched, writing } = this.repositories;
+    const paths = await this.database.read((sql) => touched.touchedPaths(sql, run));
+    if (paths === null) return false;
+    let [deleted, reopened] = [0, 0];
+    for await (const slice of slices(paths)) {
+      if (this.isStopping) return false;
+      const undone = await this.database.write('runs.undo-slice', (tx) => writing.undoAt(tx, run, slice));
+      deleted += undone.deleted;
+      reopened += undone.reopened;
+    }
+    return deleted === run.versionsWritten && reopened === run.versionsClosed;
+  }
+
+  /** Among all versions of the task. False: it was stopped. */
+  private async undoAll(run: RunRow): Promise<boolean> {
     for (let after = 0, isLast = run.changeCount === 0; !isLast;) {
-      if (this.isStopping) return;
+      if (this.isStopping) return false;
       const range = await this.undoSlice(run, after);
       after = range.upTo;
       isLast = range.isLast;
     }
-    await this.database.write('runs.undone', async (tx) => {
-      await this.repositories.runs.finishUndoing(tx, run, await tx.now());
-      await tx.notify('progress', String(await this.repositories.runs.clientOf(tx, run.taskNo)));
-    });
+    return true;
   }
 
   private async undoSlice(run: RunKey, after: number): Promise<{ upTo: number; isLast: boolean }> {

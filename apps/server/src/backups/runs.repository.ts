@@ -1,42 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import type { RunState, RunTrigger } from '#common';
+import type { RunTrigger } from '#common';
 import type { Sql } from '../database/sql';
 import type { RunGrant } from './run-grant';
+import { type RunKey, type RunRow, SELECT_RUN } from './run-row';
 import { addRunSums } from './run-sums';
-
-/**
- * `outcome` is what the run becomes when it is over: `succeeded` or `partial` from the start of its commit, `failed` or
- * `cancelled` from the start of its undo. `stampMs` is set when its commit starts, so a run with a stamp may have a
- * manifest in storage, whatever became of it.
- */
-type RunOutcome = 'succeeded' | 'partial' | 'failed' | 'cancelled';
-
-export interface RunKey {
-  readonly taskNo: number;
-  readonly number: number;
-}
-
-export interface RunRow extends RunKey {
-  readonly runId: string;
-  readonly taskId: string;
-  readonly state: RunState;
-  readonly outcome: RunOutcome | null;
-  readonly tokenHash: Buffer;
-  readonly nextSequence: number;
-  readonly chainDigest: Buffer;
-  readonly changeCount: number;
-  readonly parentRun: number | null;
-  readonly parentRunId: string | null;
-  readonly leaseUntil: number;
-  readonly startedAt: number;
-  readonly stampMs: number | null;
-  readonly platform: string;
-  /** See {@link encodeRoots}. */
-  readonly roots: Buffer;
-  readonly error: string | null;
-  /** When somebody asked for it to be cancelled. */
-  readonly cancelRequestedAt: number | null;
-}
+import type { RunTouches } from './run-touches';
 
 export interface NewRun extends RunKey {
   readonly runId: string;
@@ -64,15 +32,6 @@ export interface CommitFigures {
   readonly readBytes: number;
   readonly unsavedCount: number;
 }
-
-const SELECT_RUN = `
-  select r.task_no as "taskNo", r.number, r.id as "runId", t.id as "taskId", r.state, r.outcome,
-    r.token_hash as "tokenHash", r.next_seq as "nextSequence", r.chain_digest as "chainDigest",
-    r.change_count as "changeCount", r.parent_run as "parentRun", p.id as "parentRunId",
-    r.lease_until as "leaseUntil", r.started_at as "startedAt", r.stamp as "stampMs", r.platform, r.roots, r.error,
-    r.cancel_requested_at as "cancelRequestedAt"
-  from runs r join tasks t on t.no = r.task_no
-  left join runs p on p.task_no = r.task_no and p.number = r.parent_run`;
 
 /** Rows of `runs`. Every change names the state that it expects: what does not fit changes nothing and returns false. */
 @Injectable()
@@ -173,13 +132,18 @@ export class RunsRepository {
     return changes === 1;
   }
 
-  async recordBatch(tx: Sql, run: RunGrant, batch: { changes: number; chainDigest: Buffer }): Promise<void> {
-    await tx.run('update runs set change_count = change_count + ?, chain_digest = ? where task_no = ? and number = ?', [
-      batch.changes,
-      batch.chainDigest,
-      run.taskNo,
-      run.runNumber,
-    ]);
+  async recordBatch(
+    tx: Sql,
+    run: RunGrant,
+    batch: { changes: number; chainDigest: Buffer; touches: RunTouches },
+  ): Promise<void> {
+    const { written, closed, ended } = batch.touches;
+    await tx.run(
+      `update runs set change_count = change_count + ?, chain_digest = ?, counted_batches = counted_batches + 1,
+         versions_written = versions_written + ?, versions_closed = versions_closed + ?,
+         versions_ended = versions_ended + ? where task_no = ? and number = ?`,
+      [batch.changes, batch.chainDigest, written, closed, ended, run.taskNo, run.runNumber],
+    );
   }
 
   /** Also the proof, held until the transaction ends, that the run is running and the token its own. */

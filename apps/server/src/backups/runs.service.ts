@@ -18,7 +18,8 @@ import { RunCommit } from './runs-commit';
 import { RunProblems } from './runs-problems';
 import { RunStart } from './runs-start';
 import { RunUndo } from './runs-undo';
-import { RunsRepository, type RunRow } from './runs.repository';
+import type { RunRow } from './run-row';
+import { RunsRepository } from './runs.repository';
 
 /**
  * The life of a run as the API sees it; each step is a class of its own. Another client's task or run is `not-found`:

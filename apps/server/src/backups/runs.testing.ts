@@ -37,6 +37,7 @@ import { CatalogWriteRepository } from './catalog-write.repository';
 import type { NewChunk } from './chunk-rows';
 import { ChunksRepository } from './chunks.repository';
 import { ManifestWriter } from './manifest-writer';
+import { RunBatchesRepository } from './run-batches.repository';
 import type { RunGrant } from './run-grant';
 import { BatchRepositories, BatchWriter } from './runs-batch';
 import { CommitRepositories, RunCommit } from './runs-commit';
@@ -90,9 +91,11 @@ export class TestServer {
   readonly snapshots: SnapshotsService;
   readonly walk: SnapshotWalk;
   readonly commits: RunCommit;
+  readonly manifests: ManifestWriter;
   readonly undos: RunUndo;
   readonly scheduler: RunsScheduler;
   readonly runRows = new RunsRepository();
+  readonly touched = new RunBatchesRepository();
   readonly disk = new TestDisk();
   readonly settings = new ServerSettings();
   readonly retention: ReturnType<typeof retentionOn>;
@@ -109,14 +112,15 @@ export class TestServer {
     const paths = new CatalogPathsRepository();
     const reading = new CatalogReadRepository(paths);
     const writing = new CatalogWriteRepository();
-    const { runRows } = this;
+    const { runRows, touched } = this;
     const manifests = new ManifestWriter(database, storage, reading, paths, runRows);
-    this.undos = new RunUndo(database, manifests, new UndoRepositories(runRows, reading, writing));
+    this.manifests = manifests;
+    this.undos = new RunUndo(database, manifests, new UndoRepositories(runRows, reading, writing, touched));
     this.commits = new RunCommit(
       database,
       settings,
       manifests,
-      new CommitRepositories(runRows, tasks),
+      new CommitRepositories(runRows, tasks, touched),
       this.retention.service,
     );
     this.scheduler = new RunsScheduler(this.commits, this.undos);
@@ -133,11 +137,15 @@ export class TestServer {
       new RunStart(
         database,
         settings,
-        new RunStartRepositories(tasks, runRows, reading),
+        new RunStartRepositories(tasks, runRows, reading, touched),
         this.undos,
         new UploadRoom(database, new QuotaRepository(), this.disk),
       ),
-      new BatchWriter(database, settings, new BatchRepositories(runRows, paths, writing, new ChunksRepository())),
+      new BatchWriter(
+        database,
+        settings,
+        new BatchRepositories(runRows, touched, paths, writing, new ChunksRepository()),
+      ),
       new RunProblems(database, settings, runRows),
       this.commits,
       this.undos,
@@ -226,6 +234,7 @@ export class TestServer {
 /** An agent with one task: counts and chains what it sends, as a real one does. */
 export class TestAgent {
   private sequence = 0;
+  private lastBody: Buffer = Buffer.alloc(0);
   private changes = 0;
   private digest: Buffer = EMPTY_CHAIN_DIGEST;
   private started: StartRunAnswer | null = null;
@@ -265,10 +274,16 @@ export class TestAgent {
   /** Sends the next batch; it counts only when it was taken. */
   async send(...changes: Change[]): Promise<void> {
     const { body, digest } = encodeBatch(changes);
+    this.lastBody = body;
     await this.server.runs.applyBatch(this.grant, this.sequence + 1, body);
     this.sequence += 1;
     this.changes += changes.length;
     this.digest = nextChainDigest(this.digest, digest);
+  }
+
+  /** Sends the last batch that was taken again, as if its answer had been lost. */
+  async repeat(): Promise<void> {
+    await this.server.runs.applyBatch(this.grant, this.sequence, this.lastBody);
   }
 
   commitRequest(figures: Partial<CommitRequest> = {}): CommitRequest {

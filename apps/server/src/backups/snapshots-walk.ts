@@ -3,7 +3,7 @@ import { joinPath } from '#engine';
 import { Database } from '../database/database';
 import { DIRECTORY } from './catalog-codes';
 import { CatalogReadRepository, type VisibleChild } from './catalog-read.repository';
-import type { RunKey } from './runs.repository';
+import type { RunKey } from './run-row';
 import { directoriesOf, SmallDirectories } from './small-directories';
 
 /** One path of a snapshot. Buffers are the encoded entry and detection. */

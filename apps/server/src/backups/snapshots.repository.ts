@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { SnapshotSummary } from '#common';
 import type { Sql } from '../database/sql';
-import { decodeRoots, type RunKey } from './runs.repository';
+import type { RunKey } from './run-row';
+import { decodeRoots } from './runs.repository';
 
 type SummaryRow = Omit<SnapshotSummary, 'rootsBase64'> & { readonly roots: Buffer };
 

@@ -14,7 +14,7 @@ import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { closeReasonOf } from './catalog-codes';
 import { CatalogReadRepository, type RestorableVersion } from './catalog-read.repository';
-import type { RunKey } from './runs.repository';
+import type { RunKey } from './run-row';
 import { type SnapshotEntry, SnapshotWalk } from './snapshots-walk';
 import { SnapshotsRepository } from './snapshots.repository';
 import { TasksRepository } from './tasks.repository';

@@ -53,6 +53,7 @@ eachDatabase('migrations', (open) => {
       'found_chunks',
       'leases',
       'list_refs',
+      'run_batches',
       'run_outputs',
       'run_problems',
       'run_uploads',

@@ -95,7 +95,7 @@ export class AdoptionRunsRepository {
     await forgetRunSums(tx, taskNo);
     const { changes } = await tx.run(
       `update runs set state = 'undoing', outcome = 'failed', error = 'It was not taken over to its end', stamp = null,
-         change_count = change_count + 1, token_hash = ?, platform = ?, roots = ?, is_thinned = 0,
+         change_count = change_count + 1, counted_batches = 0, token_hash = ?, platform = ?, roots = ?, is_thinned = 0,
          parent_run = (select t.head_run from tasks t where t.no = runs.task_no)
        where task_no = ? and number = ? and id = ? and state not in ('succeeded', 'partial')`,
       [NO_TOKEN, run.platform, encodeRoots(run.roots), taskNo, run.number, run.runId],

@@ -6,6 +6,7 @@ import { CatalogWriteRepository } from '../catalog-write.repository';
 import { ChunksRepository } from '../chunks.repository';
 import { ManifestWriter } from '../manifest-writer';
 import { PacksRepository } from '../packs.repository';
+import { RunBatchesRepository } from '../run-batches.repository';
 import { BatchRepositories, BatchWriter } from '../runs-batch';
 import { RunUndo, UndoRepositories } from '../runs-undo';
 import { RunsRepository } from '../runs.repository';
@@ -21,6 +22,7 @@ import { TaskAdoption, TaskAdoptionParts } from './task-adoption';
   imports: [RemovalAdoptionModule],
   providers: [
     RunsRepository,
+    RunBatchesRepository,
     CatalogPathsRepository,
     CatalogReadRepository,
     CatalogWriteRepository,

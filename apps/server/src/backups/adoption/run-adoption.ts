@@ -6,6 +6,7 @@ import { type Storage, STORAGE } from '../../storage/storage';
 import { CatalogPathsRepository } from '../catalog-paths.repository';
 import { BatchWriter, contentsOf } from '../runs-batch';
 import { type DecodedChange, decodedChange } from '../runs-batch-plan';
+import { RunTouches } from '../run-touches';
 import { RunUndo } from '../runs-undo';
 import { type AdoptedTask, AdoptionRunsRepository } from './adoption-runs.repository';
 import { ContentAdoption } from './content-adoption';
@@ -83,7 +84,7 @@ export class RunAdoption {
     const { batches, contents, paths } = this.parts;
     await contents.ensure(domainNo, contentsOf(changes));
     const met = await this.database.write('catalog.adopt', (tx) =>
-      batches.write(tx, { taskNo, runNumber, domainNo }, changes),
+      batches.write(tx, { taskNo, runNumber, domainNo }, changes, new RunTouches()),
     );
     paths.remember(taskNo, met);
   }

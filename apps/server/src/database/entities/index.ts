@@ -14,7 +14,7 @@ import {
 } from './fleet.entities';
 import { clientsTable, domainsTable, pageSessionsTable, settingsTable, usersTable } from './identity.entities';
 import { doomedVersionsTable, pinsTable, removalsTable } from './retention.entities';
-import { runProblemsTable, runsTable, runUploadsTable, tasksTable } from './run.entities';
+import { runBatchesTable, runProblemsTable, runsTable, runUploadsTable, tasksTable } from './run.entities';
 import { deletionStopsTable, guardAcknowledgementsTable, heartbeatsTable } from './guard.entities';
 import { maintenanceRunsTable } from './maintenance.entities';
 import { spaceDaysTable } from './space.entities';
@@ -29,6 +29,7 @@ const ALL = [
   runsTable,
   runProblemsTable,
   runUploadsTable,
+  runBatchesTable,
   pathsTable,
   fileVersionsTable,
   chunksTable,
@@ -74,6 +75,7 @@ export function entitiesFor(dialect: Dialect): EntitySchema[] {
     entityOf(runsTable, dialect),
     entityOf(runProblemsTable, dialect),
     entityOf(runUploadsTable, dialect),
+    entityOf(runBatchesTable, dialect),
     entityOf(pathsTable, dialect),
     entityOf(fileVersionsTable, dialect),
     entityOf(chunksTable, dialect),

@@ -102,6 +102,12 @@ export class RunRow {
   /** nextChainDigest of the batches so far. */
   chain_digest!: Buffer;
   change_count!: number;
+  /** Batches that the next three tell of: all that there were, unless an older server took some. */
+  counted_batches!: number;
+  /** Rows of file_versions that the run wrote, that it closed, and of those the ones without a newer version in their place. */
+  versions_written!: number;
+  versions_closed!: number;
+  versions_ended!: number;
   /** The head when the run started. */
   parent_run!: number | null;
   lease_until!: number;
@@ -152,6 +158,10 @@ export const runsTable: TableSpec<RunRow> = {
     next_seq: withDefault(bigint, 1),
     chain_digest: bytes,
     change_count: withDefault(bigint, 0),
+    counted_batches: withDefault(bigint, 0),
+    versions_written: withDefault(bigint, 0),
+    versions_closed: withDefault(bigint, 0),
+    versions_ended: withDefault(bigint, 0),
     parent_run: nullable(int),
     lease_until: bigint,
     started_at: bigint,
@@ -239,5 +249,22 @@ export const runUploadsTable: TableSpec<RunUploadRow> = {
     last_no: primary(bigint),
     domain_no: int,
   },
+  isClustered: true,
+};
+
+/** Which paths a batch of an active run touched. See RunBatchesRepository. */
+export class RunBatchRow {
+  task_no!: number;
+  run_number!: number;
+  /** The batch's, from 1. */
+  seq!: number;
+  /** encodePathNumbers */
+  paths!: Buffer;
+}
+
+export const runBatchesTable: TableSpec<RunBatchRow> = {
+  target: RunBatchRow,
+  name: 'run_batches',
+  columns: { task_no: primary(int), run_number: primary(int), seq: primary(bigint), paths: bytes },
   isClustered: true,
 };

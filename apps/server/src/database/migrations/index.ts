@@ -15,6 +15,7 @@ import { FleetLists1795000080001 } from './1795000080001-fleet-lists';
 import { Adoption1795000090001 } from './1795000090001-adoption';
 import { RunUploads1795000100001 } from './1795000100001-run-uploads';
 import { RunSums1795000100002 } from './1795000100002-run-sums';
+import { RunBatches1795000110001 } from './1795000110001-run-batches';
 
 /** In order. A released migration never changes. A dump of the catalog is brought up from the level that it names. */
 export const MIGRATIONS = [
@@ -35,6 +36,7 @@ export const MIGRATIONS = [
   Adoption1795000090001,
   RunUploads1795000100001,
   RunSums1795000100002,
+  RunBatches1795000110001,
 ];
 
 type Migration = (typeof MIGRATIONS)[number];
