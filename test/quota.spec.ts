@@ -1,10 +1,15 @@
-import { randomBytes } from 'node:crypto';
+import { createCipheriv } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { API, type ClientsAnswer, type RunsAnswer, type SpaceAnswer } from '#common';
 import { Admin } from './support/admin';
 import { differences } from './support/judge';
 import { AgentProcess, ServerProcess, system, temporaryFolder } from './support/processes';
+
+/** The same in every run: cut elsewhere, a first chunk might have room, or a last one that comes beside a refused one. */
+function incompressible(seed: number, length: number): Buffer {
+  return createCipheriv('aes-256-ctr', Buffer.alloc(32, seed), Buffer.alloc(16)).update(Buffer.alloc(length));
+}
 
 it('a user over his quota is refused before his bytes are stored, told why, and goes on when he may have more', async () => {
   const folder = temporaryFolder('quota');
@@ -18,7 +23,7 @@ it('a user over his quota is refused before his bytes are stored, told why, and 
     await agent.enroll(server);
     const source = join(folder.path, 'source');
     mkdirSync(source);
-    writeFileSync(join(source, 'first'), randomBytes(400_000));
+    writeFileSync(join(source, 'first'), incompressible(1, 400_000));
     await setQuota(1_000_000);
     await agent.json(['backup', source]);
     const onDisk = async (): Promise<number> =>
@@ -29,7 +34,7 @@ it('a user over his quota is refused before his bytes are stored, told why, and 
     };
     const before = await onDisk();
 
-    writeFileSync(join(source, 'second'), randomBytes(3_000_000));
+    writeFileSync(join(source, 'second'), incompressible(2, 3_000_000));
     const refused = await agent.run(['backup', source]);
     expect(refused.code).not.toBe(0);
     expect(refused.stderr).toMatch(/quota is used up: \d+ bytes are stored of 1000000 .* and \d+ more were to come/);

@@ -34,14 +34,14 @@ export class RunLease {
     if (!(await this.isFresh(tx, run))) await this.renew(tx, run);
   }
 
-  /** Renews now unless the lease is fresh, and gives a function to call as often as there is progress: it renews when a third of the lease went by. */
+  /** Renews now, and gives a function to call as often as there is progress: it renews when a third of the lease went by. */
   async start(run: RunGrant): Promise<() => Promise<void>> {
-    let renewedAt = this.clock.now();
+    let renewedAt = 0;
     const renew = async (): Promise<void> => {
       renewedAt = this.clock.now();
       await this.database.write('runs.lease', (tx) => this.renew(tx, run));
     };
-    if (!(await this.database.read((sql) => this.isFresh(sql, run)))) await renew();
+    await renew();
     return async () => {
       if (this.clock.now() - renewedAt >= this.settings.runLeaseMs / 3) await renew();
     };
