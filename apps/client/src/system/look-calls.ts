@@ -61,7 +61,7 @@ export function bindLookCalls(libc: Koffi.LibraryHandle): LookCalls {
   const listed = Buffer.allocUnsafeSlow(LIST_BYTES);
   const memory = Buffer.allocUnsafeSlow(STATX_BYTES);
   const seen = new Uint32Array(memory.buffer, memory.byteOffset, STATX_BYTES / 4);
-  const stat = new SeenStat(memory);
+  const stat = new SeenStat(seen);
   const look = (directoryFd: number, name: Buffer) =>
     statx(directoryFd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, memory) === 0;
   return {
@@ -86,14 +86,12 @@ export function bindLookCalls(libc: Koffi.LibraryHandle): LookCalls {
 
 /** What `struct statx` says, in the form of Node's stat. */
 class SeenStat {
-  private readonly words: Uint32Array;
   private readonly longs: BigInt64Array;
   private readonly dev = new KnownDevice();
   private readonly rdev = new KnownDevice();
 
-  constructor(memory: Buffer) {
-    this.words = new Uint32Array(memory.buffer, memory.byteOffset, STATX_BYTES / 4);
-    this.longs = new BigInt64Array(memory.buffer, memory.byteOffset, STATX_BYTES / 8);
+  constructor(private readonly words: Uint32Array) {
+    this.longs = new BigInt64Array(words.buffer, words.byteOffset, STATX_BYTES / 8);
   }
 
   read(): FileStat {

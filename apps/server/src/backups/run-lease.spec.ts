@@ -26,6 +26,7 @@ eachDatabase('the lease of a run', (open) => {
     );
     return row?.until;
   };
+
   it('is renewed by whoever asks what is missing, and not again while it is fresh', async () => {
     await ask();
     const renewed = db.clock.now() + leaseMs;
