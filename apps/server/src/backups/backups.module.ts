@@ -35,6 +35,8 @@ import { IngestApiController } from './ingest.api.controller';
 import { IngestRows } from './ingest-rows';
 import { IngestRepositories, IngestService } from './ingest.service';
 import { ManifestWriter } from './manifest-writer';
+import { BlockChecks } from './block-checks';
+import { PackFiles } from './pack-files';
 import { PacksRepository } from './packs.repository';
 import { QuotaRepository } from './quota.repository';
 import { UploadRoom } from './upload-room';
@@ -110,6 +112,8 @@ const CHUNKS = [
   IngestService,
   IngestRepositories,
   IngestRows,
+  PackFiles,
+  BlockChecks,
   RunLease,
   ChunkReaderService,
   ChunkDamage,

@@ -5,11 +5,9 @@ import { LIMITS } from '#common';
 import {
   type BlockHeader,
   CorruptError,
-  decodeBlockAsync,
   decodeList,
   type FramedBlock,
-  freeMemory,
-  freePlain,
+  freePiece,
   InvalidError,
   keyString,
   type ListChild,
@@ -21,10 +19,13 @@ import {
 } from '#engine';
 import { DomainError } from '../http/domain-error';
 import { storageError } from '../storage/storage-error';
+import type { BlockChecks } from './block-checks';
 import type { Upload, UploadedBlock, UploadedChunk, UploadedList } from './ingest-upload';
 
 /** What a chunk takes until its upload ends: its id, place and names. */
 const HELD_PER_CHUNK = 1_024;
+/** Blocks that are being checked while the next one is read. */
+const BLOCKS_AT_ONCE = 2;
 
 /** A finished file that can be put to storage. */
 export interface PackFile {
@@ -44,8 +45,8 @@ export interface UploadChecks {
 }
 
 /**
- * One upload on local disk. The blocks are verified while they come in, one at a time, and written as the beginning of a
- * pack; the source is read only as fast as that goes. Memory: one block, and what `LIMITS` allow of headers and lists.
+ * One upload on local disk. The blocks are verified and written, as the beginning of a pack, while the next ones come in; the
+ * source is read only as fast as that goes. Memory: three blocks, and what `LIMITS` allow of headers and lists.
  */
 export class IngestSpool {
   private readonly blocks: UploadedBlock[] = [];
@@ -53,6 +54,8 @@ export class IngestSpool {
   private readonly chunks = new Map<string, UploadedChunk>();
   private readonly index = new PackIndexBuilder();
   private readonly files: string[] = [];
+  /** Blocks that are being verified and written, oldest first. */
+  private readonly checking: Promise<Buffer | null>[] = [];
   private chunkCount = 0;
   private listBytes = 0;
   private isFinished = false;
@@ -61,14 +64,15 @@ export class IngestSpool {
     private readonly directory: string,
     private readonly path: string,
     private readonly handle: FileHandle,
+    private readonly blockChecks: BlockChecks,
   ) {
     this.files.push(path);
   }
 
-  static async create(directory: string): Promise<IngestSpool> {
+  static async create(directory: string, blockChecks: BlockChecks): Promise<IngestSpool> {
     const path = join(directory, `upload-${randomUUID()}`);
     try {
-      return new IngestSpool(directory, path, await open(path, 'wx+', 0o600));
+      return new IngestSpool(directory, path, await open(path, 'wx+', 0o600), blockChecks);
     } catch (error) {
       throw storageError('spool', 'an upload', error);
     }
@@ -76,23 +80,16 @@ export class IngestSpool {
 
   /** Takes the whole body in. Throws DomainErrors: `too-large`, `invalid` (bytes are not what they must be). */
   async receive(body: AsyncIterable<Uint8Array>, checks: UploadChecks): Promise<Upload> {
-    await this.write(PACK_HEADER);
+    const limits = { maxBytes: LIMITS.packBodyBytes, spent: freePiece };
     try {
-      for await (const block of readBlocks(watched(body, checks.onProgress), { maxBytes: LIMITS.packBodyBytes })) {
-        this.countChunks(block.header.chunks.length);
-        checks.onMemory(block.header.chunks.length * HELD_PER_CHUNK);
-        if (!this.index.fits(block.header)) throw new InvalidError('the blocks and their index do not fit into a pack');
-        const [{ chunks }] = await Promise.all([
-          decodeBlockAsync(block.bytes, `block at byte ${block.offset} of the upload`),
-          this.write(block.bytes),
-        ]);
-        await this.addBlock(block, chunks, checks);
-        // What stays of them (ids, lists) was copied.
-        freePlain(chunks, block.bytes);
-        if (block.isOwn) freeMemory(block.bytes);
-      }
+      await this.writeHeader();
+      for await (const block of readBlocks(watched(body, checks.onProgress), limits)) await this.take(block, checks);
+      while (this.checking.length > 0) await this.checking.shift();
     } catch (error) {
       throw uploadError(error);
+    } finally {
+      // Nobody writes into a file that is about to be a pack, or removed.
+      await Promise.allSettled(this.checking);
     }
     return { blocks: this.blocks, lists: this.lists, chunks: this.chunks };
   }
@@ -121,23 +118,57 @@ export class IngestSpool {
     if (this.chunkCount > LIMITS.packChunks) throw new InvalidError(`more than ${LIMITS.packChunks} chunks`);
   }
 
-  private async addBlock({ header }: FramedBlock, chunks: readonly PlainChunk[], checks: UploadChecks): Promise<void> {
+  /** What the header says counts at once: when the block is not what it says, the whole upload is refused. */
+  private async take(block: FramedBlock, checks: UploadChecks): Promise<void> {
+    const { header } = block;
+    this.countChunks(header.chunks.length);
+    checks.onMemory(header.chunks.length * HELD_PER_CHUNK);
+    if (!this.index.fits(header)) throw new InvalidError('the blocks and their index do not fit into a pack');
+    const offset = this.index.add(header);
+    const checked = this.check(block, offset);
+    // Its failure is seen when its turn comes; until then it must not count as unhandled.
+    checked.catch(() => undefined);
+    this.checking.push(checked);
+    const lists = header.kind === 'lists' ? await checked : null;
+    if (this.checking.length > BLOCKS_AT_ONCE) await this.checking.shift();
+    await this.addBlock({ header, offset }, lists, checks);
+  }
+
+  /** Resolves when the block was verified and written: of a block of lists, with their bytes. */
+  private async check(block: FramedBlock, position: number): Promise<Buffer | null> {
+    const place = `block at byte ${block.offset} of the upload`;
+    const memory = block.isOwn ? block.bytes.buffer : new Uint8Array(block.bytes).buffer;
+    const verdict = await this.blockChecks.check({ block: memory, place, path: this.path, position });
+    if ('refused' in verdict) throw notAsItSays(verdict.refused);
+    if ('failed' in verdict) {
+      const { code, message } = verdict.failed;
+      throw storageError('spool', 'an upload', Object.assign(new Error(message), { code }));
+    }
+    return verdict.lists === null ? null : Buffer.from(verdict.lists);
+  }
+
+  /** `lists`: their bytes, of a block of lists. */
+  private async addBlock(
+    { header, offset }: Pick<UploadedBlock, 'header' | 'offset'>,
+    lists: Buffer | null,
+    checks: UploadChecks,
+  ): Promise<void> {
     let chunkOffset = 0;
     const uploaded: UploadedChunk[] = [];
-    for (const [position, chunk] of chunks.entries()) {
-      // The header's id holds memory of its own; the decoded block's goes.
-      const id = header.chunks[position]?.id ?? Buffer.from(chunk.id);
-      const key = { id, height: chunk.height };
-      const chunkLength = chunk.bytes.length;
-      const size = chunk.height === 0 ? chunkLength : await this.addList({ ...key, bytes: chunk.bytes }, checks);
-      const name = keyString(key);
-      const storedLength = shareOf(header, chunkOffset + chunkLength) - shareOf(header, chunkOffset);
-      const entry = { id, height: chunk.height, name, chunkOffset, chunkLength, size, storedLength };
+    for (const { id, height, length } of header.chunks) {
+      const name = keyString({ id, height });
+      const chunkEnd = chunkOffset + length;
+      const size =
+        lists === null
+          ? length
+          : await this.addList({ id, height, bytes: lists.subarray(chunkOffset, chunkEnd) }, checks);
+      const storedLength = shareOf(header, chunkEnd) - shareOf(header, chunkOffset);
+      const entry = { id, height, name, chunkOffset, chunkLength: length, size, storedLength };
       uploaded.push(entry);
       if (!this.chunks.has(name)) this.chunks.set(name, entry);
-      chunkOffset += chunkLength;
+      chunkOffset = chunkEnd;
     }
-    this.blocks.push({ offset: this.index.add(header), header, chunks: uploaded });
+    this.blocks.push({ offset, header, chunks: uploaded });
   }
 
   /** Checks the list's children against what came before it in this upload, and asks for the others. Returns its size. */
@@ -146,7 +177,7 @@ export class IngestSpool {
     if (this.listBytes > LIMITS.packListBytes)
       throw new InvalidError(`more than ${LIMITS.packListBytes} bytes of lists`);
     checks.onMemory(list.bytes.length);
-    const bytes = Buffer.from(list.bytes);
+    const { bytes } = list;
     const place = `list ${list.id.toString('hex')}`;
     const children = decodeList(bytes, list.height, place);
     const elsewhere: ListChild[] = [];
@@ -165,7 +196,7 @@ export class IngestSpool {
   private async finishSpool(): Promise<PackFile> {
     this.isFinished = true;
     const footer = this.index.finish();
-    await writeAll(this.handle, footer);
+    await writeAll(this.handle, footer, this.index.length);
     const offsets = new Map(this.blocks.map((block) => [block, block.offset]));
     return { file: this.path, length: this.index.length + footer.length, offsets };
   }
@@ -177,25 +208,26 @@ export class IngestSpool {
     const offsets = new Map<UploadedBlock, number>();
     const target = await open(file, 'wx', 0o600);
     try {
-      await writeAll(target, PACK_HEADER);
+      await writeAll(target, PACK_HEADER, 0);
       for (const block of kept) {
         const bytes = Buffer.allocUnsafe(block.header.totalLength);
         const { bytesRead } = await this.handle.read(bytes, 0, bytes.length, block.offset);
         if (bytesRead !== bytes.length) throw new Error(`the spooled upload ends within a block`);
-        offsets.set(block, index.add(block.header));
-        await writeAll(target, bytes);
+        const offset = index.add(block.header);
+        offsets.set(block, offset);
+        await writeAll(target, bytes, offset);
       }
       const footer = index.finish();
-      await writeAll(target, footer);
+      await writeAll(target, footer, index.length);
       return { file, length: index.length + footer.length, offsets };
     } finally {
       await target.close();
     }
   }
 
-  private async write(bytes: Buffer): Promise<void> {
+  private async writeHeader(): Promise<void> {
     try {
-      await writeAll(this.handle, bytes);
+      await writeAll(this.handle, PACK_HEADER, 0);
     } catch (error) {
       throw storageError('spool', 'an upload', error);
     }
@@ -228,10 +260,9 @@ export function wrongSize(child: ListChild, size: number): DomainError {
   );
 }
 
-/** At the file's current position. */
-async function writeAll(handle: FileHandle, bytes: Buffer): Promise<void> {
+async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
   for (let written = 0; written < bytes.length;) {
-    written += (await handle.write(bytes, written)).bytesWritten;
+    written += (await handle.write(bytes, written, bytes.length - written, position + written)).bytesWritten;
   }
 }
 
@@ -240,8 +271,10 @@ function uploadError(error: unknown): unknown {
   if (error instanceof InvalidError) {
     return new DomainError('too-large', `The upload was refused: ${error.message}`, { cause: error });
   }
-  if (error instanceof CorruptError || error instanceof UnsupportedError) {
-    return new DomainError('invalid', `The upload was refused, nothing was stored: ${error.message}`, { cause: error });
-  }
+  if (error instanceof CorruptError || error instanceof UnsupportedError) return notAsItSays(error.message, error);
   return error;
+}
+
+function notAsItSays(what: string, cause?: unknown): DomainError {
+  return new DomainError('invalid', `The upload was refused, nothing was stored: ${what}`, { cause });
 }

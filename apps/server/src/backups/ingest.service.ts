@@ -1,15 +1,15 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { LIMITS, type PackAnswer } from '#common';
 import { type ChunkKey, keyString } from '#engine';
 import { Database } from '../database/database';
 import { slices } from '../database/sql';
 import { DomainError } from '../http/domain-error';
-import { type Storage, STORAGE } from '../storage/storage';
 import { ChunksRepository } from './chunks.repository';
 import { type IngestPlan, planIngest, storedAlone } from './ingest-plan';
 import { IngestRows, StalePlan, type StoredPack } from './ingest-rows';
-import { IngestSpool, type UploadChecks } from './ingest-spool';
+import type { IngestSpool, UploadChecks } from './ingest-spool';
 import type { Upload } from './ingest-upload';
+import { PackFiles } from './pack-files';
 import { newPackKey } from './pack-key';
 import { PacksRepository } from './packs.repository';
 import { countStored } from './quota.repository';
@@ -43,7 +43,7 @@ export class IngestRepositories {
 export class IngestService {
   constructor(
     private readonly database: Database,
-    @Inject(STORAGE) private readonly storage: Storage,
+    private readonly files: PackFiles,
     private readonly repositories: IngestRepositories,
     private readonly lease: RunLease,
     private readonly room: UploadRoom,
@@ -84,7 +84,7 @@ export class IngestService {
   ): Promise<PackAnswer> {
     const onProgress = await this.lease.start(run);
     await this.room.assertRoomFor(run.clientNo, announcedBytes);
-    const spool = await IngestSpool.create(this.storage.spoolDir);
+    const spool = await this.files.spool();
     try {
       const upload = await spool.receive(body, {
         onMemory,
@@ -125,7 +125,7 @@ export class IngestService {
       await this.lease.renew(tx, run);
       return this.repositories.packs.insertUploading(tx, { key, taskNo: run.taskNo, runNumber: run.runNumber });
     });
-    await this.storage.put(key, { file, length });
+    await this.files.put(key, { file, length });
     const plainBytes = plan.kept.reduce((sum, { header }) => sum + header.plainLength, 0);
     return { no, length, plainBytes, offsets };
   }

@@ -25,6 +25,8 @@ import { ChunkReaderService } from './chunk-reader.service';
 import { ChunksRepository } from './chunks.repository';
 import { IngestRows } from './ingest-rows';
 import { IngestRepositories, IngestService } from './ingest.service';
+import { BlockChecks } from './block-checks';
+import { PackFiles } from './pack-files';
 import { PacksRepository } from './packs.repository';
 import { QuotaRepository } from './quota.repository';
 import { UploadRoom } from './upload-room';
@@ -65,7 +67,7 @@ export class IngestBench {
     const lease = new RunLease(database, this.runs, new ServerSettings(), clock);
     const repositories = new IngestRepositories(this.chunks, this.packs, rows);
     const room = new UploadRoom(database, new QuotaRepository(), this.disk);
-    this.ingest = new IngestService(database, storage, repositories, lease, room);
+    this.ingest = new IngestService(database, new PackFiles(storage, new BlockChecks()), repositories, lease, room);
     const damage = new ChunkDamage(database, this.chunks, this.packs);
     this.reader = new ChunkReaderService(database, storage, this.chunks, this.packs, damage);
   }

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { LIMITS } from '#common';
 import {
   BlockBuilder,
@@ -13,13 +13,13 @@ import {
 import { Database } from '../database/database';
 import { DeletionGuard } from '../guards/deletion-guard';
 import { DomainError } from '../http/domain-error';
-import { type Storage, STORAGE } from '../storage/storage';
 import { openBlock } from './chunk-blocks';
 import { type BrokenBlock, ChunkDamage } from './chunk-damage';
 import type { ChunkPlace, StoredChunk } from './chunk-rows';
-import { IngestSpool } from './ingest-spool';
+import type { IngestSpool } from './ingest-spool';
 import type { Upload } from './ingest-upload';
 import { loopTurn } from './loop-turn';
+import { PackFiles } from './pack-files';
 import { newPackKey } from './pack-key';
 import { PacksRepository } from './packs.repository';
 import type { PackUsage } from './rewrite-plan';
@@ -77,7 +77,7 @@ export class RewriterRepositories {
 export class PackRewriter {
   constructor(
     private readonly database: Database,
-    @Inject(STORAGE) private readonly storage: Storage,
+    private readonly files: PackFiles,
     private readonly repositories: RewriterRepositories,
     private readonly damage: ChunkDamage,
     private readonly guard: DeletionGuard,
@@ -85,7 +85,7 @@ export class PackRewriter {
 
   /** What cannot be read is left where it is: bad chunks marked as damaged, packs of which nothing could be told named. */
   async rewrite(packs: readonly PackUsage[], signal: AbortSignal): Promise<RewriteResult> {
-    const spool = await IngestSpool.create(this.storage.spoolDir);
+    const spool = await this.files.spool();
     const unreadable: UnreadablePack[] = [];
     try {
       const upload = await spool.receive(this.blocks(packs, { unreadable, signal }), {
@@ -119,7 +119,7 @@ export class PackRewriter {
     const no = await this.database.write('packs.uploading', (tx) =>
       this.repositories.packs.insertUploading(tx, { key, taskNo, runNumber: 0 }),
     );
-    await this.storage.put(key, { file, length });
+    await this.files.put(key, { file, length });
     const places = new Map<string, ChunkPlace>();
     let plainBytes = 0;
     for (const block of upload.blocks) {
@@ -208,7 +208,7 @@ export class PackRewriter {
     const place = `${packKey}, block at byte ${offset}`;
     let bytes: Buffer | null = null;
     try {
-      bytes = await this.storage.get(packKey, { offset, length });
+      bytes = await this.files.get(packKey, { offset, length });
       const { whole, cut, astray } = await openBlock(bytes, { packNo, packKey, offset, length, chunks }, place);
       if (whole !== null) await decodeBlockAsync(whole, place);
       const bad = astray.length > 0 ? { packNo, offset, bytes: null, chunks: astray } : null;

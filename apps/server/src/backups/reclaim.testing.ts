@@ -4,6 +4,8 @@ import type { DeletionGuard } from '../guards/deletion-guard';
 import type { Storage } from '../storage/storage';
 import { ChunkDamage } from './chunk-damage';
 import { ChunksRepository } from './chunks.repository';
+import { BlockChecks } from './block-checks';
+import { PackFiles } from './pack-files';
 import { PackRewriter, RewriterRepositories } from './pack-rewriter';
 import { TestDisk } from './ingest.testing';
 import { PackUsages } from './pack-usage';
@@ -28,7 +30,13 @@ export function reclaimOn(
   const uploads = new RunUploadsRepository();
   const moves = new RewriteRepository();
   const damage = new ChunkDamage(database, new ChunksRepository(), packs);
-  const rewriter = new PackRewriter(database, storage, new RewriterRepositories(moves, packs), damage, guard);
+  const rewriter = new PackRewriter(
+    database,
+    new PackFiles(storage, new BlockChecks()),
+    new RewriterRepositories(moves, packs),
+    damage,
+    guard,
+  );
   const usages = new PackUsages(database, moves);
   const room = new RewriteRoom(database, settings, disk, moves);
   const rewrite = new ReclaimRewrite(database, settings, room, new RewriteWork(reclaim, packs, usages, rewriter));
