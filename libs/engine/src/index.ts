@@ -25,6 +25,7 @@ export {
   freePlain,
   type PlainChunk,
   verifyPayload,
+  zstdParameters,
 } from './block';
 export { blockRoom, type Compressor, encodeBlockInto, nodeCompressor, STORING } from './block-into';
 export { BlockBuilder } from './block-builder';

@@ -1,6 +1,6 @@
 import { constants } from 'node:zlib';
 import type * as Koffi from 'koffi';
-import { type Compressor, STORING } from '#engine';
+import { type Compressor, STORING, zstdParameters } from '#engine';
 
 /** A compressor that holds memory outside Node's until it is closed. */
 export interface HeldCompressor {
@@ -22,7 +22,7 @@ type Context = object;
 type Call<Result> = (...args: readonly (number | Context | null)[]) => Result;
 type Size = number | bigint;
 
-const { ZSTD_c_compressionLevel, ZSTD_error_dstSize_tooSmall } = constants;
+const { ZSTD_error_dstSize_tooSmall } = constants;
 
 /** Throws when this Node does not show its zstd. */
 export function bindZstdCalls(koffi: typeof Koffi): ZstdCalls {
@@ -40,15 +40,9 @@ export function bindZstdCalls(koffi: typeof Koffi): ZstdCalls {
     if (isError(result as number) !== 0) throw new Error(`zstd failed with error ${errorCode(result as number)}`);
     return result;
   };
-  const newContext = (level: number): Context => {
+  const newContext = (): Context => {
     const context = createContext();
     if (context === null) throw new Error('zstd has no memory for a context');
-    try {
-      check(setParameter(context, ZSTD_c_compressionLevel, level));
-    } catch (error) {
-      freeContext(context);
-      throw error;
-    }
     return context;
   };
   const compressIn = (context: Context, plain: Buffer, into: Buffer): Promise<number | null> =>
@@ -75,8 +69,11 @@ export function bindZstdCalls(koffi: typeof Koffi): ZstdCalls {
       };
       return {
         compress: async (plain, into) => {
-          const context = idle.pop() ?? newContext(level);
+          const context = idle.pop() ?? newContext();
           try {
+            for (const [parameter, value] of zstdParameters(level, plain.length)) {
+              check(setParameter(context, parameter, value));
+            }
             return await compressIn(context, plain, into);
           } finally {
             giveBack(context);
