@@ -166,7 +166,8 @@ export class RecordStreamParser {
   }
 }
 
-function splitRecords(payload: Buffer): Buffer[] {
+/** Of a verified payload; they are views of it. */
+export function splitRecords(payload: Buffer): Buffer[] {
   const records: Buffer[] = [];
   for (let at = 0; at < payload.length;) {
     const start = at + RECORD_HEAD_BYTES;

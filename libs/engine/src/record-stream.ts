@@ -1,10 +1,12 @@
 import { createHash, type Hash } from 'node:crypto';
-import { constants, crc32, zstdCompressSync } from 'node:zlib';
+import { crc32, zstdCompressSync } from 'node:zlib';
 
 import { ByteReader } from './byte-reader';
 import { InvalidError } from './errors';
+import type { DraftFrame } from './manifest-draft';
 import {
   FRAME_HEAD_BYTES,
+  frameCompression,
   frameHead,
   MAX_FRAME_BYTES,
   MAX_RECORD_BYTES,
@@ -14,12 +16,10 @@ import {
   streamHeader,
   TRAILER_BYTES,
 } from './record-frame';
-import { RecordStreamParser } from './record-parser';
+import { RecordStreamParser, splitRecords } from './record-parser';
 
 /** A frame is closed when it has reached this: a reader takes one frame at a time into memory. */
 const TARGET_FRAME_BYTES = 256 * 1024;
-/** Ids do not shrink, names and times do: higher levels gain 2 % for twice the time. */
-const COMPRESSION_LEVEL = 3;
 
 /**
  * Writes a record stream: one framing for the index file, the wire and the manifest. Every byte is covered by a
@@ -83,6 +83,16 @@ export class RecordStreamEncoder {
     return ready === null && this.fill >= TARGET_FRAME_BYTES ? this.closeFrame() : ready;
   }
 
+  /** The same for a whole frame that is compressed already: see DraftFrame. Only in the compressed form. */
+  addFrame({ payload, stored }: DraftFrame): Buffer {
+    if (this.form !== 'compressed') throw new InvalidError('a compressed frame in a plain record stream');
+    if (this.final !== null) throw new InvalidError('the record stream is finished');
+    const before = this.closeFrame();
+    this.hash.update(payload);
+    for (let at = 0; at < payload.length; this.written++) at += RECORD_HEAD_BYTES + payload.readUInt32LE(at);
+    return Buffer.concat([before, frameHead(stored.length, crc32(stored)), stored]);
+  }
+
   /** Gives back what add() or addFramed() handed out, once it was written: its memory serves a later frame. */
   recycle(bytes: Buffer): void {
     if (bytes.buffer === this.handedOut?.buffer) this.spare = this.handedOut;
@@ -129,7 +139,7 @@ export class RecordStreamEncoder {
       const payload = this.frame.subarray(FRAME_HEAD_BYTES, FRAME_HEAD_BYTES + this.fill);
       this.hash.update(payload);
       if (this.form === 'compressed') {
-        const stored = compressed(payload);
+        const stored = zstdCompressSync(payload, frameCompression(payload.length));
         parts.push(frameHead(stored.length, crc32(stored)), stored);
       } else {
         this.frame.set(frameHead(payload.length, crc32(payload)), 0);
@@ -141,14 +151,6 @@ export class RecordStreamEncoder {
     }
     return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
   }
-}
-
-function compressed(payload: Buffer): Buffer {
-  return zstdCompressSync(payload, {
-    chunkSize: Math.max(64, payload.length),
-    pledgedSrcSize: payload.length,
-    params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL },
-  });
 }
 
 /**
@@ -176,23 +178,28 @@ export async function* decodeRecordStream(
   }
 }
 
-/** The same for a whole stream in memory, such as one batch. Records are views into `bytes`. */
+/** The same for a whole stream in memory, such as one batch. Records, and the frames' payloads that they lie in, are views into `bytes`. */
 export function decodeRecords(
   bytes: Buffer,
   type: RecordStreamType,
   place: string,
-): { records: Buffer[]; digest: Buffer } {
+): { records: Buffer[]; payloads: Buffer[]; digest: Buffer } {
   const parser = new RecordStreamParser(type, place);
   const records: Buffer[] = [];
+  const payloads: Buffer[] = [];
   let offset = 0;
   while (!parser.isDone) {
     const end = offset + parser.wanted;
     if (end > bytes.length) parser.fail('ends too early');
-    for (const record of parser.accept(bytes.subarray(offset, end))) records.push(record);
+    const payload = parser.acceptFrame(bytes.subarray(offset, end));
+    if (payload !== null) {
+      payloads.push(payload);
+      for (const record of splitRecords(payload)) records.push(record);
+    }
     offset = end;
   }
   if (offset < bytes.length) parser.fail('something follows the end');
-  return { records, digest: parser.digest };
+  return { records, payloads, digest: parser.digest };
 }
 
 /**

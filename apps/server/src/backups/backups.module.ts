@@ -34,6 +34,8 @@ import { ChunksRepository } from './chunks.repository';
 import { IngestApiController } from './ingest.api.controller';
 import { IngestRows } from './ingest-rows';
 import { IngestRepositories, IngestService } from './ingest.service';
+import { ManifestChanges } from './manifest-changes';
+import { ManifestDrafts } from './manifest-drafts';
 import { ManifestWriter } from './manifest-writer';
 import { BlockChecks } from './block-checks';
 import { PackFiles } from './pack-files';
@@ -106,7 +108,18 @@ const REPOSITORIES = [
   QuotaRepository,
 ];
 
-const RUNS = [RunsService, RunStart, BatchWriter, RunProblems, RunCommit, RunUndo, RunsScheduler, ManifestWriter];
+const RUNS = [
+  RunsService,
+  RunStart,
+  BatchWriter,
+  RunProblems,
+  RunCommit,
+  RunUndo,
+  RunsScheduler,
+  ManifestWriter,
+  ManifestChanges,
+  ManifestDrafts,
+];
 
 const CHUNKS = [
   IngestService,

@@ -2,34 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import {
-  type Change,
-  encodeChange,
-  encodeManifestHeader,
-  joinPath,
-  manifestKey,
-  RecordStreamEncoder,
-  ROOT_PATH,
-  voidKey,
-} from '#engine';
+import { type Change, encodeChange, encodeManifestHeader, manifestKey, RecordStreamEncoder, voidKey } from '#engine';
 import { Database } from '../database/database';
-import { slices, type Sql } from '../database/sql';
 import { type Storage, STORAGE } from '../storage/storage';
-import { closeReasonOf } from './catalog-codes';
-import { CatalogPathsRepository, PathCache } from './catalog-paths.repository';
-import { CatalogReadRepository, type ChangedVersion } from './catalog-read.repository';
-import { NO_PARENT } from './path-walk';
+import { ManifestChanges } from './manifest-changes';
+import type { ManifestDraft } from './manifest-draft';
+import { ManifestDrafts } from './manifest-drafts';
 import type { RunRow } from './run-row';
 import { decodeRoots, RunsRepository } from './runs.repository';
 
-/** Versions in one page: some milliseconds of reading, and at most 64 KiB each in memory. */
-const PAGE_ROWS = 2_000;
-
-interface ChangesPage {
-  readonly versions: readonly ChangedVersion[];
-  /** Paths of the directories that they lie in. */
-  readonly parents: ReadonlyMap<number, Buffer>;
-}
+/** Puts the body of a manifest through its encoder. False: it is not all that the run changed, and why was said. */
+type Body = (encoder: RecordStreamEncoder, write: (bytes: Buffer) => Promise<void>) => Promise<boolean>;
 
 /** Puts into storage what a rebuild of the catalog needs to know about a run. */
 @Injectable()
@@ -39,9 +22,9 @@ export class ManifestWriter {
   constructor(
     private readonly database: Database,
     @Inject(STORAGE) private readonly storage: Storage,
-    private readonly catalog: CatalogReadRepository,
-    private readonly paths: CatalogPathsRepository,
     private readonly runs: RunsRepository,
+    private readonly changes: ManifestChanges,
+    private readonly drafts: ManifestDrafts,
   ) {}
 
   /**
@@ -50,12 +33,14 @@ export class ManifestWriter {
    * the run to its end meanwhile: only as long as it is committing do its rows stay what they are.
    *
    * `touched`: see RunBatchesRepository.touchedPaths. A manifest that lacks a change loses data at a rebuild, so what is found
-   * at these paths counts only when it is as much as the run counted while it wrote; else, and with null, the task is read.
-   * Returns `touched`, and null when it was not all.
+   * at these paths counts only when it is as much as the run counted while it wrote, and the draft of a first run only when it is the
+   * very batches that agent and server agreed on. Else the task is read. Returns `touched`, and null when it was not all.
    */
   async writeManifest(run: RunRow, touched: readonly number[] | null): Promise<readonly number[] | null> {
-    if (touched !== null && (await this.write(run, touched))) return touched;
-    await this.write(run, null);
+    if (touched !== null && (await this.write(run, this.bodyAt(run, touched)))) return touched;
+    const draft = touched === null ? this.drafts.find(run.runId) : null;
+    if (draft !== null && (await this.write(run, this.bodyOf(run, draft)))) return null;
+    await this.write(run, (encoder, write) => addPages(encoder, this.changes.all(run), write).then(() => true));
     return null;
   }
 
@@ -67,21 +52,21 @@ export class ManifestWriter {
     await this.storage.put(voidKey(run.taskId, run.number, run.runId), { bytes });
   }
 
-  /** False when not all that the run counted was found at the paths that it touched: then nothing was stored. */
-  private async write(run: RunRow, touched: readonly number[] | null): Promise<boolean> {
+  /** The run is over. */
+  forgetDraft(run: RunRow): Promise<void> {
+    return this.drafts.forget(run.runId);
+  }
+
+  /** False when the body was not all: then nothing was stored. */
+  private async write(run: RunRow, body: Body): Promise<boolean> {
     const key = manifestKey(run.taskId, run.number, run.runId);
     const file = join(this.storage.spoolDir, `manifest-${randomUUID()}`);
     try {
-      const { length, changes } = await this.spool(run, touched, file);
+      const { length, isAll } = await spool(run, body, file);
       // Looked at when all was read: retention, or an undo, may have taken rows before that.
       const { state } = await this.database.read((sql) => this.runs.get(sql, run));
       if (state !== 'committing') return true;
-      const counted = run.versionsWritten + run.versionsEnded;
-      if (touched !== null && changes !== counted) {
-        const found = `${changes} of ${counted} changes were found at the paths that its batches named`;
-        this.logger.warn(`Run ${run.runId}: ${found}; its manifest comes from all of the task`);
-        return false;
-      }
+      if (!isAll) return false;
       await this.storage.put(key, { file, length });
       return true;
     } finally {
@@ -89,63 +74,74 @@ export class ManifestWriter {
     }
   }
 
-  /** To a file, page by page: a first run's manifest is as large as its catalog. */
-  private async spool(
-    run: RunRow,
-    touched: readonly number[] | null,
-    file: string,
-  ): Promise<{ length: number; changes: number }> {
-    const handle = await open(file, 'wx', 0o600);
-    try {
-      const encoder = new RecordStreamEncoder('manifest', 'compressed');
-      let length = await append(handle, encoder.add(headerOf(run)));
-      let changes = 0;
-      const pages = touched === null ? this.allPages(run) : this.pagesAt(run, touched);
-      for await (const { versions, parents } of pages) {
-        for (const version of versions) {
-          const ready = encoder.add(encodeChange(changeOf(version, run.number, parents)));
-          if (ready !== null) length += await append(handle, ready);
-        }
-        changes += versions.length;
-        await new Promise<void>((resolve) => setImmediate(resolve));
+  private bodyAt(run: RunRow, touched: readonly number[]): Body {
+    return async (encoder, write) => {
+      const found = await addPages(encoder, this.changes.at(run, touched), write);
+      const counted = run.versionsWritten + run.versionsEnded;
+      if (found === counted) return true;
+      return this.refuse(run, `${found} of ${counted} changes were found at the paths that its batches named`);
+    };
+  }
+
+  /** The draft counts when it was read back as all of the run's batches, and these did nothing but write what they brought. */
+  private bodyOf(run: RunRow, draft: ManifestDraft): Body {
+    return async (encoder, write) => {
+      let held;
+      try {
+        held = await draft.copyTo(encoder, write);
+      } catch (error) {
+        return this.refuse(run, `the draft of its manifest cannot be used: ${String(error)}`);
       }
-      return { length: length + (await append(handle, encoder.finish())), changes };
-    } finally {
-      await handle.close();
-    }
+      const { batches, changes, chainDigest } = held;
+      const isAllBatches = batches === run.nextSequence - 1 && chainDigest.equals(run.chainDigest);
+      const isAllWritten =
+        run.countedBatches === batches && run.versionsWritten === changes && run.versionsClosed === 0;
+      if (isAllBatches && isAllWritten) return true;
+      return this.refuse(run, `the draft of its manifest has ${changes} changes in ${batches} batches`);
+    };
   }
 
-  /** The run's changes among all versions of its task. */
-  private async *allPages(run: RunRow): AsyncGenerator<ChangesPage> {
-    const cache = new PathCache();
-    for (let after = 0, isLast = run.changeCount === 0; !isLast;) {
-      const page = await this.database.read(async (sql) => {
-        const range = await this.catalog.nextRange(sql, run.taskNo, { after, rows: PAGE_ROWS });
-        const versions = await this.catalog.changesIn(sql, run, range);
-        return { range, versions, parents: await this.parentsOf(sql, versions, cache) };
-      });
-      yield page;
-      after = page.range.upTo;
-      isLast = page.range.isLast;
-    }
+  private refuse(run: RunRow, why: string): false {
+    this.logger.warn(`Run ${run.runId}: ${why}; its manifest comes from all of the task`);
+    return false;
   }
+}
 
-  /** The run's changes at the paths that it touched, in the same order. */
-  private async *pagesAt(run: RunRow, touched: readonly number[]): AsyncGenerator<ChangesPage> {
-    const cache = new PathCache();
-    for await (const pathNos of slices(touched)) {
-      yield await this.database.read(async (sql) => {
-        const versions = await this.catalog.changesAt(sql, run, pathNos);
-        return { versions, parents: await this.parentsOf(sql, versions, cache) };
-      });
-    }
+/** To a file: a first run's manifest is as large as its catalog. */
+async function spool(run: RunRow, body: Body, file: string): Promise<{ length: number; isAll: boolean }> {
+  const handle = await open(file, 'wx', 0o600);
+  let length = 0;
+  const write = async (bytes: Buffer): Promise<void> => {
+    length += await append(handle, bytes);
+  };
+  try {
+    const encoder = new RecordStreamEncoder('manifest', 'compressed');
+    const head = encoder.add(headerOf(run));
+    if (head !== null) await write(head);
+    const isAll = await body(encoder, write);
+    await write(encoder.finish());
+    return { length, isAll };
+  } finally {
+    await handle.close();
   }
+}
 
-  private parentsOf(sql: Sql, versions: readonly ChangedVersion[], cache: PathCache): Promise<Map<number, Buffer>> {
-    const parents = new Set(versions.map(({ parentNo }) => parentNo));
-    parents.delete(NO_PARENT);
-    return this.paths.pathsOf(sql, [...parents], cache);
+/** Page by page; returns how many changes they were. */
+async function addPages(
+  encoder: RecordStreamEncoder,
+  pages: AsyncIterable<readonly Change[]>,
+  write: (bytes: Buffer) => Promise<void>,
+): Promise<number> {
+  let count = 0;
+  for await (const changes of pages) {
+    for (const change of changes) {
+      const ready = encoder.add(encodeChange(change));
+      if (ready !== null) await write(ready);
+    }
+    count += changes.length;
+    await new Promise<void>((resolve) => setImmediate(resolve));
   }
+  return count;
 }
 
 function headerOf(run: RunRow): Buffer {
@@ -161,23 +157,7 @@ function headerOf(run: RunRow): Buffer {
   });
 }
 
-function changeOf(version: ChangedVersion, runNumber: number, parents: ReadonlyMap<number, Buffer>): Change {
-  const path = pathOf(version, parents);
-  if (version.firstRun === runNumber) {
-    return { type: 'put', path, entry: version.entry, detection: version.detect };
-  }
-  return { type: 'close', path, reason: closeReasonOf(version.endReason ?? 0) };
-}
-
-function pathOf({ pathNo, parentNo, name }: ChangedVersion, parents: ReadonlyMap<number, Buffer>): Buffer {
-  if (parentNo === NO_PARENT) return ROOT_PATH;
-  const parent = parents.get(parentNo);
-  if (parent === undefined) throw new Error(`the directory of path ${pathNo} was not looked up`);
-  return joinPath(parent, name);
-}
-
-async function append(handle: FileHandle, bytes: Buffer | null): Promise<number> {
-  if (bytes === null) return 0;
+async function append(handle: FileHandle, bytes: Buffer): Promise<number> {
   await handle.appendFile(bytes);
   return bytes.length;
 }

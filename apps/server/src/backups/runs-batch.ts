@@ -20,6 +20,7 @@ import { CatalogWriteRepository } from './catalog-write.repository';
 import type { NamedKey } from './chunk-rows';
 import { ChunksRepository } from './chunks.repository';
 import type { KnownDirectory } from './known-directories';
+import { ManifestDrafts } from './manifest-drafts';
 import { RunBatchesRepository } from './run-batches.repository';
 import type { RunGrant } from './run-grant';
 import { RunTouches } from './run-touches';
@@ -32,6 +33,8 @@ export type RunPlace = Pick<RunGrant, 'taskNo' | 'runNumber' | 'domainNo'>;
 
 interface Batch {
   readonly changes: readonly DecodedChange[];
+  /** Of the stream that it came as: records, each after its length. */
+  readonly payloads: readonly Buffer[];
   readonly digest: Buffer;
 }
 
@@ -54,6 +57,7 @@ export class BatchWriter {
     private readonly database: Database,
     private readonly settings: ServerSettings,
     private readonly repositories: BatchRepositories,
+    private readonly drafts: ManifestDrafts,
   ) {}
 
   /**
@@ -63,7 +67,7 @@ export class BatchWriter {
    */
   async apply(run: RunGrant, sequence: number, body: Buffer): Promise<BatchAnswer> {
     const batch = decodeBatch(body, `batch ${sequence} of run ${run.runNumber}`);
-    const { answer, directories } = await this.database.write('runs.batch', async (tx) => {
+    const { answer, directories, drafted } = await this.database.write('runs.batch', async (tx) => {
       const { runs, touched } = this.repositories;
       const leaseUntil = (await tx.now()) + this.settings.runLeaseMs;
       // The fence first: it holds the run's row, so batches of a run come one by one and none comes after its end.
@@ -71,7 +75,8 @@ export class BatchWriter {
       const row = await runs.get(tx, { taskNo: run.taskNo, number: run.runNumber });
       if (!isItsTurn) {
         assertOldBatch(row, run, sequence);
-        return { answer: { nextSequence: row.nextSequence }, directories: new Map<string, KnownDirectory>() };
+        const met = new Map<string, KnownDirectory>();
+        return { answer: { nextSequence: row.nextSequence }, directories: met, drafted: null };
       }
       const touches = new RunTouches();
       const met = await this.write(tx, run, batch.changes, touches);
@@ -80,9 +85,12 @@ export class BatchWriter {
       await runs.recordBatch(tx, run, { changes: batch.changes.length, chainDigest, touches });
       const isCancelRequested = row.cancelRequestedAt !== null;
       const answer = { nextSequence: row.nextSequence, ...(isCancelRequested && { isCancelRequested }) };
-      return { answer, directories: met };
+      const isAllWritten = touches.written === batch.changes.length && touches.closed === 0;
+      const drafted = row.parentRun === null ? { sequence, payloads: batch.payloads, isAllWritten } : null;
+      return { answer, directories: met, drafted };
     });
     this.repositories.paths.remember(run.taskNo, directories);
+    if (drafted !== null) await this.drafts.add(run.runId, drafted);
     return answer;
   }
 
@@ -201,7 +209,7 @@ function decodeBatch(body: Buffer, place: string): Batch {
     throw new DomainError('too-large', `${place} has ${body.length} bytes; at most ${LIMITS.batchBytes} are taken`);
   }
   try {
-    const { records, digest } = decodeRecords(body, 'changes', place);
+    const { records, payloads, digest } = decodeRecords(body, 'changes', place);
     if (records.length > LIMITS.batchRecords) {
       throw new DomainError('too-large', `${place} has ${records.length} changes; at most ${LIMITS.batchRecords}`);
     }
@@ -212,7 +220,7 @@ function decodeBatch(body: Buffer, place: string): Batch {
       near = change.parentKey;
       return change;
     });
-    return { changes, digest };
+    return { changes, payloads, digest };
   } catch (error) {
     // Bytes from the wire are the sender's mistake, not damage of ours.
     if (error instanceof CorruptError || error instanceof UnsupportedError) {

@@ -104,6 +104,7 @@ export class RunCommit {
     // Manifest before flip: a crash between leaves a complete run that is finished at the next start.
     const paths = run.state === 'committing' ? await this.storeManifest(run) : null;
     const { answer, hold } = await this.flip(run);
+    await this.manifests.forgetDraft(run);
     if (hold !== null) await this.retention.applyToRun(hold, { number: run.number, paths });
     return answer;
   }

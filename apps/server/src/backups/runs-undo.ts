@@ -103,6 +103,7 @@ export class RunUndo implements OnModuleDestroy {
   }
 
   private async undo(run: RunRow): Promise<void> {
+    await this.manifests.forgetDraft(run);
     // Void before rows: with a manifest in storage and no rows, a rebuild would bring the run back.
     if (run.stampMs !== null) await this.manifests.writeVoid(run);
     const isUndone = (await this.undoTouched(run)) || (await this.undoAll(run));

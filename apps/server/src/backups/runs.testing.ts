@@ -36,6 +36,8 @@ import { CatalogReadRepository } from './catalog-read.repository';
 import { CatalogWriteRepository } from './catalog-write.repository';
 import type { NewChunk } from './chunk-rows';
 import { ChunksRepository } from './chunks.repository';
+import { ManifestChanges } from './manifest-changes';
+import { ManifestDrafts } from './manifest-drafts';
 import { ManifestWriter } from './manifest-writer';
 import { RunBatchesRepository } from './run-batches.repository';
 import type { RunGrant } from './run-grant';
@@ -92,6 +94,7 @@ export class TestServer {
   readonly walk: SnapshotWalk;
   readonly commits: RunCommit;
   readonly manifests: ManifestWriter;
+  readonly drafts: ManifestDrafts;
   readonly undos: RunUndo;
   readonly scheduler: RunsScheduler;
   readonly runRows = new RunsRepository();
@@ -113,7 +116,9 @@ export class TestServer {
     const reading = new CatalogReadRepository(paths);
     const writing = new CatalogWriteRepository();
     const { runRows, touched } = this;
-    const manifests = new ManifestWriter(database, storage, reading, paths, runRows);
+    const changes = new ManifestChanges(database, reading, paths);
+    this.drafts = new ManifestDrafts(storage);
+    const manifests = new ManifestWriter(database, storage, runRows, changes, this.drafts);
     this.manifests = manifests;
     this.undos = new RunUndo(database, manifests, new UndoRepositories(runRows, reading, writing, touched));
     this.commits = new RunCommit(
@@ -145,6 +150,7 @@ export class TestServer {
         database,
         settings,
         new BatchRepositories(runRows, touched, paths, writing, new ChunksRepository()),
+        this.drafts,
       ),
       new RunProblems(database, settings, runRows),
       this.commits,
