@@ -9,11 +9,11 @@ import { placeOnHost } from './host-root';
 import type { ProblemLog } from './problem-log';
 import { putStep } from './steps';
 import type { Uploader } from './uploader';
-import { type Step, Window } from './window';
+import { type Step, Window, WINDOW_BYTES } from './window';
 
 /** Sends at once what is read again: no more than one window in memory. */
 class DirectSink implements ChunkSink {
-  private readonly memory = Window.allocate();
+  private readonly memory = Buffer.allocUnsafeSlow(WINDOW_BYTES);
   private window = new Window(this.memory);
 
   constructor(private readonly uploader: Uploader) {}

@@ -3,7 +3,8 @@ import type { BatchSender } from './batch-sender';
 import type { ChunkSink, OfferedChunk } from './chunk-sink';
 import type { IndexWriter } from './index-writer';
 import type { PreparedPack, Uploader } from './uploader';
-import { limitsOf, type Step, Window } from './window';
+import { SpareMemory } from './spare-memory';
+import { limitsOf, type Step, Window, WINDOW_BYTES } from './window';
 
 /** Windows whose chunks are on their way at once, beside the one that is filled: compressed, or as below. */
 const MAX_UPLOADING = 3;
@@ -28,7 +29,7 @@ interface UploadingWindow {
  * are acknowledged.
  */
 export class Sender implements ChunkSink {
-  private readonly spare: Buffer[] = [];
+  private readonly memory = new SpareMemory(WINDOW_BYTES);
   private windows = 0;
   private window = this.openWindow();
   /** In order, up to the one that is to be acknowledged first. */
@@ -127,7 +128,7 @@ export class Sender implements ChunkSink {
     try {
       const pack = await this.uploader.prepare(window.chunks);
       // From here on the names of the chunks count, not their bytes.
-      this.spare.push(window.memory);
+      this.memory.giveBack(window.memory, window.usedBytes);
       return pack;
     } finally {
       onPrepared();
@@ -167,6 +168,6 @@ export class Sender implements ChunkSink {
 
   private openWindow(): Window {
     this.windows += 1;
-    return new Window(this.spare.pop() ?? Window.allocate(), limitsOf(this.windows - 1));
+    return new Window(this.memory.take(), limitsOf(this.windows - 1));
   }
 }

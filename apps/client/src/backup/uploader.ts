@@ -1,13 +1,14 @@
 import { availableParallelism } from 'node:os';
 import type { OfferedChunk } from './chunk-sink';
 import { BlockBuilder, blockRoom, type Compressor, encodeBlockInto, keyString, type PlainChunk } from '#engine';
+import { SpareMemory } from './spare-memory';
 import type { RunToken, ServerApi } from '../server-api/server-api';
 import { isProblem } from '../server-api/server-problem';
 
 /** Blocks compressed at once, in the thread pool: more than there are cores would only take time from the reading. */
 const CONCURRENT_BLOCKS = Math.min(4, availableParallelism());
 
-/** What a full window may take: 16 MiB of chunks and the headers of their blocks. */
+/** What the blocks of a full window may take: 16 MiB of chunks and their headers. */
 const ROOM_BYTES = 16 * 1024 * 1024 + 256 * 1024;
 
 export interface UploadStats {
@@ -20,15 +21,18 @@ export interface UploadStats {
 export interface PreparedPack {
   readonly data: readonly Buffer[];
   readonly lists: readonly Buffer[];
-  /** The memory that the blocks lie in. */
+  /** The memory that the blocks lie in, and how much of it they may have written. */
   readonly room: Buffer;
+  readonly roomBytes: number;
 }
+
+type EncodedBlocks = Pick<PreparedPack, 'room' | 'roomBytes'> & { readonly blocks: Buffer[] };
 
 /** Brings chunks to the server: those that it asks for, in blocks, in packs. */
 export class Uploader {
+  /** For blocks: as many pieces as packs were under way at once. */
+  private readonly rooms = new SpareMemory(ROOM_BYTES);
   private encoding: Promise<unknown> = Promise.resolve();
-  /** Memory for blocks: as many pieces as packs were under way at once. */
-  private readonly rooms: Buffer[] = [];
   readonly stats: UploadStats = { newChunks: 0, uploadedBytes: 0, storedBytes: 0 };
 
   constructor(
@@ -58,13 +62,13 @@ export class Uploader {
     if (wanted.length === 0) return null;
     const data = gatherBlocks(likeByLike(wanted.filter(({ height }) => height === 0)));
     const lists = gatherBlocks(wanted.filter(({ height }) => height > 0));
-    const { blocks, room } = await this.encodeInTurn([...data, ...lists]);
-    return { data: blocks.slice(0, data.length), lists: blocks.slice(data.length), room };
+    const { blocks, ...memory } = await this.encodeInTurn([...data, ...lists]);
+    return { data: blocks.slice(0, data.length), lists: blocks.slice(data.length), ...memory };
   }
 
   /** When it resolves, the server has every chunk durably. Several may run at once. Lists may name children that `before` waits for. */
   async send(pack: PreparedPack, before: Promise<void>): Promise<void> {
-    const { data, lists, room } = pack;
+    const { data, lists, room, roomBytes } = pack;
     // The server takes a list only when it has all its children.
     if (lists.length > 0) await before;
     try {
@@ -75,23 +79,21 @@ export class Uploader {
       if (data.length > 0) await this.sendBlocks(data);
     }
     // It was answered: all of it was sent, or the connection is gone.
-    this.rooms.push(room);
+    this.rooms.giveBack(room, roomBytes);
   }
 
   /** One pack after the other: blocks of a later one would take the threads that an earlier one is waited for with. */
-  private encodeInTurn(blocks: readonly PlainChunk[][]): Promise<{ blocks: Buffer[]; room: Buffer }> {
+  private encodeInTurn(blocks: readonly PlainChunk[][]): Promise<EncodedBlocks> {
     const turn = this.encoding.then(() => this.encode(blocks));
     this.encoding = turn.catch(() => undefined);
     return turn;
   }
 
   /** In order, a few at a time. Blocks lie in one room, each where it would begin if none got smaller. */
-  private async encode(blocks: readonly PlainChunk[][]): Promise<{ blocks: Buffer[]; room: Buffer }> {
+  private async encode(blocks: readonly PlainChunk[][]): Promise<EncodedBlocks> {
     const lengths = blocks.map(blockRoom);
-    const length = lengths.reduce((sum, each) => sum + each, 0);
-    const spare = this.rooms.pop();
-    const room =
-      spare !== undefined && spare.length >= length ? spare : Buffer.allocUnsafeSlow(Math.max(ROOM_BYTES, length));
+    const roomBytes = lengths.reduce((sum, each) => sum + each, 0);
+    const room = this.rooms.take(roomBytes);
     const encoded: Buffer[] = [];
     let end = 0;
     const places = lengths.map((each) => room.subarray(end, (end += each)));
@@ -104,7 +106,7 @@ export class Uploader {
     const ended = await Promise.allSettled(Array.from({ length: CONCURRENT_BLOCKS }, work));
     // Not before all have ended: what is under way reads the chunks' memory, which is used again afterwards.
     for (const one of ended) if (one.status === 'rejected') throw one.reason;
-    return { blocks: encoded, room };
+    return { blocks: encoded, room, roomBytes };
   }
 
   private async sendBlocks(blocks: readonly Buffer[]): Promise<void> {

@@ -45,6 +45,8 @@ export interface WindowLimits {
 const LARGEST: WindowLimits = { plainBytes: 16 * 1024 * 1024, chunks: 1_900 };
 /** The first windows are small, so that the server has something to do while a small tree is still being read. */
 const FIRST: WindowLimits = { plainBytes: 2 * 1024 * 1024, chunks: 512 };
+/** Memory that any window fits into. */
+export const WINDOW_BYTES = LARGEST.plainBytes;
 const MAX_STEPS = 16_384;
 const MAX_STEP_BYTES = 8 * 1024 * 1024;
 /** What a step takes beside its bytes, roughly: it keeps bare steps (carried paths) from piling up. */
@@ -71,14 +73,15 @@ export class Window {
   private plainBytes = 0;
   private stepBytes = 0;
 
-  /** `memory`, from allocate(), holds the chunks' bytes until they were dealt with; then it may serve another window. */
+  /** `memory`, WINDOW_BYTES of it, holds the chunks' bytes until they were dealt with; then it may serve another window. */
   constructor(
     readonly memory: Buffer,
     private readonly limits: WindowLimits = LARGEST,
   ) {}
 
-  static allocate(): Buffer {
-    return Buffer.allocUnsafeSlow(LARGEST.plainBytes);
+  /** Of `memory`, what has been written. */
+  get usedBytes(): number {
+    return this.plainBytes;
   }
 
   get isEmpty(): boolean {

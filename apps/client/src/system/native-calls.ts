@@ -4,6 +4,7 @@ import type * as Koffi from 'koffi';
 import { type DeviceNumber, encodeDeviceNumber } from './device-number';
 import { bindFileCalls, type FileCalls } from './file-calls';
 import { bindLookCalls, type LookCalls } from './look-calls';
+import { bindMemoryCalls, type MemoryCalls } from './memory-calls';
 import { errnoName, SystemCallError } from './system-call-error';
 import { bindZstdCalls, type ZstdCalls } from './zstd-calls';
 
@@ -20,6 +21,8 @@ export interface NativeCalls {
   readonly look: LookCalls | null;
   /** Node's own zstd, where Node shows it. */
   readonly zstd: ZstdCalls | null;
+  /** What is told of memory, where the C library takes it. */
+  readonly memory: MemoryCalls | null;
   /** Names of all extended attributes, as the kernel lists them; empty where the file system has none. */
   listXattrs(path: Buffer): Buffer[];
   /** The same of an open file: no path is resolved. */
@@ -94,7 +97,8 @@ function load(): { calls: NativeCalls | null; problem: string | null } {
     const files = bindOptional(() => bindFileCalls(koffi, libc));
     const look = bindOptional(() => bindLookCalls(libc));
     const zstd = bindOptional(() => bindZstdCalls(koffi));
-    return { calls: { ...bind(koffi, libc), files, look, zstd }, problem: null };
+    const memory = bindOptional(() => bindMemoryCalls(libc));
+    return { calls: { ...bind(koffi, libc), files, look, zstd, memory }, problem: null };
   } catch (error) {
     return { calls: null, problem: `the native library cannot be loaded: ${String(error)}` };
   }
@@ -108,7 +112,7 @@ function loadLibc(koffi: typeof Koffi): Koffi.LibraryHandle {
   }
 }
 
-function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls, 'files' | 'look' | 'zstd'> {
+function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls, 'files' | 'look' | 'zstd' | 'memory'> {
   const func = (name: string, result: string, args: string[]): Call => libc.func(name, result, args) as Call;
   const pointer = 'const void *';
   const flistxattr = func('flistxattr', 'int64', ['int', 'void *', 'size_t']);
