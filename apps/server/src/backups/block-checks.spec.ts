@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BlockCheck } from './block-check';
@@ -8,7 +8,15 @@ import { blockOf, dataChunk, listsOver, sized } from './ingest.testing';
 /** Where the build puts the thread: tests run from sources, which have none. */
 class BuiltChecks extends BlockChecks {
   protected override readonly threadFile = join(process.cwd(), 'dist/apps/server/src/backups/block-check-thread.js');
+
+  get file(): string {
+    return this.threadFile;
+  }
 }
+
+it('are tested in threads where the build has put the thread (npm run build)', () => {
+  expect(existsSync(new BuiltChecks().file)).toBe(true);
+});
 
 describe.each<[string, () => BlockChecks]>([
   ['in the thread of the caller', () => new BlockChecks()],
@@ -111,7 +119,10 @@ describe('A thread of BlockChecks that fails', () => {
     const check = (): Promise<unknown> =>
       checks.check({ block: new ArrayBuffer(8), place: 'the block', path: join(folder, 'upload'), position: 0 });
     try {
-      await expect(check()).rejects.toThrow('nobody thought of this');
+      await expect(check()).rejects.toMatchObject({
+        code: 'unavailable',
+        cause: expect.objectContaining({ message: 'nobody thought of this' }) as unknown,
+      });
       expect(await check()).toEqual({ lists: null });
     } finally {
       await checks.onApplicationShutdown();

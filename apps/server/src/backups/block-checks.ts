@@ -49,15 +49,20 @@ export class BlockChecks implements OnApplicationShutdown {
   private start(): Thread {
     const worker = new Worker(this.threadFile, { resourceLimits: RESOURCE_LIMITS });
     const thread: Thread = { worker, waiting: [] };
-    const end = (error: Error): void => {
+    const end = (cause: Error): void => {
       this.threads.delete(thread);
-      for (const { reject } of thread.waiting.splice(0)) reject(error);
+      for (const { reject } of thread.waiting.splice(0)) reject(ended(cause));
     };
     worker.on('message', (verdict: BlockVerdict) => {
       thread.waiting.shift()?.resolve(verdict);
       if (thread.waiting.length === 0) worker.unref();
     });
     worker.on('error', end);
+    worker.on('messageerror', (error) => {
+      // Answers could be taken for others' now.
+      end(error);
+      void worker.terminate();
+    });
     worker.on('exit', (code) => {
       end(new Error(`a thread that checks blocks ended with code ${code}`));
     });
@@ -68,9 +73,16 @@ export class BlockChecks implements OnApplicationShutdown {
 
 /** A thread that is waited for keeps the process alive, and no other. */
 function ask({ worker, waiting }: Thread, check: BlockCheck): Promise<BlockVerdict> {
+  // First: what cannot be sent is answered by nobody, and the answers come without names.
+  worker.postMessage(check, [check.block]);
   const answer = Promise.withResolvers<BlockVerdict>();
   waiting.push(answer);
   worker.ref();
-  worker.postMessage(check, [check.block]);
   return answer.promise;
+}
+
+/** Whoever sent the block may send it again. */
+function ended(cause: Error): DomainError {
+  const message = `The thread that verified the block has ended (${cause.message}): send it again.`;
+  return new DomainError('unavailable', message, { cause });
 }

@@ -24,8 +24,8 @@ import type { Upload, UploadedBlock, UploadedChunk, UploadedList } from './inges
 
 /** What a chunk takes until its upload ends: its id, place and names. */
 const HELD_PER_CHUNK = 1_024;
-/** Blocks that are being checked while the next one is read. */
-const BLOCKS_AT_ONCE = 2;
+/** Blocks that are being checked while the next one is read: with that one, as much memory as one block and its plain bytes take. */
+const BLOCKS_AT_ONCE = 1;
 
 /** A finished file that can be put to storage. */
 export interface PackFile {
@@ -45,8 +45,8 @@ export interface UploadChecks {
 }
 
 /**
- * One upload on local disk. The blocks are verified and written, as the beginning of a pack, while the next ones come in; the
- * source is read only as fast as that goes. Memory: three blocks, and what `LIMITS` allow of headers and lists.
+ * One upload on local disk. The blocks are verified and written, as the beginning of a pack, one while the next one comes in; the
+ * source is read only as fast as that goes. Memory: two blocks, and what `LIMITS` allow of headers and lists.
  */
 export class IngestSpool {
   private readonly blocks: UploadedBlock[] = [];

@@ -24,6 +24,8 @@ export class ManifestDraft {
   /** Frames of each batch. */
   private readonly frames: number[] = [];
   private work: Promise<void> = Promise.resolve();
+  private written = 0;
+  private isRemoved = false;
 
   constructor(directory: string) {
     this.file = join(directory, `manifest-draft-${randomUUID()}`);
@@ -31,6 +33,11 @@ export class ManifestDraft {
 
   get batches(): number {
     return this.frames.length;
+  }
+
+  /** On the disk. */
+  get bytes(): number {
+    return this.written;
   }
 
   /**
@@ -70,12 +77,19 @@ export class ManifestDraft {
     return { batches, changes: encoder.count - before, chainDigest };
   }
 
+  /** Whatever is added from now on is not written. */
   async remove(): Promise<void> {
+    this.isRemoved = true;
     await this.work.catch(() => undefined);
     await rm(this.file, { force: true });
   }
 
   private async append(payloads: readonly Buffer[]): Promise<void> {
-    for (const payload of payloads) await appendFile(this.file, await encodeDraftFrame(payload), { mode: 0o600 });
+    for (const payload of payloads) {
+      const frame = await encodeDraftFrame(payload);
+      if (this.isRemoved) return;
+      await appendFile(this.file, frame, { mode: 0o600 });
+      this.written += frame.length;
+    }
   }
 }

@@ -76,10 +76,10 @@ eachDatabase('The draft of a first manifest', (open) => {
     await send();
     await agent.commit();
     await agent.start();
-    await agent.send(file('/a', 0o600));
-    expect(drafts()).toEqual([]);
+    await agent.send(file('/new'));
+    expect(server.drafts.find(agent.run.runId)).toBeNull();
     await agent.commit();
-    await expect(manifest()).resolves.toEqual(['/a 600']);
+    await expect(manifest()).resolves.toEqual(['/new 644']);
   });
 
   it('is given up when a batch did not write all that it brought', async () => {
@@ -172,7 +172,7 @@ eachDatabase('The draft of a first manifest', (open) => {
     for (const [at, changes] of batches.entries()) {
       const records = changes.map((change) => encodeChange(change));
       const payload = Buffer.concat(records.flatMap((record) => [lengthOf(record), record]));
-      await forged.add(agent.run.runId, { sequence: at + 1, payloads: [payload], isAllWritten: true });
+      await forged.add({ ...agent.grant, number: 1 }, { sequence: at + 1, payloads: [payload], isAllWritten: true });
     }
     await agent.commit();
     await expect(manifest()).resolves.toEqual(WRITTEN);
@@ -190,16 +190,49 @@ eachDatabase('The draft of a first manifest', (open) => {
     expect(scan).toHaveBeenCalled();
   });
 
-  it('is one of so many at most: the one that waited longest goes', async () => {
-    await send();
-    const first = drafts();
-    for (let at = 0; at < 255; at += 1) {
-      await server.drafts.add(`${at}`, { sequence: 1, payloads: [], isAllWritten: true });
+  it('goes when all drafts take more than they may: the one that waited longest first', async () => {
+    class SmallDrafts extends ManifestDrafts {
+      protected override readonly maxBytes = 100;
     }
+    const small = new SmallDrafts(storage);
+    const run = (runId: string) => ({ runId, taskNo: 1, number: 1 });
+    const batch = (sequence: number, bytes: number) => {
+      const record = Buffer.alloc(bytes, 'x');
+      return { sequence, payloads: [Buffer.concat([lengthOf(record), record])], isAllWritten: true };
+    };
+    for (const runId of ['first', 'second']) await small.add(run(runId), batch(1, 10));
+    for (let sequence = 2; sequence < 5; sequence += 1) await small.add(run('first'), batch(sequence, 10));
+    expect(small.find('second')).toBeNull();
+    expect(small.find('first')).not.toBeNull();
+    // One that is too large by itself goes too.
+    for (let sequence = 5; sequence < 20; sequence += 1) await small.add(run('first'), batch(sequence, 10));
+    expect(small.find('first')).toBeNull();
+    await small.forget('first');
+    expect(drafts()).toEqual([]);
+  });
+
+  it('goes when another server has brought the run to its end', async () => {
+    const other = new TestServer(test.database, storage);
+    await send();
+    await server.scheduler.tick();
     expect(server.drafts.find(agent.run.runId)).not.toBeNull();
-    await server.drafts.add('255', { sequence: 1, payloads: [], isAllWritten: true });
-    expect(server.drafts.find(agent.run.runId)).toBeNull();
-    expect(drafts()).not.toContain(first[0]);
+    agent.use(other);
+    await agent.commit();
+    expect(drafts()).toHaveLength(1);
+    await server.scheduler.tick();
+    expect(drafts()).toEqual([]);
+    await expect(manifest()).resolves.toEqual(WRITTEN);
+  });
+
+  it('makes room for a manifest from the catalog when there is none for both', async () => {
+    await send();
+    const copy = server.drafts.find(agent.run.runId)!;
+    jest.spyOn(copy, 'copyTo').mockRejectedValue(new Error('ENOSPC'));
+    scan.mockImplementation(function (this: CatalogReadRepository, ...args: unknown[]) {
+      expect(drafts()).toEqual([]);
+      scan.mockRestore();
+      return (this.nextRange as (...all: unknown[]) => unknown)(...args);
+    });
     await agent.commit();
     await expect(manifest()).resolves.toEqual(WRITTEN);
   });

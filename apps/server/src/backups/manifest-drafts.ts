@@ -1,9 +1,8 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { type Storage, STORAGE } from '../storage/storage';
 import { ManifestDraft } from './manifest-draft';
+import type { RunKey } from './run-row';
 
-/** The one that has waited longest for a batch goes: its run ended elsewhere, or reads its task at the commit. */
-const MAX_DRAFTS = 256;
 /** Each is a number in memory. */
 const MAX_BATCHES = 100_000;
 
@@ -23,40 +22,56 @@ export interface DraftedBatch {
 @Injectable()
 export class ManifestDrafts {
   private readonly logger = new Logger(ManifestDrafts.name);
-  private readonly drafts = new Map<string, ManifestDraft>();
+  /** Of all drafts on the disk: those of more than three million files. */
+  protected readonly maxBytes: number = 256 * 1024 * 1024;
+  /** The one that has waited longest for a batch is first. */
+  private readonly drafts = new Map<string, { readonly run: RunKey; readonly draft: ManifestDraft }>();
 
   constructor(@Inject(STORAGE) private readonly storage: Storage) {}
 
   /** Never throws. Whoever sends batches is held up when they cannot be written as fast. */
-  async add(runId: string, { sequence, payloads, isAllWritten }: DraftedBatch): Promise<void> {
-    const draft = sequence === 1 ? new ManifestDraft(this.storage.spoolDir) : this.drafts.get(runId);
-    if (draft === undefined) return;
-    if (draft.batches !== sequence - 1 || !isAllWritten || sequence > MAX_BATCHES) {
-      await this.forget(runId);
-      return;
-    }
+  async add(run: RunKey & { readonly runId: string }, batch: DraftedBatch): Promise<void> {
+    const { runId } = run;
+    const { sequence, payloads, isAllWritten } = batch;
+    const draft = sequence === 1 ? new ManifestDraft(this.storage.spoolDir) : this.find(runId);
+    if (draft === null) return;
+    if (draft.batches !== sequence - 1 || !isAllWritten || sequence > MAX_BATCHES) return this.forget(runId);
     this.drafts.delete(runId);
-    this.drafts.set(runId, draft);
-    const [oldest] = this.drafts.keys();
-    if (this.drafts.size > MAX_DRAFTS && oldest !== undefined) await this.forget(oldest);
+    this.drafts.set(runId, { run, draft });
     try {
       await draft.add(payloads);
     } catch (error) {
       this.logger.warn(`The draft of the manifest of run ${runId} is given up: ${String(error)}`);
       await this.forget(runId);
     }
+    await this.makeRoom();
   }
 
   find(runId: string): ManifestDraft | null {
-    return this.drafts.get(runId) ?? null;
+    return this.drafts.get(runId)?.draft ?? null;
   }
 
-  /** The run is over. */
+  /** Forgets those of runs that ended elsewhere. */
+  async keepOnly(isOn: (run: RunKey) => Promise<boolean>): Promise<void> {
+    for (const [runId, { run }] of [...this.drafts]) if (!(await isOn(run))) await this.forget(runId);
+  }
+
+  /** The run is over, or its draft is of no use. */
   async forget(runId: string): Promise<void> {
-    const draft = this.drafts.get(runId);
+    const draft = this.find(runId);
     this.drafts.delete(runId);
     await draft?.remove().catch((error: unknown) => {
       this.logger.warn(`The draft of the manifest of run ${runId} could not be removed: ${String(error)}`);
     });
+  }
+
+  private async makeRoom(): Promise<void> {
+    let bytes = 0;
+    for (const { draft } of this.drafts.values()) bytes += draft.bytes;
+    for (const [runId, { draft }] of [...this.drafts]) {
+      if (bytes <= this.maxBytes) return;
+      bytes -= draft.bytes;
+      await this.forget(runId);
+    }
   }
 }

@@ -5,6 +5,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { type Change, encodeChange, encodeManifestHeader, manifestKey, RecordStreamEncoder, voidKey } from '#engine';
 import { Database } from '../database/database';
 import { type Storage, STORAGE } from '../storage/storage';
+import { storageError } from '../storage/storage-error';
 import { ManifestChanges } from './manifest-changes';
 import type { ManifestDraft } from './manifest-draft';
 import { ManifestDrafts } from './manifest-drafts';
@@ -39,7 +40,11 @@ export class ManifestWriter {
   async writeManifest(run: RunRow, touched: readonly number[] | null): Promise<readonly number[] | null> {
     if (touched !== null && (await this.write(run, this.bodyAt(run, touched)))) return touched;
     const draft = touched === null ? this.drafts.find(run.runId) : null;
-    if (draft !== null && (await this.write(run, this.bodyOf(run, draft)))) return null;
+    if (draft !== null) {
+      if (await this.write(run, this.bodyOf(run, draft))) return null;
+      // It takes the room that another manifest needs.
+      await this.drafts.forget(run.runId);
+    }
     await this.write(run, (encoder, write) => addPages(encoder, this.changes.all(run), write).then(() => true));
     return null;
   }
@@ -57,16 +62,24 @@ export class ManifestWriter {
     return this.drafts.forget(run.runId);
   }
 
+  /** Of runs that another server brought to their end. */
+  forgetDraftsOver(): Promise<void> {
+    return this.drafts.keepOnly(async (key) => {
+      const active = await this.database.read((sql) => this.runs.findActive(sql, key.taskNo));
+      return active?.number === key.number && active.state !== 'undoing';
+    });
+  }
+
   /** False when the body was not all: then nothing was stored. */
   private async write(run: RunRow, body: Body): Promise<boolean> {
     const key = manifestKey(run.taskId, run.number, run.runId);
     const file = join(this.storage.spoolDir, `manifest-${randomUUID()}`);
     try {
-      const { length, isAll } = await spool(run, body, file);
+      const length = await spool(run, body, file);
       // Looked at when all was read: retention, or an undo, may have taken rows before that.
       const { state } = await this.database.read((sql) => this.runs.get(sql, run));
       if (state !== 'committing') return true;
-      if (!isAll) return false;
+      if (length === null) return false;
       await this.storage.put(key, { file, length });
       return true;
     } finally {
@@ -90,6 +103,7 @@ export class ManifestWriter {
       try {
         held = await draft.copyTo(encoder, write);
       } catch (error) {
+        // With the draft gone there may be room for the other.
         return this.refuse(run, `the draft of its manifest cannot be used: ${String(error)}`);
       }
       const { batches, changes, chainDigest } = held;
@@ -107,9 +121,9 @@ export class ManifestWriter {
   }
 }
 
-/** To a file: a first run's manifest is as large as its catalog. */
-async function spool(run: RunRow, body: Body, file: string): Promise<{ length: number; isAll: boolean }> {
-  const handle = await open(file, 'wx', 0o600);
+/** To a file: a first run's manifest is as large as its catalog. Its length; null when the body was not all. */
+async function spool(run: RunRow, body: Body, file: string): Promise<number | null> {
+  const handle = await open(file, 'wx', 0o600).catch(failed);
   let length = 0;
   const write = async (bytes: Buffer): Promise<void> => {
     length += await append(handle, bytes);
@@ -118,9 +132,9 @@ async function spool(run: RunRow, body: Body, file: string): Promise<{ length: n
     const encoder = new RecordStreamEncoder('manifest', 'compressed');
     const head = encoder.add(headerOf(run));
     if (head !== null) await write(head);
-    const isAll = await body(encoder, write);
+    if (!(await body(encoder, write))) return null;
     await write(encoder.finish());
-    return { length, isAll };
+    return length;
   } finally {
     await handle.close();
   }
@@ -158,6 +172,10 @@ function headerOf(run: RunRow): Buffer {
 }
 
 async function append(handle: FileHandle, bytes: Buffer): Promise<number> {
-  await handle.appendFile(bytes);
+  await handle.appendFile(bytes).catch(failed);
   return bytes.length;
+}
+
+function failed(error: unknown): never {
+  throw storageError('spool', 'a manifest', error);
 }

@@ -90,7 +90,7 @@ export class BatchWriter {
       return { answer, directories: met, drafted };
     });
     this.repositories.paths.remember(run.taskNo, directories);
-    if (drafted !== null) await this.drafts.add(run.runId, drafted);
+    if (drafted !== null) await this.drafts.add({ ...run, number: run.runNumber }, drafted);
     return answer;
   }
 

@@ -33,6 +33,7 @@ export class RunsScheduler implements OnApplicationBootstrap {
       await this.undos.closeExpired();
       await this.undos.resume();
       await this.commits.finishInterrupted(which);
+      await this.commits.forgetDraftsOver();
     } catch (error) {
       this.logger.error(`Unfinished runs could not be looked after: ${String(error)}`);
     } finally {

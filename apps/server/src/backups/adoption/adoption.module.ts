@@ -4,6 +4,8 @@ import { CatalogPathsRepository } from '../catalog-paths.repository';
 import { CatalogReadRepository } from '../catalog-read.repository';
 import { CatalogWriteRepository } from '../catalog-write.repository';
 import { ChunksRepository } from '../chunks.repository';
+import { ManifestChanges } from '../manifest-changes';
+import { ManifestDrafts } from '../manifest-drafts';
 import { ManifestWriter } from '../manifest-writer';
 import { PacksRepository } from '../packs.repository';
 import { RunBatchesRepository } from '../run-batches.repository';
@@ -30,6 +32,8 @@ import { TaskAdoption, TaskAdoptionParts } from './task-adoption';
     PacksRepository,
     BatchRepositories,
     BatchWriter,
+    ManifestChanges,
+    ManifestDrafts,
     ManifestWriter,
     UndoRepositories,
     RunUndo,
