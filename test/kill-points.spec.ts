@@ -263,6 +263,8 @@ describe('the list of kill points', () => {
       'apps/server/src/storage/local-disk.storage.ts': 'wrapped by kill-point.storage.ts',
       'apps/server/src/backups/manifest-writer.ts':
         'a spool file, which nobody relies on before it is put into storage',
+      'apps/server/src/backups/manifest-draft.ts':
+        'a spool file of one process: it counts when what is read back has the digest of the run, else it is not used',
       'apps/server/src/storage/disk-claim-file.ts':
         'says which disk this is; one that is lost or old costs a start a look at the storage',
       'apps/server/src/storage/own-spool.ts': 'the sign of life of a server, which means nothing after its death',
