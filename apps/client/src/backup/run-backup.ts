@@ -8,6 +8,7 @@ import { isProblem } from '../server-api/server-problem';
 import { TaskState } from '../state/task-state';
 import { abortable } from './abortable';
 import type { BackupDeps, BackupOptions, BackupOutcome } from './backup';
+import { keepHeapSmall } from './heap-growth';
 import { startHeartbeat } from './heartbeat';
 import { pathOnHost } from './host-root';
 import { openOldIndex } from './old-index';
@@ -29,6 +30,7 @@ const UNWIND_WAIT_MS = 2_000;
 export async function runBackup(options: BackupOptions, deps: BackupDeps): Promise<BackupOutcome> {
   const state = new TaskState(deps.stateDir, options.taskName, deps.killPoints);
   const lock = state.lock();
+  const endHeapLimit = keepHeapSmall();
   try {
     const selection = select(options, deps.stateDir);
     const cancel = options.signal ?? new AbortController().signal;
@@ -37,6 +39,7 @@ export async function runBackup(options: BackupOptions, deps: BackupDeps): Promi
     const started = await abortable(startRun(state, selection, { options, deps, cancel }), cancel);
     return await perform(state, selection, started, { options, deps, cancel });
   } finally {
+    endHeapLimit();
     lock.release();
   }
 }
