@@ -72,7 +72,7 @@ export {
   type IndexRecord,
   type VersionRecord,
 } from './records';
-export { MAX_RECORD_BYTES, type RecordStreamType } from './record-frame';
+export { MAX_FRAME_BYTES, MAX_RECORD_BYTES, type RecordStreamType } from './record-frame';
 export { type DraftFrame, encodeDraftFrame, readDraft } from './manifest-draft';
 export { decodeRecords, decodeRecordStream, readFrames, RecordStreamEncoder } from './record-stream';
 export { EMPTY_CHAIN_DIGEST, nextChainDigest } from './change-chain';

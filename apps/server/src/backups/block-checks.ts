@@ -26,12 +26,15 @@ interface Thread {
 export class BlockChecks implements OnApplicationShutdown {
   protected readonly threadFile: string = join(__dirname, 'block-check-thread.js');
   private readonly threads = new Set<Thread>();
+  /** Looked for at the first block. */
+  private hasThreads: boolean | null = null;
   private isClosed = false;
 
   /** As checkBlock. The block's memory is gone at once. */
   async check(check: BlockCheck): Promise<BlockVerdict> {
     if (this.isClosed) throw new DomainError('unavailable', 'The server is being stopped: send it again.');
-    if (!existsSync(this.threadFile)) return checkBlock(check);
+    this.hasThreads ??= existsSync(this.threadFile);
+    if (!this.hasThreads) return checkBlock(check);
     return ask(this.idlest(), check);
   }
 

@@ -2,10 +2,14 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EMPTY_CHAIN_DIGEST, encodeDraftFrame, nextChainDigest, readDraft, type RecordStreamEncoder } from '#engine';
-
-/** A frame takes no more. */
-const MAX_PAYLOAD_BYTES = 1024 * 1024;
+import {
+  EMPTY_CHAIN_DIGEST,
+  encodeDraftFrame,
+  MAX_FRAME_BYTES,
+  nextChainDigest,
+  readDraft,
+  type RecordStreamEncoder,
+} from '#engine';
 
 /** What a draft proves to hold. */
 export interface DraftContents {
@@ -46,7 +50,7 @@ export class ManifestDraft {
    */
   async add(payloads: readonly Buffer[]): Promise<void> {
     const length = payloads.reduce((sum, each) => sum + each.length, 0);
-    const parts = length <= MAX_PAYLOAD_BYTES && payloads.length > 1 ? [Buffer.concat(payloads)] : payloads;
+    const parts = length <= MAX_FRAME_BYTES && payloads.length > 1 ? [Buffer.concat(payloads)] : payloads;
     this.frames.push(parts.length);
     const before = this.work;
     this.work = before.then(() => this.append(parts));

@@ -54,11 +54,6 @@ export class RunCommit {
     return this.finish(run);
   }
 
-  /** Of runs that another server brought to their end. */
-  forgetDraftsOver(): Promise<void> {
-    return this.manifests.forgetDraftsOver();
-  }
-
   /** Finishes what was committing: all of it at start, later what nobody has moved for the length of a lease. */
   async finishInterrupted(which: { onlyExpired: boolean }): Promise<void> {
     const { now, runs } = await this.database.read(async (sql) => ({

@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
+import { ManifestWriter } from './manifest-writer';
 import { RunCommit } from './runs-commit';
 import { RunUndo } from './runs-undo';
 
@@ -14,6 +15,7 @@ export class RunsScheduler implements OnApplicationBootstrap {
   constructor(
     private readonly commits: RunCommit,
     private readonly undos: RunUndo,
+    private readonly manifests: ManifestWriter,
   ) {}
 
   /** Behind the start: the server serves meanwhile, and what is unfinished keeps off only its own task. */
@@ -33,7 +35,7 @@ export class RunsScheduler implements OnApplicationBootstrap {
       await this.undos.closeExpired();
       await this.undos.resume();
       await this.commits.finishInterrupted(which);
-      await this.commits.forgetDraftsOver();
+      await this.manifests.forgetDraftsOver();
     } catch (error) {
       this.logger.error(`Unfinished runs could not be looked after: ${String(error)}`);
     } finally {

@@ -128,7 +128,7 @@ export class TestServer {
       new CommitRepositories(runRows, tasks, touched),
       this.retention.service,
     );
-    this.scheduler = new RunsScheduler(this.commits, this.undos);
+    this.scheduler = new RunsScheduler(this.commits, this.undos, manifests);
     this.walk = new SnapshotWalk(database, reading);
     this.tasks = new TasksService(database, tasks);
     this.snapshots = new SnapshotsService(
