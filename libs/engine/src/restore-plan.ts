@@ -1,3 +1,5 @@
+import { freeMemory } from './spent-memory';
+
 const DIGIT_VALUES = 1 << 16;
 const DIGIT_MASK = DIGIT_VALUES - 1;
 
@@ -21,6 +23,7 @@ export function planPlacements(ranks: Uint32Array): Uint32Array {
     }
     [order, sorted] = [sorted, order];
   }
+  freeMemory(sorted);
   return order;
 }
 

@@ -2,12 +2,12 @@
 const MAY_BE_SHARED_BYTES = Math.max(128 * 1024, 2 * Buffer.poolSize);
 
 /**
- * Gives the memory of a buffer back now, not at some later collection: buffers of blocks lie outside V8's heap, and a hundred of
+ * Gives the memory of a buffer (or of numbers) back now, not at some later collection: buffers of blocks lie outside V8's heap, and a hundred of
  * them that nobody needs any more make it collect everything, however small the heap is. The buffer is empty afterwards, and so
  * is every other view of its memory: only for a buffer whose memory nobody else uses, the kernel included. What is small stays
  * as it is: it may lie in memory that it shares with strangers.
  */
-export function freeMemory({ buffer }: Buffer): void {
+export function freeMemory({ buffer }: { readonly buffer: ArrayBufferLike }): void {
   if (buffer.byteLength > MAY_BE_SHARED_BYTES && 'transfer' in buffer) buffer.transfer(0);
 }
 

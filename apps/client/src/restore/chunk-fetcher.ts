@@ -9,6 +9,7 @@ import {
   readBlocks,
 } from '#engine';
 import { ServerProblem } from '../server-api/server-problem';
+import { KeyTable } from './key-table';
 import { type RestoreServer } from './ports';
 import { throwIfCancelled } from './restore-error';
 
@@ -21,10 +22,10 @@ const OVERHEAD_PER_CHUNK_BYTES = 256;
 /** Of one answer: more are left to the connection, which slows the server down. */
 const BLOCKS_AT_ONCE = 4;
 
-/** A chunk that is still wanted: which of its block's it is, and its keyString. */
+/** A chunk that is still wanted: which of its block's it is, and its number among the keys. */
 export interface FoundChunk {
   readonly position: number;
-  readonly name: string;
+  readonly key: number;
 }
 
 /**
@@ -46,16 +47,17 @@ export class ChunkFetcher {
    */
   async fetch(keys: readonly ChunkKey[], plainBytes: number): Promise<Map<string, Buffer>> {
     const found = new Map<string, Buffer>();
-    const byName = new Map(keys.map((key) => [keyString(key), key]));
-    await this.fetchBlocks(byName, plainBytes, async ({ bytes }, wanted) => {
+    const table = new KeyTable();
+    for (const key of keys) table.add(key);
+    await this.fetchBlocks(table, plainBytes, async ({ bytes }, wanted) => {
       try {
         const { chunks } = await decodeBlockAsync(bytes, "block of the server's answer");
-        for (const { position, name } of wanted) {
+        for (const { position, key } of wanted) {
           const chunk = chunks[position];
           if (chunk === undefined) continue;
           // A copy, unless all of the block is ours: one chunk must not hold a whole block of others in memory.
           const isAll = wanted.length === chunks.length;
-          found.set(name, isAll ? chunk.bytes : Buffer.from(chunk.bytes));
+          found.set(keyString(table.at(key)), isAll ? chunk.bytes : Buffer.from(chunk.bytes));
         }
         return true;
       } catch (error) {
@@ -67,21 +69,16 @@ export class ChunkFetcher {
   }
 
   /**
-   * Hands over the blocks that hold these chunks (by keyString), several at once; each chunk is wanted of one block, however often it
-   * comes. Returns the keyStrings of those that could not be had, after a second question.
+   * Hands over the blocks that hold these chunks, several at once; each chunk is wanted of one block, however often it comes.
+   * Returns the numbers of the keys that could not be had, after a second question.
    */
-  async fetchBlocks(
-    keys: ReadonlyMap<string, ChunkKey>,
-    plainBytes: number,
-    take: TakeBlock,
-  ): Promise<ReadonlySet<string>> {
-    const missing = new Set(keys.keys());
+  async fetchBlocks(keys: KeyTable, plainBytes: number, take: TakeBlock): Promise<readonly number[]> {
+    const missing = new MissingKeys(keys);
     let asks = 0;
     let breaks = 0;
-    while (missing.size > 0 && asks < MAX_ASKS) {
-      const wanted = [...missing].map((name) => keys.get(name)).filter((key) => key !== undefined);
+    while (missing.count > 0 && asks < MAX_ASKS) {
       try {
-        await this.ask(wanted, plainBytes, missing, take);
+        await this.ask(missing, plainBytes, take);
         asks += 1;
       } catch (error) {
         throwIfCancelled(this.signal);
@@ -95,15 +92,11 @@ export class ChunkFetcher {
       }
       throwIfCancelled(this.signal);
     }
-    return missing;
+    return missing.numbers();
   }
 
-  private async ask(
-    wanted: readonly ChunkKey[],
-    plainBytes: number,
-    missing: Set<string>,
-    take: TakeBlock,
-  ): Promise<void> {
+  private async ask(missing: MissingKeys, plainBytes: number, take: TakeBlock): Promise<void> {
+    const wanted = missing.keys();
     const maxBytes = plainBytes + (wanted.length + 1) * OVERHEAD_PER_CHUNK_BYTES;
     const taken = new Set<Promise<void>>();
     try {
@@ -111,11 +104,12 @@ export class ChunkFetcher {
         throwIfCancelled(this.signal);
         const found: FoundChunk[] = [];
         for (const [position, chunk] of block.header.chunks.entries()) {
-          const name = keyString(chunk);
-          if (missing.delete(name)) found.push({ position, name });
+          const key = missing.take(chunk);
+          if (key !== undefined) found.push({ position, key });
         }
         if (found.length === 0) continue;
-        const work = takeOne(block, found, missing, take);
+        const numbers = found.map(({ key }) => key);
+        const work = settle(begin(take, block, found), numbers, missing);
         // Its failure is seen when its turn comes; until then it must not count as unhandled.
         work.catch(() => undefined);
         taken.add(work);
@@ -128,6 +122,42 @@ export class ChunkFetcher {
   }
 }
 
+/** Those of the keys that no sound block has brought. */
+class MissingKeys {
+  count: number;
+  private readonly isMissing: Uint8Array;
+
+  constructor(private readonly table: KeyTable) {
+    this.count = table.count;
+    this.isMissing = new Uint8Array(table.count).fill(1);
+  }
+
+  numbers(): number[] {
+    const numbers: number[] = [];
+    for (const [number, isMissing] of this.isMissing.entries()) if (isMissing === 1) numbers.push(number);
+    return numbers;
+  }
+
+  keys(): ChunkKey[] {
+    return this.numbers().map((number) => this.table.at(number));
+  }
+
+  /** It is not missing any more. Returns its number; undefined: it was not. */
+  take(key: ChunkKey): number | undefined {
+    const number = this.table.find(key);
+    if (number === undefined || this.isMissing[number] === 0) return undefined;
+    this.isMissing[number] = 0;
+    this.count -= 1;
+    return number;
+  }
+
+  /** What came was not sound. */
+  giveBack(number: number): void {
+    this.isMissing[number] = 1;
+    this.count += 1;
+  }
+}
+
 /** What `take` threw, apart from what the connection throws. */
 class TakeError extends Error {}
 
@@ -135,19 +165,20 @@ function causeOf(error: Error): unknown {
   return error instanceof TakeError ? error.cause : error;
 }
 
-async function takeOne(
-  block: FramedBlock,
-  found: readonly FoundChunk[],
-  missing: Set<string>,
-  take: TakeBlock,
-): Promise<void> {
+/** What it throws at once is a rejection too. */
+async function begin(take: TakeBlock, block: FramedBlock, found: readonly FoundChunk[]): Promise<boolean> {
+  return take(block, found);
+}
+
+/** Of the block and its chunks only their numbers are kept until it was taken. */
+async function settle(taking: Promise<boolean>, keys: readonly number[], missing: MissingKeys): Promise<void> {
   let isSound: boolean;
   try {
-    isSound = await take(block, found);
+    isSound = await taking;
   } catch (error) {
     throw new TakeError('a block could not be taken', { cause: error });
   }
-  if (!isSound) for (const { name } of found) missing.add(name);
+  if (!isSound) for (const key of keys) missing.giveBack(key);
 }
 
 async function oldestOf(taken: Set<Promise<void>>): Promise<void> {

@@ -1,4 +1,5 @@
 import { type EntryKind } from '#engine';
+import { readExact, writeExact } from './exact-numbers';
 import { PagedRows } from './paged-rows';
 import { type SpoolFile } from './spool-file';
 
@@ -74,16 +75,16 @@ export class NodeTable {
     const row = this.pages.page(number);
     const at = this.pages.offset(number);
     return {
-      spoolOffset: Number(row.readBigUInt64LE(at)),
+      spoolOffset: readExact(row, at),
       device: row.readBigUInt64LE(at + 8),
       inode: row.readBigUInt64LE(at + 16),
-      remainingBytes: Number(row.readBigUInt64LE(at + 24)),
+      remainingBytes: readExact(row, at + 24),
       leader: row.readUInt32LE(at + 32),
       kind: kindOfCode(row.readUInt8(at + 36), number),
       state: row.readUInt8(at + 37) as NodeState,
       pathLength: row.readUInt32LE(at + 40),
       entryLength: row.readUInt32LE(at + 44),
-      xattrOffset: Number(row.readBigUInt64LE(at + 48)),
+      xattrOffset: readExact(row, at + 48),
     };
   }
 
@@ -108,7 +109,7 @@ export class NodeTable {
   countWritten(number: number, bytes: number): void {
     const row = this.pages.edit(number);
     const at = this.pages.offset(number) + 24;
-    row.writeBigUInt64LE(row.readBigUInt64LE(at) - BigInt(bytes), at);
+    writeExact(row, readExact(row, at) - bytes, at);
   }
 
   update(number: number, change: Partial<Node>): Node {
@@ -124,16 +125,16 @@ export class NodeTable {
   private encode(node: Node): void {
     const { row } = this;
     row.fill(0);
-    row.writeBigUInt64LE(BigInt(node.spoolOffset), 0);
+    writeExact(row, node.spoolOffset, 0);
     row.writeBigUInt64LE(node.device, 8);
     row.writeBigUInt64LE(node.inode, 16);
-    row.writeBigUInt64LE(BigInt(node.remainingBytes), 24);
+    writeExact(row, node.remainingBytes, 24);
     row.writeUInt32LE(node.leader, 32);
     row.writeUInt8(ENTRY_KIND_CODES.indexOf(node.kind), 36);
     row.writeUInt8(node.state, 37);
     row.writeUInt32LE(node.pathLength, 40);
     row.writeUInt32LE(node.entryLength, 44);
-    row.writeBigUInt64LE(BigInt(node.xattrOffset), 48);
+    writeExact(row, node.xattrOffset, 48);
   }
 }
 

@@ -1,4 +1,5 @@
 import { encodeKeys, ID_BYTES } from '#engine';
+import { readExact, writeExact } from './exact-numbers';
 import { PagedRows } from './paged-rows';
 import { type SpoolFile, SpoolReader } from './spool-file';
 
@@ -43,7 +44,7 @@ export class PlacementSpool {
     const { row } = this;
     row.writeUInt32LE(placement.number, 0);
     row.writeUInt32LE(placement.into === 'xattrs' ? placement.length + XATTR_FLAG : placement.length, 4);
-    row.writeBigUInt64LE(BigInt(placement.offset), 8);
+    writeExact(row, placement.offset, 8);
     row.set(placement.id, 16);
     this.file.append(row);
     this.count += 1;
@@ -72,15 +73,15 @@ export class PlacementSpool {
   }
 
   get(index: number): Placement {
+    const page = this.pages.page(index);
     const at = this.pages.offset(index);
-    const row = Buffer.from(this.pages.page(index).subarray(at, at + ROW_BYTES));
-    const length = row.readUInt32LE(4);
+    const length = page.readUInt32LE(at + 4);
     return {
-      number: row.readUInt32LE(0),
+      number: page.readUInt32LE(at),
       into: length >= XATTR_FLAG ? 'xattrs' : 'file',
       length: length >= XATTR_FLAG ? length - XATTR_FLAG : length,
-      offset: Number(row.readBigUInt64LE(8)),
-      id: row.subarray(16),
+      offset: readExact(page, at + 8),
+      id: Buffer.from(page.subarray(at + 16, at + ROW_BYTES)),
     };
   }
 

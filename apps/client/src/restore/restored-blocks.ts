@@ -17,6 +17,19 @@ export interface RestoredBlocksParts {
   readonly xattrs: SpoolFile;
 }
 
+/** What one chunk is of an entry. `isWhole`: all of a file that nothing was made of yet. */
+interface Piece {
+  readonly number: number;
+  readonly length: number;
+  readonly isWhole: boolean;
+}
+
+/** A block that holds extended attributes, as it came. */
+interface Kept {
+  readonly bytes: Buffer;
+  readonly chunks: readonly WantedChunk[];
+}
+
 /** Hands blocks to where they are opened and written, and keeps the books on what came of it. */
 export class RestoredBlocks implements BlockSink {
   constructor(
@@ -24,18 +37,17 @@ export class RestoredBlocks implements BlockSink {
     private readonly runner: BlockRunner,
   ) {}
 
-  async take(block: FramedBlock, chunks: readonly WantedChunk[]): Promise<boolean> {
+  /** Not async: what it needs until the block is written is little, all else may be collected at once. */
+  take(block: FramedBlock, chunks: readonly WantedChunk[]): Promise<boolean> {
     const xattrs = chunks.some(({ placements }) => placements.some(({ into }) => into === 'xattrs'));
-    const kept = xattrs ? Buffer.from(block.bytes) : null;
+    const kept = xattrs ? { bytes: Buffer.from(block.bytes), chunks } : null;
     const places = this.placesOf(chunks);
-    const result = await this.run(block, places);
-    if (!result.isSound) return false;
-    const failed = new Set(result.failed.map(({ number }) => number));
-    for (const place of places) if (!failed.has(place.placement.number)) this.settle(place);
-    this.note(result);
-    for (const [number, device, inode] of result.identities) this.parts.spool.nodes.update(number, { device, inode });
-    if (kept !== null) this.takeXattrs(kept, chunks);
-    return true;
+    const pieces = places.map(({ placement, node }) => ({
+      number: placement.number,
+      length: placement.length,
+      isWhole: node.state === NodeState.planned,
+    }));
+    return this.finish(this.runner.run(encodeJob(block, places)), pieces, kept);
   }
 
   fail(number: number, error: unknown): void {
@@ -46,12 +58,24 @@ export class RestoredBlocks implements BlockSink {
     for (const result of await this.runner.close()) this.note(result);
   }
 
-  private async run(block: FramedBlock, places: readonly PlacedChunk[]): Promise<BlockResult> {
+  private async finish(running: Promise<BlockResult>, pieces: readonly Piece[], kept: Kept | null): Promise<boolean> {
+    const result = await this.resultOf(running, pieces);
+    if (!result.isSound) return false;
+    const failed = new Set(result.failed.map(({ number }) => number));
+    for (const piece of pieces) if (!failed.has(piece.number)) this.settle(piece);
+    this.note(result);
+    for (const [number, device, inode] of result.identities) this.parts.spool.nodes.update(number, { device, inode });
+    if (kept !== null) this.takeXattrs(kept);
+    return true;
+  }
+
+  private async resultOf(running: Promise<BlockResult>, pieces: readonly Piece[]): Promise<BlockResult> {
     try {
-      return await this.runner.run(encodeJob(block, places));
+      return await running;
     } catch (error) {
       // A thread died in the middle of it: what it may have begun is not whole.
-      for (const { placement, node } of places) this.parts.failures.discard(placement.number, node);
+      const { failures, spool } = this.parts;
+      for (const { number } of pieces) failures.discard(number, spool.nodes.get(number));
       throw error;
     }
   }
@@ -70,12 +94,11 @@ export class RestoredBlocks implements BlockSink {
     return places;
   }
 
-  private settle({ placement, node }: PlacedChunk): void {
+  private settle({ number, length, isWhole }: Piece): void {
     const { spool, progress } = this.parts;
-    const { number, length } = placement;
     if (spool.nodes.stateOf(number) === NodeState.failed) return;
     progress.bytes += length;
-    if (node.state === NodeState.planned) spool.nodes.setState(number, NodeState.done);
+    if (isWhole) spool.nodes.setState(number, NodeState.done);
     else spool.nodes.countWritten(number, length);
   }
 
@@ -85,7 +108,7 @@ export class RestoredBlocks implements BlockSink {
   }
 
   /** Rare, and put together where they will be needed: the block is opened here once more. */
-  private takeXattrs(block: Buffer, chunks: readonly WantedChunk[]): void {
+  private takeXattrs({ bytes: block, chunks }: Kept): void {
     const { spool, xattrs } = this.parts;
     const opened = decodeBlock(block, "block of the server's answer").chunks;
     for (const { position, placements } of chunks) {

@@ -1,27 +1,27 @@
 import { LIMITS } from '#common';
-import { type ChunkKey, type FramedBlock, keyString, planPlacements } from '#engine';
+import { type FramedBlock, freeMemory, planPlacements } from '#engine';
 import { type ChunkFetcher, type FoundChunk } from './chunk-fetcher';
+import { ContentWindow, type WindowLimits } from './content-window';
 import { NodeState } from './node-table';
-import { type Placement, type PlacementSpool } from './placement-spool';
+import { type PlacementSpool } from './placement-spool';
 import { type BlockSink, type WantedChunk } from './ports';
 import { type RankedSlices } from './ranked-slices';
 import { type RestoreContext } from './restore-context';
 import { throwIfCancelled } from './restore-error';
 
-const WINDOW_PLAIN_BYTES = 16 * 1024 * 1024;
-const WINDOW_KEYS = LIMITS.readKeys;
-const WINDOW_PLACEMENTS = 65_536;
+const WINDOW: WindowLimits = { plainBytes: 16 * 1024 * 1024, keys: LIMITS.readKeys, placements: 65_536 };
 /** The server looks up the next while the blocks of one are on their way. */
 const WINDOWS_AT_ONCE = 2;
 
 /** What of a restore's context this step needs; a check has no more. */
 export type ContentContext = Pick<RestoreContext, 'spool' | 'signal' | 'progress' | 'onProgress'>;
 
-/** What is asked for in one request, and where its chunks go; both by keyString. */
-interface Window {
-  keys: Map<string, ChunkKey>;
-  placements: Map<string, Placement[]>;
-  plainBytes: number;
+/** What is done with the chunks of a window. */
+interface Steps {
+  readonly context: ContentContext;
+  readonly placements: PlacementSpool;
+  readonly fetcher: ChunkFetcher;
+  readonly sink: BlockSink;
 }
 
 /**
@@ -35,21 +35,25 @@ export async function writeContents(
   fetcher: ChunkFetcher,
   sink: BlockSink,
 ): Promise<void> {
+  const steps = { context, placements, fetcher, sink };
   for await (const { start, ranks } of slices.all()) {
-    await writeInOrder(context, cutWindows(context, placements, start, planPlacements(ranks)), fetcher, sink);
+    const order = planPlacements(ranks);
+    freeMemory(ranks);
+    await writeInOrder(steps, start, order);
+    freeMemory(order);
   }
 }
 
-async function writeInOrder(
-  context: ContentContext,
-  windows: Iterable<Window>,
-  fetcher: ChunkFetcher,
-  sink: BlockSink,
-): Promise<void> {
+/** `order`: of the placements from `start` on. */
+async function writeInOrder(steps: Steps, start: number, order: Uint32Array): Promise<void> {
   const underWay: Promise<void>[] = [];
+  const spare: ContentWindow[] = [];
   try {
-    for (const window of windows) {
-      const work = writeWindow(context, window, fetcher, sink);
+    for (const window of cutWindows(steps, start, order, () => spare.pop() ?? new ContentWindow(WINDOW))) {
+      const work = writeWindow(steps, window).then(() => {
+        window.clear();
+        spare.push(window);
+      });
       // Its failure is seen when its turn comes; until then it must not count as unhandled.
       work.catch(() => undefined);
       underWay.push(work);
@@ -61,69 +65,51 @@ async function writeInOrder(
   }
 }
 
-async function writeWindow(
-  context: ContentContext,
-  window: Window,
-  fetcher: ChunkFetcher,
-  sink: BlockSink,
-): Promise<void> {
-  const missing = await fetcher.fetchBlocks(window.keys, window.plainBytes, async (block, found) => {
-    const isSound = await sink.take(block, wantedOf(window, block, found));
-    context.onProgress(context.progress);
-    return isSound;
-  });
-  for (const name of missing) {
-    for (const { number } of window.placements.get(name) ?? []) {
-      sink.fail(number, new Error('the server no longer has all of its content'));
+async function writeWindow(steps: Steps, window: ContentWindow): Promise<void> {
+  const { context, placements, fetcher, sink } = steps;
+  const missing = await fetcher.fetchBlocks(window.keys, window.plainBytes, (block, found) =>
+    sink.take(block, wantedOf(steps, window, block, found)).then((isSound) => {
+      context.onProgress(context.progress);
+      return isSound;
+    }),
+  );
+  for (const key of missing) {
+    for (const index of window.placementsOf(key)) {
+      sink.fail(placements.get(index).number, new Error('the server no longer has all of its content'));
     }
   }
   throwIfCancelled(context.signal);
 }
 
-function wantedOf({ placements }: Window, { header }: FramedBlock, found: readonly FoundChunk[]): WantedChunk[] {
-  return found.map(({ position, name }) => ({
+function wantedOf(
+  { placements }: Steps,
+  window: ContentWindow,
+  { header }: FramedBlock,
+  found: readonly FoundChunk[],
+): WantedChunk[] {
+  return found.map(({ position, key }) => ({
     position,
     length: header.chunks[position]?.length ?? 0,
-    placements: placements.get(name) ?? [],
+    placements: window.placementsOf(key).map((index) => placements.get(index)),
   }));
 }
 
 /** Placements of one chunk follow each other in the order, so a chunk is asked for once (by key, whatever the ranks say). */
 function* cutWindows(
-  context: ContentContext,
-  placements: PlacementSpool,
+  { context, placements }: Steps,
   start: number,
   order: Uint32Array,
-): Generator<Window, void> {
-  let window = emptyWindow();
-  let count = 0;
-  for (const index of order) {
-    const placement = placements.get(start + index);
+  begin: () => ContentWindow,
+): Generator<ContentWindow, void> {
+  let window = begin();
+  for (const at of order) {
+    const placement = placements.get(start + at);
     if (context.spool.nodes.stateOf(placement.number) === NodeState.failed) continue;
     const key = { height: 0, id: placement.id };
-    const name = keyString(key);
-    let known = window.placements.get(name);
-    const isFull =
-      known === undefined &&
-      (window.plainBytes + placement.length > WINDOW_PLAIN_BYTES || window.keys.size >= WINDOW_KEYS);
-    if ((isFull && count > 0) || count >= WINDOW_PLACEMENTS) {
-      yield window;
-      window = emptyWindow();
-      count = 0;
-      known = undefined;
-    }
-    if (known === undefined) {
-      window.keys.set(name, key);
-      window.placements.set(name, [placement]);
-      window.plainBytes += placement.length;
-    } else {
-      known.push(placement);
-    }
-    count += 1;
+    if (window.tryAdd(key, placement.length, start + at)) continue;
+    yield window;
+    window = begin();
+    window.tryAdd(key, placement.length, start + at);
   }
-  if (count > 0) yield window;
-}
-
-function emptyWindow(): Window {
-  return { keys: new Map(), placements: new Map(), plainBytes: 0 };
+  if (!window.isEmpty) yield window;
 }

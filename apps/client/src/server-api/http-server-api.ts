@@ -26,7 +26,7 @@ import {
   type StartRunRequest,
   type TaskAnswer,
 } from '#common';
-import { type ChunkKey, decodeKeys, encodeKeys } from '#engine';
+import { type ChunkKey, decodeKeys, encodeKeys, freeMemory } from '#engine';
 import { type AgentCredentials, AgentToken } from './agent-token';
 import { type HttpCall, HttpClient, SYSTEM_CLOCK } from './http-client';
 import { bearer, json, parseJson, withHeaders } from './json-call';
@@ -182,7 +182,10 @@ export class HttpServerApi implements ServerApi {
     const call: HttpCall = { method: 'POST', path: API.ranks, headers: { 'content-type': KEYS_TYPE }, body: keys };
     const answer = await this.read(call);
     if (answer.length % 4 !== 0) throw new ServerUnreachableError(API.ranks, 'the answer is cut short');
-    return Uint32Array.from({ length: answer.length / 4 }, (_, index) => answer.readUInt32LE(4 * index));
+    const ranks = new Uint32Array(answer.length / 4);
+    for (let index = 0; index < ranks.length; index += 1) ranks[index] = answer.readUInt32LE(4 * index);
+    freeMemory(answer);
+    return ranks;
   }
 
   readChunks(keys: readonly ChunkKey[]): AsyncIterable<Buffer> {
