@@ -1,6 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { type ChunkKey, ID_BYTES } from '#engine';
 
-const FIRST_KEYS = 256;
+const FIRST_SLOT_BITS = 9;
+const FIRST_KEYS = 2 ** (FIRST_SLOT_BITS - 1);
+/** Odd, and nobody's to know: whoever makes files whose ids begin alike must not make a restore of them slow. */
+const MULTIPLIERS = randomBytes(8);
+const MULTIPLIER = MULTIPLIERS.readUInt32LE(0) | 1;
+const OTHER_MULTIPLIER = MULTIPLIERS.readUInt32LE(4) | 1;
 
 /**
  * Chunk keys, each once, numbered from 0 as they were added. Bytes and numbers, no object for each: thousands of them live just long
@@ -10,8 +16,12 @@ export class KeyTable {
   private keys = 0;
   private ids = Buffer.allocUnsafeSlow(FIRST_KEYS * ID_BYTES);
   private heights = new Uint8Array(FIRST_KEYS);
-  /** Where each stands, by the first bytes of its id, else in the next free slot: its number + 1; 0: free. At most half are taken. */
-  private slots = new Uint32Array(2 * FIRST_KEYS);
+  /**
+   * Where each stands, by the first eight bytes of its id (multiply-shift hashing, Dietzfelbinger et al. 1997), else in the next free
+   * slot: its number + 1; 0: free. At most half are taken.
+   */
+  private slotBits = FIRST_SLOT_BITS;
+  private slots = new Uint32Array(2 ** FIRST_SLOT_BITS);
 
   get count(): number {
     return this.keys;
@@ -56,7 +66,8 @@ export class KeyTable {
   private slotOf({ id, height }: ChunkKey): number {
     const { slots, heights, ids } = this;
     const mask = slots.length - 1;
-    for (let slot = id.readUInt32LE(0) & mask; ; slot = (slot + 1) & mask) {
+    const mixed = Math.imul(id.readUInt32LE(0), MULTIPLIER) + Math.imul(id.readUInt32LE(4), OTHER_MULTIPLIER);
+    for (let slot = mixed >>> (32 - this.slotBits); ; slot = (slot + 1) & mask) {
       const taken = slots[slot] as number;
       if (taken === 0) return slot;
       const at = (taken - 1) * ID_BYTES;
@@ -70,7 +81,8 @@ export class KeyTable {
     this.ids.set(old.ids);
     this.heights = new Uint8Array(2 * old.heights.length);
     this.heights.set(old.heights);
-    this.slots = new Uint32Array(2 * this.slots.length);
+    this.slotBits += 1;
+    this.slots = new Uint32Array(2 ** this.slotBits);
     for (let number = 0; number < this.keys; number += 1) this.slots[this.slotOf(this.at(number))] = number + 1;
   }
 }
