@@ -13,6 +13,15 @@ describe('the plan of a restore', () => {
     );
   });
 
+  it('is whole when there are so many that memory is given back on the way', () => {
+    const count = 100_000;
+    // All of them once, in an order that is none: 7 shares no factor with the count.
+    const ranks = Uint32Array.from({ length: count }, (_, placement) => (placement * 7) % count);
+    const order = planPlacements(ranks);
+    expect(order).toHaveLength(count);
+    expect(order.every((placement, rank) => ranks[placement] === rank)).toBe(true);
+  });
+
   it('of nothing is nothing', () => {
     expect(planPlacements(new Uint32Array(0))).toHaveLength(0);
   });

@@ -145,7 +145,7 @@ class MissingKeys {
   /** It is not missing any more. Returns its number; undefined: it was not. */
   take(key: ChunkKey): number | undefined {
     const number = this.table.find(key);
-    if (number === undefined || this.isMissing[number] === 0) return undefined;
+    if (number === undefined || this.isMissing[number] !== 1) return undefined;
     this.isMissing[number] = 0;
     this.count -= 1;
     return number;

@@ -37,20 +37,27 @@ export class EntrySpool {
 
   add(path: Buffer, entryBytes: Buffer, entry: Entry): void {
     if (this.nodes.count === MAX_ENTRIES) throw new RestoreError('unsafe-entries', 'More than 4 billion entries.');
+    const ownXattrBytes = entry.xattrContent?.size ?? 0;
+    const remainingBytes = entry.size + ownXattrBytes;
+    const xattrOffset = this.xattrBytes;
+    this.xattrBytes += ownXattrBytes;
+    // Where these end is a place in a file: two that were rounded to the same would overwrite each other.
+    if (!Number.isSafeInteger(remainingBytes) || !Number.isSafeInteger(this.xattrBytes)) {
+      throw new RestoreError('unsafe-entries', 'Entries claim more extended attributes than there can be.');
+    }
     const spoolOffset = this.entries.append(path, entryBytes);
     this.nodes.add({
       spoolOffset,
       device: 0n,
       inode: 0n,
-      remainingBytes: entry.size + (entry.xattrContent?.size ?? 0),
+      remainingBytes,
       leader: 0,
       kind: entry.kind,
       state: NodeState.planned,
       pathLength: path.length,
       entryLength: entryBytes.length,
-      xattrOffset: this.xattrBytes,
+      xattrOffset,
     });
-    this.xattrBytes += entry.xattrContent?.size ?? 0;
     if (entry.kind === 'file') this.fileCount += 1;
     else if (entry.kind === 'directory') this.directoryCount += 1;
     else this.otherCount += 1;

@@ -9,9 +9,11 @@ describe('exact numbers', () => {
     expect([bytes[0], bytes[9]]).toEqual([0xee, 0xee]);
   });
 
-  it('are refused below 0: what is counted down too far is a mistake', () => {
+  it.each([-1, -0x1_0000_0000, 2 ** 53, 0.5])('are refused where they would not be kept: %d', (value) => {
+    const bytes = Buffer.alloc(8, 0xee);
     expect(() => {
-      writeExact(Buffer.alloc(8), -1, 0);
+      writeExact(bytes, value, 0);
     }).toThrow('out of range');
+    expect(bytes.equals(Buffer.alloc(8, 0xee))).toBe(true);
   });
 });

@@ -3,10 +3,10 @@ import { type ChunkKey, ID_BYTES } from '#engine';
 
 const FIRST_SLOT_BITS = 9;
 const FIRST_KEYS = 2 ** (FIRST_SLOT_BITS - 1);
-/** Odd, and nobody's to know: whoever makes files whose ids begin alike must not make a restore of them slow. */
-const MULTIPLIERS = randomBytes(8);
-const MULTIPLIER = MULTIPLIERS.readUInt32LE(0) | 1;
-const OTHER_MULTIPLIER = MULTIPLIERS.readUInt32LE(4) | 1;
+/** Nobody's to know: whoever makes up ids, as a server may, must not make a restore of them slow. */
+const SECRET = randomBytes(4).readUInt32LE(0);
+/** Odd; Knuth's for multiplicative hashing. */
+const MULTIPLIER = 0x9e37_79b1;
 
 /**
  * Chunk keys, each once, numbered from 0 as they were added. Bytes and numbers, no object for each: thousands of them live just long
@@ -17,8 +17,7 @@ export class KeyTable {
   private ids = Buffer.allocUnsafeSlow(FIRST_KEYS * ID_BYTES);
   private heights = new Uint8Array(FIRST_KEYS);
   /**
-   * Where each stands, by the first eight bytes of its id (multiply-shift hashing, Dietzfelbinger et al. 1997), else in the next free
-   * slot: its number + 1; 0: free. At most half are taken.
+   * Where each stands, by all of its id, else in the next free slot: its number + 1; 0: free. At most half are taken.
    */
   private slotBits = FIRST_SLOT_BITS;
   private slots = new Uint32Array(2 ** FIRST_SLOT_BITS);
@@ -66,8 +65,7 @@ export class KeyTable {
   private slotOf({ id, height }: ChunkKey): number {
     const { slots, heights, ids } = this;
     const mask = slots.length - 1;
-    const mixed = Math.imul(id.readUInt32LE(0), MULTIPLIER) + Math.imul(id.readUInt32LE(4), OTHER_MULTIPLIER);
-    for (let slot = mixed >>> (32 - this.slotBits); ; slot = (slot + 1) & mask) {
+    for (let slot = mixed(id) >>> (32 - this.slotBits); ; slot = (slot + 1) & mask) {
       const taken = slots[slot] as number;
       if (taken === 0) return slot;
       const at = (taken - 1) * ID_BYTES;
@@ -85,4 +83,13 @@ export class KeyTable {
     this.slots = new Uint32Array(2 ** this.slotBits);
     for (let number = 0; number < this.keys; number += 1) this.slots[this.slotOf(this.at(number))] = number + 1;
   }
+}
+
+function mixed(id: Buffer): number {
+  let mix = SECRET;
+  for (let at = 0; at < ID_BYTES; at += 4) {
+    mix = Math.imul(mix ^ id.readUInt32LE(at), MULTIPLIER);
+    mix ^= mix >>> 15;
+  }
+  return Math.imul(mix, MULTIPLIER);
 }

@@ -46,6 +46,13 @@ describe('a restore from a hostile server', () => {
   });
 
   it.each([
+    [
+      'more extended attributes than there can be',
+      (s: FakeServer) => {
+        const xattrContent = { id: Buffer.alloc(32, 1), height: 8, size: Number.MAX_SAFE_INTEGER };
+        return s.directory('/').directory('/a', { xattrContent }).directory('/b', { xattrContent });
+      },
+    ],
     ['a path twice', (s: FakeServer) => s.directory('/').file('/a', 'x').file('/a', 'y')],
     ['paths out of order', (s: FakeServer) => s.directory('/').file('/b', 'x').file('/a', 'y')],
     ['a parent that never came', (s: FakeServer) => s.directory('/').file('/a/b', 'x')],

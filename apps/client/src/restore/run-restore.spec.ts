@@ -28,6 +28,20 @@ describe('runRestore', () => {
     sandbox.remove();
   });
 
+  it('writes more than fits into the windows that are under way', async () => {
+    const contents = Array.from({ length: 6 }, () => randomBytes(9_000_000));
+    const server = new FakeServer().directory('/');
+    for (const [at, content] of contents.entries()) server.file(`/${at}`, content);
+    // The last window names chunks of the first again.
+    server.file('/again', contents[0]!);
+    const outcome = await sandbox.restore(server.sort());
+    expect(outcome).toMatchObject({ files: 7, failedCount: 0, bytes: 7 * 9_000_000 });
+    expect(server.reads.length).toBeGreaterThan(3);
+    for (const [at, content] of [...contents, contents[0]!].entries()) {
+      expect(readFileSync(sandbox.in(at < 6 ? String(at) : 'again')).equals(content)).toBe(true);
+    }
+  });
+
   it('recreates a tree with its contents, modes and times', async () => {
     const big = randomBytes(9_000_000);
     const weird = Buffer.from([0x2f, 0x64, 0x2f, 0xff, 0x0a, 0x80]);

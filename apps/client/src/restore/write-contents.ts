@@ -109,7 +109,7 @@ function* cutWindows(
     if (window.tryAdd(key, placement.length, start + at)) continue;
     yield window;
     window = begin();
-    window.tryAdd(key, placement.length, start + at);
+    if (!window.tryAdd(key, placement.length, start + at)) throw new Error('an empty window has no room for a chunk');
   }
   if (!window.isEmpty) yield window;
 }

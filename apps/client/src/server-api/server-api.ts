@@ -86,7 +86,8 @@ export interface ServerApi {
   listProblems(runId: string, after: number | null): Promise<RunProblemsAnswer>;
   /**
    * Storage order of chunks: one number per key, in the order of the keys; 0xffffffff: not available. `keys` gives the
-   * encodeKeys form in pieces of any length (together at most LIMITS.rankKeys keys); it is called again for a retry.
+   * encodeKeys form in pieces of any length (together at most LIMITS.rankKeys keys); it is called again for a retry. The
+   * numbers' memory is the caller's, who may free it.
    */
   ranks(keys: () => AsyncIterable<Buffer>): Promise<Uint32Array>;
   /**
