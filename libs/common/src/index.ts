@@ -14,6 +14,7 @@ export {
   type UsersAnswer,
 } from './account.dto';
 export { API } from './api-paths';
+export { ReadChunksQuery, type Verifier } from './chunk.dto';
 export { type HealthCheck, type ReadyAnswer } from './health';
 export {
   DamagedFilesQuery,

@@ -118,6 +118,34 @@ describe('damaged blocks', () => {
     }
   });
 
+  const one = [chunk(seededText(300, 1))];
+  it.each([
+    ['stored', stored, text],
+    ['compressed', compressed, text],
+    ['of one chunk as it is', encodeBlock(one, { level: 0 }), one],
+  ])(
+    'give no other chunks than they had, also when the payload is not held against its digest (%s)',
+    (_, block, had) => {
+      for (let offset = 0; offset < block.length; offset++) {
+        for (const mask of [0x01, 0x80, 0xff]) {
+          let chunks: readonly PlainChunk[];
+          try {
+            ({ chunks } = decodeBlock(flipped(block, offset, mask), 'pack p', 'chunks'));
+          } catch (error) {
+            expect(error instanceof CorruptError || error instanceof UnsupportedError).toBe(true);
+            continue;
+          }
+          // A bit of the compressed payload that means nothing.
+          expect(chunks).toEqual(had);
+        }
+      }
+      for (const length of [block.length - 1, 60]) {
+        expectRefused(() => decodeBlock(block.subarray(0, length), 'pack p', 'chunks'));
+      }
+      expect(decodeBlock(block, 'pack p', 'chunks').chunks).toEqual(had);
+    },
+  );
+
   it.each([
     ['stored', stored],
     ['compressed', compressed],

@@ -100,9 +100,12 @@ describe('commands that look into what is stored', () => {
           return old.chunks.has(key) || now.chunks.has(key) ? at : NO_RANK;
         });
       },
-      readChunks: async function* (keys) {
-        yield* old.readChunks(keys);
-        yield* now.readChunks(keys.filter((key) => !old.chunks.has(keyString(key))));
+      readChunks: async function* (keys, verifier) {
+        yield* old.readChunks(keys, verifier);
+        yield* now.readChunks(
+          keys.filter((key) => !old.chunks.has(keyString(key))),
+          verifier,
+        );
       },
       listRuns: async (before) =>
         before === null ? { runs: RUNS.slice(0, 2), next: RUNS[1]!.id } : { runs: RUNS.slice(2), next: null },

@@ -84,7 +84,7 @@ describe('runCli', () => {
         return server.entries();
       },
       ranks: (keys) => server.ranks(keys),
-      readChunks: (keys) => server.readChunks(keys),
+      readChunks: (keys, verifier) => server.readChunks(keys, verifier),
       holdSnapshot: () => server.holdSnapshot(),
       gone: (id, after) => server.gone(id, after),
       close: async () => undefined,

@@ -64,7 +64,9 @@ export class BlockWriter {
 
   private open({ block }: BlockJob): readonly PlainChunk[] | null {
     try {
-      return decodeBlock(block, "block of the server's answer").chunks;
+      // A check is about the block as it is stored, a restore about the chunks.
+      const checks = this.writers === null ? 'all' : 'chunks';
+      return decodeBlock(block, "block of the server's answer", checks).chunks;
     } catch (error) {
       if (error instanceof CorruptError) return null;
       throw error;

@@ -32,7 +32,7 @@ describe('ChunkFetcher', () => {
     expect(server.reads).toHaveLength(1);
   });
 
-  it('asks once more for what was not sound, and for nothing else', async () => {
+  it('asks once more for what was not sound, and for nothing else, and has the server look for damage then', async () => {
     let isFirst = true;
     const missing = await new ChunkFetcher(server, signal).fetchBlocks(keys, 100, (_, chunks) => {
       const isBad = isFirst && chunks.some(({ key }) => key === 1);
@@ -42,6 +42,7 @@ describe('ChunkFetcher', () => {
     expect(missing).toEqual([]);
     expect(server.reads).toHaveLength(2);
     expect(server.reads[1]).toEqual([keyString(keys.at(1))]);
+    expect(server.verifiers).toEqual(['asker', 'server']);
   });
 
   it('tells the numbers of what cannot be had, after two questions', async () => {

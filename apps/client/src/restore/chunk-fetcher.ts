@@ -1,3 +1,4 @@
+import type { Verifier } from '#common';
 import {
   type ChunkKey,
   CorruptError,
@@ -15,7 +16,10 @@ import { throwIfCancelled } from './restore-error';
 
 /** Answers that broke off are asked again so often; ServerApi waits for a server that is away. */
 const MAX_BREAKS = 4;
-/** A reader whose pack was rewritten meanwhile asks once more. */
+/**
+ * A reader whose pack was rewritten meanwhile asks once more. The first answer is verified here only; a chunk that was not right in
+ * it makes the server look for damage the second time.
+ */
 const MAX_ASKS = 2;
 /** Headers of blocks, at most: fixed part and one row per chunk, each chunk in a block of its own. */
 const OVERHEAD_PER_CHUNK_BYTES = 256;
@@ -78,7 +82,7 @@ export class ChunkFetcher {
     let breaks = 0;
     while (missing.count > 0 && asks < MAX_ASKS) {
       try {
-        await this.ask(missing, plainBytes, take);
+        await this.ask(missing, plainBytes, asks === 0 ? 'asker' : 'server', take);
         asks += 1;
       } catch (error) {
         throwIfCancelled(this.signal);
@@ -95,12 +99,13 @@ export class ChunkFetcher {
     return missing.numbers();
   }
 
-  private async ask(missing: MissingKeys, plainBytes: number, take: TakeBlock): Promise<void> {
+  private async ask(missing: MissingKeys, plainBytes: number, verifier: Verifier, take: TakeBlock): Promise<void> {
     const wanted = missing.keys();
     const maxBytes = plainBytes + (wanted.length + 1) * OVERHEAD_PER_CHUNK_BYTES;
     const taken = new Set<Promise<void>>();
     try {
-      for await (const block of readBlocks(this.server.readChunks(wanted), { maxBytes, spent: freePiece })) {
+      const answer = this.server.readChunks(wanted, verifier);
+      for await (const block of readBlocks(answer, { maxBytes, spent: freePiece })) {
         throwIfCancelled(this.signal);
         const found: FoundChunk[] = [];
         for (const [position, chunk] of block.header.chunks.entries()) {

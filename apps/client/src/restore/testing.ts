@@ -1,4 +1,4 @@
-import type { GoneAnswer } from '#common';
+import type { GoneAnswer, Verifier } from '#common';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,6 +28,8 @@ export class FakeServer implements RestoreServer {
   readonly chunks = new Map<string, PlainChunk>();
   /** Keys of each `readChunks` call. */
   readonly reads: string[][] = [];
+  /** Who was to verify, of each `readChunks` call. */
+  readonly verifiers: Verifier[] = [];
   /** Called before a `readChunks` call is answered, with its number from 0. */
   onRead: (call: number) => void = () => undefined;
   /** Paths that retention took. */
@@ -115,8 +117,9 @@ export class FakeServer implements RestoreServer {
     return Uint32Array.from(asked, (key) => places.size - 1 - (places.get(keyString(key)) ?? 0));
   }
 
-  async *readChunks(keys: readonly ChunkKey[]): AsyncGenerator<Buffer> {
+  async *readChunks(keys: readonly ChunkKey[], verifier: Verifier): AsyncGenerator<Buffer> {
     this.reads.push(keys.map(keyString));
+    this.verifiers.push(verifier);
     this.onRead(this.reads.length - 1);
     for (const key of keys) {
       const chunk = this.chunks.get(keyString(key));

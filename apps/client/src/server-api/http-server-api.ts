@@ -25,6 +25,7 @@ import {
   type StartRunAnswer,
   type StartRunRequest,
   type TaskAnswer,
+  type Verifier,
 } from '#common';
 import { type ChunkKey, decodeKeys, encodeKeys, freeMemory } from '#engine';
 import { type AgentCredentials, AgentToken } from './agent-token';
@@ -188,9 +189,10 @@ export class HttpServerApi implements ServerApi {
     return ranks;
   }
 
-  readChunks(keys: readonly ChunkKey[]): AsyncIterable<Buffer> {
+  readChunks(keys: readonly ChunkKey[], verifier: Verifier): AsyncIterable<Buffer> {
     const headers = { 'content-type': KEYS_TYPE };
-    return this.stream({ method: 'POST', path: API.readChunks, headers, body: encodeKeys(keys) });
+    const path = `${API.readChunks}?verifier=${verifier}`;
+    return this.stream({ method: 'POST', path, headers, body: encodeKeys(keys) });
   }
 
   close(): Promise<void> {

@@ -19,6 +19,7 @@ import type {
   StartRunAnswer,
   StartRunRequest,
   TaskAnswer,
+  Verifier,
 } from '#common';
 import type { ChunkKey } from '#engine';
 
@@ -92,9 +93,10 @@ export interface ServerApi {
   ranks(keys: () => AsyncIterable<Buffer>): Promise<Uint32Array>;
   /**
    * Concatenated blocks (readBlocks frames them) that hold the chunks asked for; those that cannot be served are absent. The
-   * pieces' memory is the caller's, who may free it.
+   * pieces' memory is the caller's, who may free it. With `asker` as verifier blocks may be bad; those that are, are to be asked for
+   * once more with `server`.
    */
-  readChunks(keys: readonly ChunkKey[]): AsyncIterable<Buffer>;
+  readChunks(keys: readonly ChunkKey[], verifier: Verifier): AsyncIterable<Buffer>;
   /** Ends connections and pending waits; calls after it fail. */
   close(): Promise<void>;
 }

@@ -358,6 +358,12 @@ eachDatabase('the backup API', (open) => {
       }
     });
 
+    it('a verifier that there is not', async () => {
+      const keys = { 'content-type': KEYS_TYPE };
+      const response = await agent.send('POST', `${API.readChunks}?verifier=nobody`, encodeKeys([KEY]), keys);
+      await expect(problemFrom(response)).resolves.toMatchObject({ status: 422, code: 'invalid' });
+    });
+
     it('more keys than one request may carry', async () => {
       const keys = { ...fence, 'content-type': KEYS_TYPE };
       const response = await agent.send('POST', API.readChunks, Buffer.alloc(33 * 16_385), keys);

@@ -1,5 +1,5 @@
 import { LIMITS } from '#common';
-import { type ChunkKey, encodeBlock, encodeKeys, keyString, type PlainChunk } from '#engine';
+import { type ChunkKey, CorruptError, decodeBlock, encodeBlock, encodeKeys, keyString, type PlainChunk } from '#engine';
 import { eachDatabase } from '../database/testing';
 import { DomainError } from '../http/domain-error';
 import type { MemoryStorage } from '../storage/memory.storage';
@@ -154,6 +154,23 @@ eachDatabase('ChunkReaderService', (open) => {
       await flip(2_000);
       expect(await readNames([a])).toEqual([]);
       expect(await damagedIds()).toEqual(hex([a, b, b]));
+    });
+
+    it('leave as they are when whoever asks verifies, and are marked when he asks again for the server to do so', async () => {
+      await flip(2_000);
+      const sent: Buffer[] = [];
+      for await (const block of bench.reader.readChunks(domain, [a, b], 'asker')) sent.push(block);
+      expect(sent).toHaveLength(1);
+      expect(() => decodeBlock(sent[0]!, 'answer')).toThrow(CorruptError);
+      expect(await damagedIds()).toEqual([]);
+      expect(await readNames([a, b])).toEqual([]);
+      expect(await damagedIds()).toEqual(hex([a, b]));
+    });
+
+    it('are found at once, whoever verifies, where a chunk is cut out', async () => {
+      await flip(2_000);
+      for await (const block of bench.reader.readChunks(domain, [a], 'asker')) expect(block).toBeUndefined();
+      expect(await damagedIds()).toEqual(hex([a, b]));
     });
 
     it('are healed by the next upload', async () => {

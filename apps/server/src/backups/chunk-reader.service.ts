@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { LIMITS } from '#common';
+import { LIMITS, type Verifier } from '#common';
 import {
   BlockBuilder,
   type ChunkKey,
@@ -59,22 +59,27 @@ export class ChunkReaderService {
   /**
    * The chunks as blocks, in storage order, each with memory of its own that is the caller's. Those that the domain does not
    * have, or whose stored bytes are bad, are absent; the latter are marked damaged. Throws `too-large` beyond LIMITS.readKeys or readPlainBytes, and
-   * `storage-unavailable` when it could not be told whether the bytes are there, also after blocks were given.
+   * `storage-unavailable` when it could not be told whether the bytes are there, also after blocks were given. With the asker
+   * as `verifier` a block that leaves whole may have a bad payload, and is not marked.
    */
-  async *readChunks(domainNo: number, keys: readonly ChunkKey[]): AsyncGenerator<Buffer, void, undefined> {
+  async *readChunks(
+    domainNo: number,
+    keys: readonly ChunkKey[],
+    verifier: Verifier = 'server',
+  ): AsyncGenerator<Buffer, void, undefined> {
     if (keys.length > LIMITS.readKeys) throw tooMuch(`more than ${LIMITS.readKeys} chunks`);
     const requests = await this.locate(domainNo, keys);
     const plainBytes = requests.flatMap(({ chunks }) => chunks).reduce((sum, { chunkLength }) => sum + chunkLength, 0);
     if (plainBytes > LIMITS.readPlainBytes)
       throw tooMuch(`chunks of ${plainBytes} bytes, more than ${LIMITS.readPlainBytes}`);
     const cutter = new BlockBuilder();
-    const doubtful = yield* this.send(requests, cutter);
+    const doubtful = yield* this.send(requests, verifier, cutter);
     // A second look: meanwhile their pack may have been rewritten, or the first reading was at fault.
     const again = await this.locate(
       domainNo,
       doubtful.flatMap(({ chunks }) => chunks),
     );
-    const broken = yield* this.send(again, cutter);
+    const broken = yield* this.send(again, 'server', cutter);
     if (!cutter.isEmpty) yield await encodeCut(cutter.take());
     await this.damage.mark(broken);
   }
@@ -100,12 +105,13 @@ export class ChunkReaderService {
   /** Sends what can be read; returns what is broken. */
   private async *send(
     requests: readonly BlockRequest[],
+    verifier: Verifier,
     cutter: BlockBuilder,
   ): AsyncGenerator<Buffer, BrokenBlock[], undefined> {
     const broken: BrokenBlock[] = [];
     for (const request of requests) {
       const { packNo, offset } = request;
-      const outcome = await this.readBlock(request);
+      const outcome = await this.readBlock(request, verifier);
       if (outcome.kind === 'broken') broken.push({ packNo, offset, bytes: outcome.bytes, chunks: request.chunks });
       if (outcome.kind !== 'read') continue;
       const { whole, cut, astray } = outcome.answer;
@@ -120,13 +126,14 @@ export class ChunkReaderService {
     return broken;
   }
 
-  private async readBlock(request: BlockRequest): Promise<Outcome> {
+  private async readBlock(request: BlockRequest, verifier: Verifier): Promise<Outcome> {
     const { packKey, offset, length } = request;
     if (packKey === null) return { kind: 'broken', bytes: null };
     const bytes = await this.readBytes(packKey, { offset, length });
     if (bytes === null) return { kind: 'broken', bytes: null };
     try {
-      return { kind: 'read', answer: await openBlock(bytes, request, `${packKey}, block at byte ${offset}`) };
+      const place = `${packKey}, block at byte ${offset}`;
+      return { kind: 'read', answer: await openBlock(bytes, request, place, verifier) };
     } catch (error) {
       if (error instanceof CorruptError) return { kind: 'broken', bytes };
       // Written by a newer server, or damaged in the very byte that says so: absent, but not to be given up.

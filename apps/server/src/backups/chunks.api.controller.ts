@@ -1,7 +1,7 @@
 import { endianness } from 'node:os';
-import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { Controller, HttpCode, Post, Query, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { API, BLOCKS_TYPE, KEYS_TYPE, LIMITS, RANKS_TYPE } from '#common';
+import { API, BLOCKS_TYPE, KEYS_TYPE, LIMITS, RANKS_TYPE, ReadChunksQuery } from '#common';
 import { freeMemory, ID_BYTES } from '#engine';
 import { ForAgents } from '../auth/access';
 import type { AgentIdentity } from '../auth/agent-identity';
@@ -32,10 +32,15 @@ export class ChunksApiController {
   @ForAgents()
   @Post(API.readChunks)
   @HttpCode(200)
-  async read(@CurrentAgent() agent: AgentIdentity, @Req() request: Request, @Res() response: Response): Promise<void> {
+  async read(
+    @CurrentAgent() agent: AgentIdentity,
+    @Query() { verifier }: ReadChunksQuery,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
     const keys = await readKeys(request, LIMITS.readKeys);
     holdMemory(request, READ_BYTES);
-    await streamAnswer(response, BLOCKS_TYPE, this.reader.readChunks(agent.domainNo, keys), freeMemory);
+    await streamAnswer(response, BLOCKS_TYPE, this.reader.readChunks(agent.domainNo, keys, verifier), freeMemory);
   }
 }
 
