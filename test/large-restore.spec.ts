@@ -75,11 +75,15 @@ describe('a large restore', () => {
   });
 
   /** Ends a restore as soon as it has begun to write files; returns the exit code or signal, and where it wrote. */
-  async function endEarly(name: string, signal: NodeJS.Signals): Promise<{ ended: unknown; restored: string }> {
+  async function endEarly(
+    name: string,
+    signal: NodeJS.Signals,
+    conflicts: string,
+  ): Promise<{ ended: unknown; restored: string }> {
     const target = at(name);
     const restored = join(target, source);
     mkdirSync(join(target, source, '..'), { recursive: true });
-    const child = agent.start(['restore', 'latest', '--target', target, '--overwrite']);
+    const child = agent.start(['restore', 'latest', '--target', target, conflicts]);
     const watcher = watch(target, { recursive: true }, (_, path) => {
       // Once: an agent that is told twice ends at once.
       if (path !== null && /file \d+$|holes$/.test(path) && !child.killed) child.kill(signal);
@@ -92,7 +96,9 @@ describe('a large restore', () => {
     }
   }
 
-  const isTemporary = (path: string): boolean => path.includes('/.holdfast-');
+  /** By its name, or by its mode (apps/client/src/restore/unfinished.ts). */
+  const isTemporary = (path: string): boolean =>
+    path.includes('/.holdfast-') || (lstatSync(path).mode & 0o7777) === 0o1000;
 
   itWith('isRoot', 'hasRsync')('restores every file exactly, and check reads every chunk', async () => {
     await agent.json(['restore', 'latest', '--target', at('whole')]);
@@ -116,14 +122,20 @@ describe('a large restore', () => {
     expect(await differences(source, join(at('handed'), source))).toBe('');
   });
 
-  it.each(['SIGTERM', 'SIGKILL'] as const)('leaves only whole files when it is ended by %s', async (signal) => {
+  // With --overwrite everything gets a temporary name first.
+  it.each([
+    ['SIGTERM', '--overwrite'],
+    ['SIGKILL', '--overwrite'],
+    ['SIGTERM', '--skip-existing'],
+    ['SIGKILL', '--skip-existing'],
+  ] as const)('leaves only whole files when it is ended by %s, with %s', async (signal, conflicts) => {
     // A restore that was over before the signal reached it tells nothing: then another one is ended.
-    let [name, attempt] = [signal as string, 0];
-    let { ended, restored } = await endEarly(name, signal);
+    let [name, attempt] = [`${signal}${conflicts}`, 0];
+    let { ended, restored } = await endEarly(name, signal, conflicts);
     while (ended === 0 && attempt < 10) {
       attempt += 1;
-      name = `${signal}-${attempt}`;
-      ({ ended, restored } = await endEarly(name, signal));
+      name = `${signal}${conflicts}-${attempt}`;
+      ({ ended, restored } = await endEarly(name, signal, conflicts));
     }
     expect(ended).not.toBe(0);
     const left = filesBelow(restored);

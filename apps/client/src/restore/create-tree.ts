@@ -1,5 +1,5 @@
 import { fstatSync, mkdirSync, unlinkSync } from 'node:fs';
-import { type ContentRef, splitPath } from '#engine';
+import { type ContentRef, type Entry, splitPath } from '#engine';
 import { type PlannedEntry } from './entry-spool';
 import { type FileFailures } from './file-failures';
 import { type LinkGroups } from './link-groups';
@@ -8,6 +8,7 @@ import { findAt, type RestoreContext, Slices } from './restore-context';
 import { isDiskFull, reasonOf, RestoreError } from './restore-error';
 import { errorCode } from '../system/error-code';
 import { type TemporaryFiles } from './temporary-files';
+import { isUnfinished } from './unfinished';
 import { isOneChunk } from './whole-files';
 
 const DIRECTORY_MODE = 0o700;
@@ -79,6 +80,15 @@ function createDirectory({ path, number }: PlannedEntry, context: RestoreContext
   spool.nodes.update(number, { state, device: dev, inode: ino });
 }
 
+/** True when something stands there. What a killed restore began is not kept: it is removed. */
+function keeps(place: Buffer, entry: Entry): boolean {
+  const existing = findAt(place);
+  if (existing === null) return false;
+  if (!isUnfinished(existing, entry)) return true;
+  unlinkSync(place);
+  return false;
+}
+
 /** Returns false when a directory stands there already. What else stands there is replaced only with --overwrite. */
 function makeDirectory(path: Buffer, mode: number, { tree, policy }: RestoreContext): boolean {
   const { parent, name } = splitPath(path);
@@ -104,7 +114,7 @@ function createOther(
 ): void {
   const { path, number, entry, entryBytes } = planned;
   const { parent, name } = splitPath(path);
-  if (policy === 'skip' && findAt(tree.locate(parent, name)) !== null) {
+  if (policy === 'skip' && keeps(tree.locate(parent, name), entry)) {
     spool.nodes.update(number, { state: NodeState.kept });
     return;
   }

@@ -34,8 +34,13 @@ export class FileFailures {
     }
   }
 
-  /** Removes what stands under the entry's temporary name, if anything does. */
-  discard(number: number, node: Node): void {
+  /** Removes what stands of an entry whose thread died, if anything does. */
+  discardBegun(number: number): void {
+    const { path, entry } = this.spool.get(number);
+    this.files.discardBegun(path, number, entry);
+  }
+
+  private discard(number: number, node: Node): void {
     this.files.discard(this.spool.path(node), number);
   }
 

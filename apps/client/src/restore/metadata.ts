@@ -4,6 +4,7 @@ import { type Newborn } from './directory-tree';
 import { type SystemCalls } from './ports';
 import { isDiskFull } from './restore-error';
 import { type Notes } from './restore-report';
+import { UNFINISHED_MODE } from './unfinished';
 
 const SET_ID_BITS = 0o6000;
 /** Of directories too, where a default ACL of a parent may have been inherited. */
@@ -30,7 +31,8 @@ export interface Subject {
 }
 
 /**
- * Owner, then attributes (a change of owner drops capabilities), then mode (an ACL changes it), then times. What this
+ * Owner, then attributes (a change of owner drops capabilities), then times, and last the mode, which an ACL changes and which says
+ * of a file that it is whole (UNFINISHED_MODE). What this
  * user or this file system cannot do is noted once, with a count; only a full disk and what nobody expects is thrown.
  */
 export class Metadata {
@@ -44,8 +46,8 @@ export class Metadata {
     const { entry } = subject;
     const hasOwner = this.applyOwner(subject);
     this.applyXattrs(subject);
-    if (entry.kind !== 'symlink') this.applyMode(subject, hasOwner);
     this.applyTimes(subject);
+    if (entry.kind !== 'symlink') this.applyMode(subject, hasOwner);
   }
 
   private applyOwner({ fd, isOpenFile, entry, newborn }: Subject): boolean {
@@ -129,18 +131,31 @@ export class Metadata {
 }
 
 /**
- * Looks at a file that was just made: what its directory and file system gave to it, they give to the next one too.
+ * Looks at a file that was just made, and marks it as unfinished: what its directory and file system gave to it, they give to the next one too.
  * Attributes that cannot be listed count as there. Does not throw on account of them.
  */
 export function lookAtNewborn(system: SystemCalls, fd: number, location: Buffer): Newborn {
   const { uid, gid } = fstatSync(fd);
+  return { uid, gid, hasXattrs: hasXattrs(system, location), canBeMarked: canBeMarked(system, fd) };
+}
+
+function hasXattrs(system: SystemCalls, location: Buffer): boolean {
   try {
-    const hasXattrs = system.listXattrs(location).some((name) => isRemovable(name.toString('latin1')));
-    return { uid, gid, hasXattrs };
+    return system.listXattrs(location).some((name) => isRemovable(name.toString('latin1')));
   } catch {
     // Each file is looked at for itself then.
-    return { uid, gid, hasXattrs: true };
+    return true;
   }
+}
+
+/** Not on file systems that make modes up, such as FAT. */
+function canBeMarked(system: SystemCalls, fd: number): boolean {
+  try {
+    system.chmodFile(fd, UNFINISHED_MODE);
+  } catch {
+    return false;
+  }
+  return (fstatSync(fd).mode & 0o7777) === UNFINISHED_MODE;
 }
 
 function isRemovable(name: string): boolean {

@@ -74,8 +74,7 @@ export class RestoredBlocks implements BlockSink {
       return await running;
     } catch (error) {
       // A thread died in the middle of it: what it may have begun is not whole.
-      const { failures, spool } = this.parts;
-      for (const { number } of pieces) failures.discard(number, spool.nodes.get(number));
+      for (const { number } of pieces) this.parts.failures.discardBegun(number);
       throw error;
     }
   }

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, ftruncateSync, linkSync, openSync, renameSync, unlinkSync } from 'node:fs';
-import { splitPath } from '#engine';
+import { type Entry, splitPath } from '#engine';
 import { type PlannedEntry } from './entry-spool';
 import { type DirectoryTree } from './directory-tree';
 import { type Node } from './node-table';
 import { type ConflictPolicy, type SystemCalls } from './ports';
 import { findAt } from './restore-context';
+import { isUnfinished } from './unfinished';
 import { errorCode } from '../system/error-code';
 
 const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -16,9 +17,9 @@ export function temporaryPrefix(): string {
 }
 
 /**
- * Everything but directories is made under a temporary name beside its place and put there when it is whole and has
- * its metadata. A restore that is killed leaves nothing that looks like a restored file, one that runs again with
- * --skip-existing keeps no half file, and --overwrite keeps the old file until the new one is whole.
+ * Everything but directories and most small files (see WholeFiles) is made under a temporary name beside its place and put there
+ * when it is whole and has its metadata. A restore that is killed leaves nothing that looks like a restored file, one that runs
+ * again with --skip-existing keeps no half file, and --overwrite keeps the old file until the new one is whole.
  */
 export class TemporaryFiles {
   private canRenameNew = true;
@@ -27,7 +28,7 @@ export class TemporaryFiles {
 
   constructor(
     private readonly tree: DirectoryTree,
-    private readonly policy: ConflictPolicy,
+    readonly policy: ConflictPolicy,
     private readonly system: Pick<SystemCalls, 'renameNew'> | null,
     readonly prefix: string,
   ) {}
@@ -71,11 +72,23 @@ export class TemporaryFiles {
 
   /** Removes what is not whole; silent when it is gone. */
   discard(path: Buffer, number: number): void {
-    try {
-      unlinkSync(this.locate(path, number));
-    } catch {
-      // Its directory or the file itself is gone, or not ours any more: nothing that looks whole is left either way.
-    }
+    removeQuietly(() => this.locate(path, number));
+  }
+
+  /** Removes the file that was made under its own name. */
+  discardInPlace(path: Buffer): void {
+    removeQuietly(() => this.finalPlace(path));
+  }
+
+  /** Removes what a thread that died left of a file, under whichever name it made it. */
+  discardBegun(path: Buffer, number: number, entry: Entry): void {
+    this.discard(path, number);
+    if (this.policy === 'overwrite') return;
+    removeQuietly(() => {
+      const place = this.finalPlace(path);
+      const stats = findAt(place);
+      return stats !== null && isUnfinished(stats, entry) ? place : null;
+    });
   }
 
   /** Puts it in its place. Without --overwrite nothing is replaced, also when it appeared a moment ago. */
@@ -100,6 +113,11 @@ export class TemporaryFiles {
     unlinkSync(temporary);
   }
 
+  private finalPlace(path: Buffer): Buffer {
+    const { parent, name } = splitPath(path);
+    return this.tree.locate(parent, name);
+  }
+
   /** False where the system or this file system cannot rename without replacing. */
   private renameNew(parent: Buffer, temporary: Buffer, final: Buffer): boolean {
     if (this.system === null || !this.canRenameNew) return false;
@@ -113,5 +131,15 @@ export class TemporaryFiles {
       this.canRenameNew = false;
       return false;
     }
+  }
+}
+
+/** Null: there is nothing to remove. */
+function removeQuietly(find: () => Buffer | null): void {
+  try {
+    const place = find();
+    if (place !== null) unlinkSync(place);
+  } catch {
+    // Its directory or the file itself is gone, or not ours any more: nothing that looks whole is left either way.
   }
 }

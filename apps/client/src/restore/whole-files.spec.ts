@@ -1,8 +1,20 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
+import { type Entry } from '#engine';
 import { type NativeCalls, nativeCalls } from '../system/native-calls';
 import { SystemCallError } from '../system/system-call-error';
 import { FakeServer, Sandbox } from './testing';
+import { UNFINISHED_MODE } from './unfinished';
 
 /** The real calls, some of them replaced. */
 function calls(replaced: Partial<NativeCalls>): NativeCalls {
@@ -83,6 +95,140 @@ describe('files that one chunk makes whole', () => {
     expect(readdirSync(sandbox.in('a'))).toEqual(['f']);
     expect(statSync(sandbox.in('a', 'f')).nlink).toBe(1);
     expect(readFileSync(sandbox.in('b'), 'utf8')).toBe('too');
+  });
+
+  describe('after the first one of a directory', () => {
+    /** Two files in one directory, of which the second is made last: what was stored first has the last rank. */
+    const twoFiles = (fields: Partial<Entry> = {}): FakeServer => {
+      const server = new FakeServer();
+      server.store(Buffer.from('next'));
+      server.directory('/').directory('/a').file('/a/f', 'mine', { mode: 0o666 });
+      return server.file('/a/g', 'next', { mode: 0o640, ...fields });
+    };
+    /** What stands in /a whenever something is written, with its mode. */
+    const watched = (replaced: Partial<NativeCalls> = {}): { system: NativeCalls; seen: Map<string, string> } => {
+      const seen = new Map<string, string>();
+      const system = calls({
+        ...replaced,
+        writeFile: (fd, bytes) => {
+          for (const name of readdirSync(sandbox.in('a'))) {
+            const { mode, size } = lstatSync(sandbox.in('a', name));
+            if (size === 0) seen.set(name.slice(0, 10), (mode & 0o7777).toString(8));
+          }
+          nativeCalls()!.writeFile(fd, bytes);
+        },
+      });
+      return { system, seen };
+    };
+
+    it('are under their own names, and marked as unfinished until they are whole', async () => {
+      const { system, seen } = watched();
+      const outcome = await sandbox.restore(twoFiles(), { system });
+      expect(outcome.failedCount).toBe(0);
+      expect(seen.get('g')).toBe('1000');
+      expect(readFileSync(sandbox.in('a', 'g'), 'utf8')).toBe('next');
+      expect(statSync(sandbox.in('a', 'g')).mode & 0o7777).toBe(0o640);
+      expect(statSync(sandbox.in('a', 'g'), { bigint: true }).mtimeNs).toBe(1_000_000_123n);
+      expect(readdirSync(sandbox.in('a'))).toEqual(['f', 'g']);
+    });
+
+    it('get their mode last', async () => {
+      const order: string[] = [];
+      const system = calls({
+        setTimesOfFile: (...call) => {
+          order.push('times');
+          nativeCalls()!.setTimesOfFile(...call);
+        },
+        chmodFile: (fd, mode) => {
+          order.push(mode.toString(8));
+          nativeCalls()!.chmodFile(fd, mode);
+        },
+      });
+      await sandbox.restore(twoFiles(), { system });
+      expect(order).toEqual(['1000', 'times', '666', 'times', '640']);
+    });
+
+    const mark = (fd: number, mode: number): void => {
+      nativeCalls()!.chmodFile(fd, mode);
+    };
+    it.each<[string, Partial<Entry>, Partial<NativeCalls>]>([
+      ['their entry has the mode that marks', { mode: UNFINISHED_MODE }, {}],
+      ['they have attributes', { xattrs: [{ name: Buffer.from('user.x'), value: Buffer.from('1') }] }, {}],
+      [
+        'the file system knows no such mode',
+        {},
+        {
+          chmodFile: (fd, mode) => {
+            mark(fd, mode === UNFINISHED_MODE ? 0o755 : mode);
+          },
+        },
+      ],
+      [
+        'the file system refuses such a mode',
+        {},
+        {
+          chmodFile: (fd, mode) => {
+            if (mode === UNFINISHED_MODE) throw new SystemCallError('fchmod', 'EINVAL', null);
+            mark(fd, mode);
+          },
+        },
+      ],
+    ])('have a temporary name as well where %s', async (_, fields, replaced) => {
+      const { system, seen } = watched(replaced);
+      const outcome = await sandbox.restore(twoFiles(fields), { system });
+      expect(outcome.failedCount).toBe(0);
+      expect([...seen.keys()]).toEqual(['.holdfast-']);
+      expect(readdirSync(sandbox.in('a'))).toEqual(['f', 'g']);
+    });
+
+    it('have a temporary name as well where the old file is to be replaced', async () => {
+      mkdirSync(sandbox.in('a'));
+      writeFileSync(sandbox.in('a', 'g'), 'old');
+      const { system, seen } = watched();
+      await sandbox.restore(twoFiles(), { system, conflicts: 'overwrite' });
+      expect([...seen.keys()]).toEqual(['.holdfast-']);
+      expect(readFileSync(sandbox.in('a', 'g'), 'utf8')).toBe('next');
+    });
+
+    it.each(['writeFile', 'setTimesOfFile', 'closeFile'] as const)('leave nothing when %s fails', async (name) => {
+      const real = calls({}) as unknown as Record<string, (...call: unknown[]) => void>;
+      let count = 0;
+      const failing = (...call: unknown[]): void => {
+        count += 1;
+        if (count > 1) throw new SystemCallError(name, 'EIO', null);
+        real[name]?.(...call);
+      };
+      const outcome = await sandbox.restore(twoFiles(), { system: calls({ [name]: failing }) });
+      expect(outcome.failed.map(({ path }) => path.toString())).toEqual(['/a/g']);
+      expect(readdirSync(sandbox.in('a'))).toEqual(['f']);
+    });
+
+    it('leave alone what took their place meanwhile', async () => {
+      const server = twoFiles();
+      server.onRead = () => {
+        writeFileSync(sandbox.in('a', 'g'), 'precious');
+      };
+      const outcome = await sandbox.restore(server);
+      expect(outcome.failed.map(({ path }) => path.toString())).toEqual(['/a/g']);
+      expect(readFileSync(sandbox.in('a', 'g'), 'utf8')).toBe('precious');
+    });
+
+    it('replace what a killed restore began, and nothing else, with skip-existing', async () => {
+      mkdirSync(sandbox.in('a'));
+      for (const [name, mode] of [
+        ['f', 0o1000],
+        ['g', 0o000],
+        ['h', 0o1000],
+      ] as const) {
+        writeFileSync(sandbox.in('a', name), 'ha');
+        chmodSync(sandbox.in('a', name), mode);
+      }
+      const server = twoFiles().file('/a/h', 'marked', { mode: UNFINISHED_MODE });
+      const outcome = await sandbox.restore(server, { conflicts: 'skip' });
+      expect(outcome).toMatchObject({ files: 1, skipped: 2, failedCount: 0 });
+      expect(readFileSync(sandbox.in('a', 'f'), 'utf8')).toBe('mine');
+      expect(['g', 'h'].map((name) => statSync(sandbox.in('a', name)).size)).toEqual([2, 2]);
+    });
   });
 
   it('leave nothing when their metadata cannot be set', async () => {

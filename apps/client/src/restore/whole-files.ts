@@ -7,6 +7,7 @@ import { type Node } from './node-table';
 import { type SystemCalls } from './ports';
 import { writeFully } from './spool-file';
 import { type TemporaryFiles } from './temporary-files';
+import { UNFINISHED_MODE } from './unfinished';
 
 const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const FIRST_MODE = 0o600;
@@ -24,9 +25,17 @@ export function isOneChunk(entry: Entry): boolean {
   return content.height === 0 && content.size === size;
 }
 
+/** A file that was just created. `isInPlace`: under its own name. */
+interface Created {
+  readonly fd: number;
+  readonly newborn: Newborn | null;
+  readonly isInPlace: boolean;
+}
+
 /**
- * Makes files whose bytes are all at hand: created under the temporary name, written, given their metadata and put in
- * their place with one handle, which saves most system calls of a small file. What fails on the way leaves nothing.
+ * Makes files whose bytes are all at hand: created, written and given their metadata with one handle, which saves most system
+ * calls of a small file. The first one of each directory gets a temporary name and is moved to its place, the others are made under
+ * their own names where they can be marked as unfinished, which saves a renaming each. What fails on the way leaves nothing.
  */
 export class WholeFiles {
   constructor(
@@ -42,7 +51,8 @@ export class WholeFiles {
    */
   make(planned: NamedEntry, bytes: Buffer, xattrContent: Buffer | null): Identity | null {
     const { number, path, entry } = planned;
-    const { fd, newborn } = this.create(planned);
+    const { fd, newborn, isInPlace } = this.create(planned, xattrContent !== null);
+    // Of a file in place nobody asks: it has no attributes.
     const locate = (): Buffer => this.files.locate(path, number);
     try {
       let identity = null;
@@ -53,23 +63,36 @@ export class WholeFiles {
       } finally {
         this.close(fd);
       }
-      this.files.place(path, number);
+      if (!isInPlace) this.files.place(path, number);
       return identity;
     } catch (error) {
-      this.files.discard(path, number);
+      if (isInPlace) this.files.discardInPlace(path);
+      else this.files.discard(path, number);
       throw error;
     }
   }
 
   /** By calls that take the directory's handle, where there are: they cost a fraction of Node's. */
-  private create({ path, number }: NamedEntry): { fd: number; newborn: Newborn | null } {
+  private create({ path, number, entry }: NamedEntry, hasXattrContent: boolean): Created {
     if (this.system === null) {
-      return { fd: openSync(this.files.locate(path, number), CREATE_FLAGS, FIRST_MODE), newborn: null };
+      const fd = openSync(this.files.locate(path, number), CREATE_FLAGS, FIRST_MODE);
+      return { fd, newborn: null, isInPlace: false };
     }
-    const directory = this.tree.enter(splitPath(path).parent);
+    const { parent, name } = splitPath(path);
+    const directory = this.tree.enter(parent);
+    if (!hasXattrContent && this.canBeInPlace(entry, directory.newborn)) {
+      const fd = this.system.createFile(directory.handle, name, UNFINISHED_MODE);
+      return { fd, newborn: directory.newborn, isInPlace: true };
+    }
     const fd = this.system.createFile(directory.handle, this.files.name(number), FIRST_MODE);
     directory.newborn ??= lookAtNewborn(this.system, fd, this.files.locate(path, number));
-    return { fd, newborn: directory.newborn };
+    return { fd, newborn: directory.newborn, isInPlace: false };
+  }
+
+  /** Its mode says until the end that it is not whole, and nothing that is to be kept may stand there. An ACL would change the mode. */
+  private canBeInPlace({ xattrs, mode }: Entry, newborn: Newborn | null): boolean {
+    if (newborn?.canBeMarked !== true || newborn.hasXattrs) return false;
+    return this.files.policy !== 'overwrite' && xattrs === undefined && mode !== UNFINISHED_MODE;
   }
 
   private write(fd: number, bytes: Buffer): void {
