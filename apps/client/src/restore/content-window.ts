@@ -13,7 +13,7 @@ export interface WindowLimits {
 /** Chunks that are asked for in one request, and where each belongs. To be cleared and used again. */
 export class ContentWindow {
   readonly keys = new KeyTable();
-  private bytes = 0;
+  private sum = 0;
   /** Of each key: the first and the last of its placements. */
   private readonly first: number[] = [];
   private readonly last: number[] = [];
@@ -29,7 +29,7 @@ export class ContentWindow {
 
   /** Of all its chunks. */
   get plainBytes(): number {
-    return this.bytes;
+    return this.sum;
   }
 
   /** Placement `index` needs the chunk, which is so long. False: there is no room for it, and nothing was added. */
@@ -38,10 +38,10 @@ export class ContentWindow {
     if (indexes.length >= limits.placements) return false;
     let number = keys.find(key);
     if (number === undefined) {
-      const isFull = this.bytes + length > limits.plainBytes || keys.count >= limits.keys;
+      const isFull = this.sum + length > limits.plainBytes || keys.count >= limits.keys;
       if (isFull && indexes.length > 0) return false;
       number = keys.add(key);
-      this.bytes += length;
+      this.sum += length;
       this.first.push(indexes.length);
     } else {
       this.following[this.last[number] as number] = indexes.length;
@@ -63,7 +63,7 @@ export class ContentWindow {
 
   clear(): void {
     this.keys.clear();
-    this.bytes = 0;
+    this.sum = 0;
     for (const list of [this.first, this.last, this.indexes, this.following]) list.length = 0;
   }
 }

@@ -38,7 +38,7 @@ export interface WantedChunk {
 export interface BlockSink {
   /**
    * Opens the block, holds its chunks against their ids, and puts those that are wanted to their places. False: the block
-   * is not sound, nothing was done with it, and its chunks may be asked for again.
+   * is not sound, nothing was done with it, and its chunks may be asked for again. May throw at once, too.
    */
   take(block: FramedBlock, chunks: readonly WantedChunk[]): Promise<boolean>;
   fail(number: number, error: unknown): void;

@@ -109,7 +109,7 @@ export class RestoredBlocks implements BlockSink {
   /** Rare, and put together where they will be needed: the block is opened here once more. */
   private takeXattrs({ bytes: block, chunks }: Kept): void {
     const { spool, xattrs } = this.parts;
-    const opened = decodeBlock(block, "block of the server's answer").chunks;
+    const opened = decodeBlock(block, "block of the server's answer", 'chunks').chunks;
     for (const { position, placements } of chunks) {
       const bytes = opened[position]?.bytes;
       for (const { into, number, offset, length } of placements) {

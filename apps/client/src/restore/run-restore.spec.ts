@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { dataChunkId, encodeXattrs, keyString } from '#engine';
 import { nativeCalls } from '../system/native-calls';
 import { FakeServer, Sandbox } from './testing';
@@ -151,6 +152,34 @@ describe('runRestore', () => {
     if (outcome.notes.length > 0) return; // A file system without attributes was told of.
     const value = calls.getXattr(Buffer.from(sandbox.in('d', 'f')), Buffer.from('user.short'));
     expect(value).toEqual(Buffer.from([0, 255]));
+  });
+
+  it('takes right chunks out of a block whose payload has another digest, attributes too', async () => {
+    const server = new FakeServer().directory('/');
+    const attributes = [{ name: Buffer.from('user.a'), value: Buffer.alloc(5_000, 1) }];
+    const xattrContent = server.store(encodeXattrs(attributes))!;
+    server.directory('/d', { xattrContent }).file('/f', 'content');
+    const readRight = server.readChunks.bind(server);
+    server.readChunks = async function* (keys, verifier) {
+      for await (const block of readRight(keys, verifier)) {
+        // docs/format.md, Blocks: the digest, and a checksum of the header, which has one row.
+        block[20] = block[20]! ^ 1;
+        block.writeUInt32LE(crc32(block.subarray(0, 52 + 37)), 52 + 37);
+        yield block;
+      }
+    };
+    const set: number[] = [];
+    const system = {
+      ...nativeCalls()!,
+      setXattr: (_path: Buffer, _name: Buffer, value: Buffer) => {
+        set.push(value.length);
+      },
+    };
+    const outcome = await sandbox.restore(server, { system });
+    expect(outcome).toMatchObject({ files: 1, failedCount: 0 });
+    expect(readFileSync(sandbox.in('f'), 'utf8')).toBe('content');
+    expect(set).toEqual([5_000]);
+    expect(server.verifiers).toEqual(['asker']);
   });
 
   (canMount() ? it : it.skip)('stops on a full disk and leaves no half file (needs root and mount)', async () => {
