@@ -151,6 +151,7 @@ describe('a large restore', () => {
     for (const path of filesBelow(source)) {
       const copy = join(restored, path.slice(source.length));
       expect(readFileSync(copy).equals(readFileSync(path))).toBe(true);
+      expect(lstatSync(copy).mode).toBe(lstatSync(path).mode);
     }
   });
 

@@ -80,13 +80,10 @@ function createDirectory({ path, number }: PlannedEntry, context: RestoreContext
   spool.nodes.update(number, { state, device: dev, inode: ino });
 }
 
-/** True when something stands there. What a killed restore began is not kept: it is removed. */
+/** True when something stands there that is to be kept. What a killed restore began is not: it is replaced when the file is whole. */
 function keeps(place: Buffer, entry: Entry): boolean {
   const existing = findAt(place);
-  if (existing === null) return false;
-  if (!isUnfinished(existing, entry)) return true;
-  unlinkSync(place);
-  return false;
+  return existing !== null && !isUnfinished(existing, entry);
 }
 
 /** Returns false when a directory stands there already. What else stands there is replaced only with --overwrite. */

@@ -17,8 +17,8 @@ export interface Newborn {
   readonly gid: number;
   /** Attributes that it did not ask for, such as an ACL that the directory hands down. */
   readonly hasXattrs: boolean;
-  /** It can be marked as unfinished (UNFINISHED_MODE), which is seen afterwards. */
-  readonly canBeMarked: boolean;
+  /** It has the mode of unfinished files (UNFINISHED_MODE) that it was to have, and is whole as soon as it was written. */
+  readonly keepsMark: boolean;
 }
 
 /**

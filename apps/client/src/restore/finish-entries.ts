@@ -98,7 +98,7 @@ function finishOne(steps: FinishSteps, planned: PlannedEntry): void {
       xattrContent: xattrContent(steps, planned),
     });
   });
-  files.place(path, number);
+  files.place(path, number, entry);
   context.spool.nodes.setState(number, NodeState.done);
 }
 
@@ -126,7 +126,7 @@ function make({ context, files }: FinishSteps, planned: PlannedEntry): Node | nu
   return spool.nodes.update(number, { state: NodeState.created, device: dev, inode: ino });
 }
 
-function linkToLeader(steps: FinishSteps, { number, path, node }: PlannedEntry): void {
+function linkToLeader(steps: FinishSteps, { number, path, node, entry }: PlannedEntry): void {
   const { context, files } = steps;
   const leader = context.spool.nodes.get(node.leader);
   const leaderPath = context.spool.path(leader);
@@ -140,7 +140,7 @@ function linkToLeader(steps: FinishSteps, { number, path, node }: PlannedEntry):
   if (made.dev !== leader.device || made.ino !== leader.inode) {
     throw new Error('another file took the place of the one that it is a hard link of');
   }
-  files.place(path, number);
+  files.place(path, number, entry);
   context.spool.nodes.setState(number, NodeState.done);
 }
 

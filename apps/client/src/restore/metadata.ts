@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, fchmodSync, fchownSync, fstatSync, futimesSync, lutimesSync } from 'node:fs';
+import { chmodSync, chownSync, fchmodSync, fchownSync, fstatSync, futimesSync, lutimesSync, statfsSync } from 'node:fs';
 import { decodeXattrs, type Entry, type Xattr } from '#engine';
 import { type Newborn } from './directory-tree';
 import { type SystemCalls } from './ports';
@@ -131,12 +131,13 @@ export class Metadata {
 }
 
 /**
- * Looks at a file that was just made, and marks it as unfinished: what its directory and file system gave to it, they give to the next one too.
+ * Looks at a file that was just made with UNFINISHED_MODE: what its directory and file system gave to it, they give to the next one too.
  * Attributes that cannot be listed count as there. Does not throw on account of them.
  */
 export function lookAtNewborn(system: SystemCalls, fd: number, location: Buffer): Newborn {
-  const { uid, gid } = fstatSync(fd);
-  return { uid, gid, hasXattrs: hasXattrs(system, location), canBeMarked: canBeMarked(system, fd) };
+  const { uid, gid, mode, dev } = fstatSync(fd);
+  const isMarked = (mode & 0o7777) === UNFINISHED_MODE;
+  return { uid, gid, hasXattrs: hasXattrs(system, location), keepsMark: isMarked && isLocal(dev, fd) };
 }
 
 function hasXattrs(system: SystemCalls, location: Buffer): boolean {
@@ -148,14 +149,18 @@ function hasXattrs(system: SystemCalls, location: Buffer): boolean {
   }
 }
 
-/** Not on file systems that make modes up, such as FAT. */
-function canBeMarked(system: SystemCalls, fd: number): boolean {
-  try {
-    system.chmodFile(fd, UNFINISHED_MODE);
-  } catch {
-    return false;
+/** statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, F2FS, ZFS, overlayfs. */
+const LOCAL_TYPES = new Set([0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0xf2f5_2010, 0x2fc1_2fc1, 0x794c_7630]);
+const localDevices = new Map<number, boolean>();
+
+/** Where a file that was written and given its mode is whole: elsewhere closing it may still say that the disk was full. */
+function isLocal(device: number, fd: number): boolean {
+  let known = localDevices.get(device);
+  if (known === undefined) {
+    known = LOCAL_TYPES.has(statfsSync(handlePath(fd)).type);
+    localDevices.set(device, known);
   }
-  return (fstatSync(fd).mode & 0o7777) === UNFINISHED_MODE;
+  return known;
 }
 
 function isRemovable(name: string): boolean {

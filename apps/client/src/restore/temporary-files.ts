@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, ftruncateSync, linkSync, openSync, renameSync, unlinkSync } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  linkSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+} from 'node:fs';
 import { type Entry, splitPath } from '#engine';
 import { type PlannedEntry } from './entry-spool';
 import { type DirectoryTree } from './directory-tree';
@@ -75,29 +85,31 @@ export class TemporaryFiles {
     removeQuietly(() => this.locate(path, number));
   }
 
-  /** Removes the file that was made under its own name. */
-  discardInPlace(path: Buffer): void {
-    removeQuietly(() => this.finalPlace(path));
+  /** Removes the file that was made under its own name and failed: by its mode, or by its time when it had its mode already. */
+  discardInPlace(path: Buffer, entry: Entry): void {
+    this.discardFinal(path, (stats) => isUnfinished(stats, entry) || stats.mtimeNs === entry.mtimeNs);
   }
 
   /** Removes what a thread that died left of a file, under whichever name it made it. */
   discardBegun(path: Buffer, number: number, entry: Entry): void {
     this.discard(path, number);
-    if (this.policy === 'overwrite') return;
-    removeQuietly(() => {
-      const place = this.finalPlace(path);
-      const stats = findAt(place);
-      return stats !== null && isUnfinished(stats, entry) ? place : null;
-    });
+    if (this.policy !== 'overwrite') this.discardFinal(path, (stats) => isUnfinished(stats, entry));
   }
 
-  /** Puts it in its place. Without --overwrite nothing is replaced, also when it appeared a moment ago. */
-  place(path: Buffer, number: number): void {
+  /** What stands in the entry's place is a file that a restore began and did not end. */
+  isBegun(path: Buffer, entry: Entry): boolean {
+    const stats = findAt(this.finalPlace(path));
+    return stats !== null && isUnfinished(stats, entry);
+  }
+
+  /** Puts it in its place. Without --overwrite nothing is replaced (but what `isBegun`), also when it appeared a moment ago. */
+  place(path: Buffer, number: number, entry: Entry): void {
     const { parent, name } = splitPath(path);
-    if (this.policy !== 'overwrite' && this.renameNew(parent, this.name(number), name)) return;
+    const replaces = this.policy === 'overwrite' || (this.policy === 'skip' && this.isBegun(path, entry));
+    if (!replaces && this.renameNew(parent, this.name(number), name)) return;
     const temporary = this.locate(path, number);
     const final = this.tree.locate(parent, name);
-    if (this.policy === 'overwrite') {
+    if (replaces) {
       renameSync(temporary, final);
       return;
     }
@@ -111,6 +123,14 @@ export class TemporaryFiles {
       return;
     }
     unlinkSync(temporary);
+  }
+
+  private discardFinal(path: Buffer, isOurs: (stats: BigIntStats) => boolean): void {
+    removeQuietly(() => {
+      const place = this.finalPlace(path);
+      const stats = findAt(place);
+      return stats !== null && isOurs(stats) ? place : null;
+    });
   }
 
   private finalPlace(path: Buffer): Buffer {
@@ -134,7 +154,7 @@ export class TemporaryFiles {
   }
 }
 
-/** Null: there is nothing to remove. */
+/** `find` tells what is to be removed, or null. */
 function removeQuietly(find: () => Buffer | null): void {
   try {
     const place = find();

@@ -7,8 +7,19 @@ import { type Entry } from '#engine';
  * restore leaves can be told from what it restored.
  */
 export const UNFINISHED_MODE = 0o1000;
+const SET_ID_BITS = 0o6000;
 
-/** A file that a restore began and did not end, where the snapshot has `entry`. One whose entry has that very mode is never begun so. */
-export function isUnfinished(stats: BigIntStats, entry: Pick<Entry, 'mode'>): boolean {
-  return stats.isFile() && (stats.mode & 0o7777n) === BigInt(UNFINISHED_MODE) && entry.mode !== UNFINISHED_MODE;
+/**
+ * May the entry, which is a file of one chunk or none, be made under its own name? Not when its own mode could be taken for that of an
+ * unfinished one (set-id bits may have to be dropped), nor with attributes: an ACL changes the mode.
+ */
+export function canBeginInPlace({ kind, mode, xattrs, xattrContent }: Entry): boolean {
+  if (kind !== 'file' || xattrs !== undefined || xattrContent !== undefined) return false;
+  return (mode & ~SET_ID_BITS) !== UNFINISHED_MODE;
+}
+
+/** What stands where the snapshot has `entry` is a file that a restore began there and did not end. */
+export function isUnfinished(stats: BigIntStats, entry: Entry): boolean {
+  const isMarked = stats.isFile() && (stats.mode & 0o7777n) === BigInt(UNFINISHED_MODE);
+  return isMarked && canBeginInPlace(entry);
 }

@@ -5,12 +5,13 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type Entry } from '#engine';
+import { dataChunkId, type Entry, keyString } from '#engine';
 import { type NativeCalls, nativeCalls } from '../system/native-calls';
 import { SystemCallError } from '../system/system-call-error';
 import { FakeServer, Sandbox } from './testing';
@@ -50,12 +51,12 @@ describe('files that one chunk makes whole', () => {
     const system = calls({
       listXattrs: (path) => {
         const stats = lstatSync(path);
-        if (stats.isFile()) seen.push(`${basename(path.toString()).slice(0, 10)} ${(stats.mode & 0o777).toString(8)}`);
+        if (stats.isFile()) seen.push(`${basename(path.toString()).slice(0, 10)} ${(stats.mode & 0o7777).toString(8)}`);
         return [];
       },
     });
     await sandbox.restore(oneFile(), { system });
-    expect(seen).toEqual(['.holdfast- 600']);
+    expect(seen).toEqual(['.holdfast- 1000']);
     expect(readdirSync(sandbox.in('a'))).toEqual(['f']);
   });
 
@@ -145,31 +146,27 @@ describe('files that one chunk makes whole', () => {
         },
       });
       await sandbox.restore(twoFiles(), { system });
-      expect(order).toEqual(['1000', 'times', '666', 'times', '640']);
+      expect(order).toEqual(['times', '666', 'times', '640']);
     });
 
-    const mark = (fd: number, mode: number): void => {
-      nativeCalls()!.chmodFile(fd, mode);
-    };
+    const create = (directory: number, name: Buffer, mode: number): number =>
+      nativeCalls()!.createFile(directory, name, mode);
     it.each<[string, Partial<Entry>, Partial<NativeCalls>]>([
       ['their entry has the mode that marks', { mode: UNFINISHED_MODE }, {}],
       ['they have attributes', { xattrs: [{ name: Buffer.from('user.x'), value: Buffer.from('1') }] }, {}],
+      ['set-id bits may have to be dropped from such a mode', { mode: UNFINISHED_MODE | 0o4000 }, {}],
       [
-        'the file system knows no such mode',
+        'the file system makes up modes',
         {},
-        {
-          chmodFile: (fd, mode) => {
-            mark(fd, mode === UNFINISHED_MODE ? 0o755 : mode);
-          },
-        },
+        { createFile: (directory, name, mode) => create(directory, name, mode === UNFINISHED_MODE ? 0o770 : mode) },
       ],
       [
         'the file system refuses such a mode',
         {},
         {
-          chmodFile: (fd, mode) => {
-            if (mode === UNFINISHED_MODE) throw new SystemCallError('fchmod', 'EINVAL', null);
-            mark(fd, mode);
+          createFile: (directory, name, mode) => {
+            if (mode === UNFINISHED_MODE) throw new SystemCallError('openat', 'EINVAL', null);
+            return create(directory, name, mode);
           },
         },
       ],
@@ -211,6 +208,43 @@ describe('files that one chunk makes whole', () => {
       const outcome = await sandbox.restore(server);
       expect(outcome.failed.map(({ path }) => path.toString())).toEqual(['/a/g']);
       expect(readFileSync(sandbox.in('a', 'g'), 'utf8')).toBe('precious');
+    });
+
+    it('that failed do not take with them what somebody put in their place', async () => {
+      let count = 0;
+      const system = calls({
+        setTimesOfFile: (...call) => {
+          count += 1;
+          if (count === 1) {
+            nativeCalls()!.setTimesOfFile(...call);
+            return;
+          }
+          writeFileSync(sandbox.in('a', 'saved'), 'precious');
+          renameSync(sandbox.in('a', 'saved'), sandbox.in('a', 'g'));
+          throw new SystemCallError('futimens', 'EIO', null);
+        },
+      });
+      const outcome = await sandbox.restore(twoFiles(), { system });
+      expect(outcome.failed.map(({ path }) => path.toString())).toEqual(['/a/g']);
+      expect(readFileSync(sandbox.in('a', 'g'), 'utf8')).toBe('precious');
+    });
+
+    it('leave what a killed restore began until they are whole', async () => {
+      mkdirSync(sandbox.in('a'));
+      for (const name of ['f', 'g']) {
+        writeFileSync(sandbox.in('a', name), 'ha');
+        chmodSync(sandbox.in('a', name), UNFINISHED_MODE);
+      }
+      const server = twoFiles();
+      server.chunks.delete(keyString({ id: dataChunkId(Buffer.from('next')), height: 0 }));
+      const outcome = await sandbox.restore(server, { conflicts: 'skip' });
+      expect(outcome.failed.map(({ path }) => path.toString())).toEqual(['/a/g']);
+      expect(readFileSync(sandbox.in('a', 'f'), 'utf8')).toBe('mine');
+      expect(statSync(sandbox.in('a', 'g')).mode & 0o7777).toBe(UNFINISHED_MODE);
+      const again = await sandbox.restore(twoFiles(), { conflicts: 'skip' });
+      expect(again).toMatchObject({ files: 1, skipped: 1, failedCount: 0 });
+      expect(readdirSync(sandbox.in('a'))).toEqual(['f', 'g']);
+      expect(readFileSync(sandbox.in('a', 'g'), 'utf8')).toBe('next');
     });
 
     it('replace what a killed restore began, and nothing else, with skip-existing', async () => {

@@ -1,13 +1,14 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { type Entry, splitPath } from '#engine';
-import { type DirectoryTree, type Newborn } from './directory-tree';
+import { type DirectoryTree, type Newborn, type OpenDirectory } from './directory-tree';
 import { type PlannedEntry } from './entry-spool';
 import { lookAtNewborn, type Metadata } from './metadata';
 import { type Node } from './node-table';
 import { type SystemCalls } from './ports';
 import { writeFully } from './spool-file';
 import { type TemporaryFiles } from './temporary-files';
-import { UNFINISHED_MODE } from './unfinished';
+import { canBeginInPlace, UNFINISHED_MODE } from './unfinished';
+import { errorCode } from '../system/error-code';
 
 const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const FIRST_MODE = 0o600;
@@ -51,7 +52,7 @@ export class WholeFiles {
    */
   make(planned: NamedEntry, bytes: Buffer, xattrContent: Buffer | null): Identity | null {
     const { number, path, entry } = planned;
-    const { fd, newborn, isInPlace } = this.create(planned, xattrContent !== null);
+    const { fd, newborn, isInPlace } = this.create(planned);
     // Of a file in place nobody asks: it has no attributes.
     const locate = (): Buffer => this.files.locate(path, number);
     try {
@@ -63,36 +64,66 @@ export class WholeFiles {
       } finally {
         this.close(fd);
       }
-      if (!isInPlace) this.files.place(path, number);
+      if (!isInPlace) this.files.place(path, number, entry);
       return identity;
     } catch (error) {
-      if (isInPlace) this.files.discardInPlace(path);
+      if (isInPlace) this.files.discardInPlace(path, entry);
       else this.files.discard(path, number);
       throw error;
     }
   }
 
   /** By calls that take the directory's handle, where there are: they cost a fraction of Node's. */
-  private create({ path, number, entry }: NamedEntry, hasXattrContent: boolean): Created {
+  private create(planned: NamedEntry): Created {
+    const { path, number, entry } = planned;
     if (this.system === null) {
       const fd = openSync(this.files.locate(path, number), CREATE_FLAGS, FIRST_MODE);
       return { fd, newborn: null, isInPlace: false };
     }
     const { parent, name } = splitPath(path);
     const directory = this.tree.enter(parent);
-    if (!hasXattrContent && this.canBeInPlace(entry, directory.newborn)) {
-      const fd = this.system.createFile(directory.handle, name, UNFINISHED_MODE);
-      return { fd, newborn: directory.newborn, isInPlace: true };
+    if (this.canBeInPlace(entry, directory.newborn)) {
+      const fd = this.createInPlace(this.system, directory.handle, name, planned);
+      if (fd !== null) return { fd, newborn: directory.newborn, isInPlace: true };
     }
-    const fd = this.system.createFile(directory.handle, this.files.name(number), FIRST_MODE);
+    const fd = this.createTemporary(this.system, directory, number);
     directory.newborn ??= lookAtNewborn(this.system, fd, this.files.locate(path, number));
     return { fd, newborn: directory.newborn, isInPlace: false };
   }
 
-  /** Its mode says until the end that it is not whole, and nothing that is to be kept may stand there. An ACL would change the mode. */
-  private canBeInPlace({ xattrs, mode }: Entry, newborn: Newborn | null): boolean {
-    if (newborn?.canBeMarked !== true || newborn.hasXattrs) return false;
-    return this.files.policy !== 'overwrite' && xattrs === undefined && mode !== UNFINISHED_MODE;
+  /** Its mode says until the end that it is not whole, and nothing that is to be kept may stand there. */
+  private canBeInPlace(entry: Entry, newborn: Newborn | null): boolean {
+    if (newborn?.keepsMark !== true || newborn.hasXattrs) return false;
+    return this.files.policy !== 'overwrite' && canBeginInPlace(entry);
+  }
+
+  /** Null: what a killed restore began stands there, and is replaced when this one is whole. */
+  private createInPlace(
+    system: SystemCalls,
+    directory: number,
+    name: Buffer,
+    { path, entry }: NamedEntry,
+  ): number | null {
+    try {
+      return system.createFile(directory, name, UNFINISHED_MODE);
+    } catch (error) {
+      const isBegun = this.files.policy === 'skip' && errorCode(error) === 'EEXIST' && this.files.isBegun(path, entry);
+      if (!isBegun) throw error;
+      return null;
+    }
+  }
+
+  /** The first file of a directory tells whether the next ones can be marked. */
+  private createTemporary(system: SystemCalls, { handle, newborn }: OpenDirectory, number: number): number {
+    const name = this.files.name(number);
+    if (newborn !== null) return system.createFile(handle, name, FIRST_MODE);
+    try {
+      return system.createFile(handle, name, UNFINISHED_MODE);
+    } catch (error) {
+      if (!['EPERM', 'EACCES', 'EINVAL', 'EOPNOTSUPP'].includes(errorCode(error))) throw error;
+      // Perhaps it is the mode that this file system does not take.
+      return system.createFile(handle, name, FIRST_MODE);
+    }
   }
 
   private write(fd: number, bytes: Buffer): void {

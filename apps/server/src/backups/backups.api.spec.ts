@@ -40,6 +40,7 @@ import { AppModule } from '../app.module';
 import { eachDatabase } from '../database/testing';
 import { HELD_MEMORY } from '../http/held-memory';
 import { bearer, postJson, problemFrom, TestServers, type TestServer } from '../http/testing';
+import { ChunkReaderService } from './chunk-reader.service';
 
 const NOWHERE = '7f3e2a10-0000-4000-8000-000000000000';
 const FILE = Buffer.from([0x2f, 0x72, 0x2f, 0xff, 0x0a]); // "/r/", then a name that is no UTF-8
@@ -358,8 +359,14 @@ eachDatabase('the backup API', (open) => {
       }
     });
 
-    it('a verifier that there is not', async () => {
+    it('a verifier that there is not, while the reader is told of others', async () => {
       const keys = { 'content-type': KEYS_TYPE };
+      const told = jest.spyOn(ChunkReaderService.prototype, 'readChunks');
+      for (const query of ['', '?verifier=asker', '?verifier=server']) {
+        await agent.send('POST', `${API.readChunks}${query}`, encodeKeys([KEY]), keys);
+      }
+      expect(told.mock.calls.map(([, , verifier]) => verifier)).toEqual([undefined, 'asker', 'server']);
+      told.mockRestore();
       const response = await agent.send('POST', `${API.readChunks}?verifier=nobody`, encodeKeys([KEY]), keys);
       await expect(problemFrom(response)).resolves.toMatchObject({ status: 422, code: 'invalid' });
     });

@@ -167,6 +167,13 @@ eachDatabase('ChunkReaderService', (open) => {
       expect(await damagedIds()).toEqual(hex([a, b]));
     });
 
+    it('are found at once, whoever verifies, where they could be those of another domain', async () => {
+      await bench.newDomain();
+      await flip(2_000);
+      for await (const block of bench.reader.readChunks(domain, [a, b], 'asker')) expect(block).toBeUndefined();
+      expect(await damagedIds()).toEqual(hex([a, b]));
+    });
+
     it('are found at once, whoever verifies, where a chunk is cut out', async () => {
       await flip(2_000);
       for await (const block of bench.reader.readChunks(domain, [a], 'asker')) expect(block).toBeUndefined();

@@ -60,7 +60,8 @@ export class ChunkReaderService {
    * The chunks as blocks, in storage order, each with memory of its own that is the caller's. Those that the domain does not
    * have, or whose stored bytes are bad, are absent; the latter are marked damaged. Throws `too-large` beyond LIMITS.readKeys or readPlainBytes, and
    * `storage-unavailable` when it could not be told whether the bytes are there, also after blocks were given. With the asker
-   * as `verifier` a block that leaves whole may have a bad payload, and is not marked.
+   * as `verifier` a block that leaves whole may have a bad payload, and is not marked; but only where one domain owns all that is
+   * stored: elsewhere storage that gives wrong bytes could give somebody else's (durability.md, invariant 9).
    */
   async *readChunks(
     domainNo: number,
@@ -73,7 +74,8 @@ export class ChunkReaderService {
     if (plainBytes > LIMITS.readPlainBytes)
       throw tooMuch(`chunks of ${plainBytes} bytes, more than ${LIMITS.readPlainBytes}`);
     const cutter = new BlockBuilder();
-    const doubtful = yield* this.send(requests, verifier, cutter);
+    const isLeftToAsker = verifier === 'asker' && (await this.database.read((sql) => this.chunks.isOneDomain(sql)));
+    const doubtful = yield* this.send(requests, isLeftToAsker ? 'asker' : 'server', cutter);
     // A second look: meanwhile their pack may have been rewritten, or the first reading was at fault.
     const again = await this.locate(
       domainNo,

@@ -93,6 +93,12 @@ export class ChunksRepository {
     return found;
   }
 
+  /** True when all that is stored, and ever was, is of one domain: there is nobody else whose bytes could lie anywhere. */
+  async isOneDomain(sql: Sql): Promise<boolean> {
+    const domains = await sql.all<{ no: number }>('select no from domains limit 2');
+    return domains.length < 2;
+  }
+
   /** See {@link findPlaces}. */
   findPlaces(sql: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<(RankPlace | null)[]> {
     return findPlaces(sql, domainNo, keys);
