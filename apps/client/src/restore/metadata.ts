@@ -4,9 +4,8 @@ import { type Newborn } from './directory-tree';
 import { type SystemCalls } from './ports';
 import { isDiskFull } from './restore-error';
 import { type Notes } from './restore-report';
-import { UNFINISHED_MODE } from './unfinished';
+import { SET_ID_BITS, UNFINISHED_MODE } from './unfinished';
 
-const SET_ID_BITS = 0o6000;
 /** Of directories too, where a default ACL of a parent may have been inherited. */
 const ACL_NAMES = new Set(['system.posix_acl_access', 'system.posix_acl_default']);
 

@@ -108,7 +108,7 @@ export class TemporaryFiles {
     const replaces = this.policy === 'overwrite' || (this.policy === 'skip' && this.isBegun(path, entry));
     if (!replaces && this.renameNew(parent, this.name(number), name)) return;
     const temporary = this.locate(path, number);
-    const final = this.tree.locate(parent, name);
+    const final = this.finalPlace(path);
     if (replaces) {
       renameSync(temporary, final);
       return;

@@ -7,7 +7,7 @@ import { type Entry } from '#engine';
  * restore leaves can be told from what it restored.
  */
 export const UNFINISHED_MODE = 0o1000;
-const SET_ID_BITS = 0o6000;
+export const SET_ID_BITS = 0o6000;
 
 /**
  * May the entry, which is a file of one chunk or none, be made under its own name? Not when its own mode could be taken for that of an
