@@ -48,8 +48,16 @@ function buildSource(source: string): void {
 
 /** Paths below `top` of everything that is no directory. */
 function filesBelow(top: string): string[] {
+  return pathsBelow(top, false);
+}
+
+function foldersBelow(top: string): string[] {
+  return pathsBelow(top, true);
+}
+
+function pathsBelow(top: string, areFolders: boolean): string[] {
   return readdirSync(top, { recursive: true, withFileTypes: true })
-    .filter((item) => !item.isDirectory())
+    .filter((item) => item.isDirectory() === areFolders)
     .map((item) => join(item.parentPath, item.name));
 }
 
@@ -148,11 +156,20 @@ describe('a large restore', () => {
       expect(lstatSync(path, { bigint: true }).mtimeNs).toBe(lstatSync(original, { bigint: true }).mtimeNs);
     }
     await agent.json(['restore', 'latest', '--target', at(name), '--skip-existing']);
+    const copyOf = (path: string): string => join(restored, path.slice(source.length));
     for (const path of filesBelow(source)) {
-      const copy = join(restored, path.slice(source.length));
-      expect(readFileSync(copy).equals(readFileSync(path))).toBe(true);
-      expect(lstatSync(copy).mode).toBe(lstatSync(path).mode);
+      expect(readFileSync(copyOf(path)).equals(readFileSync(path))).toBe(true);
+      expect(lstatSync(copyOf(path)).mode).toBe(lstatSync(path).mode);
     }
+    for (const path of [source, ...foldersBelow(source)]) {
+      const [made, original] = [copyOf(path), path].map((one) => lstatSync(one, { bigint: true }));
+      expect(made).toMatchObject({ mode: original!.mode, mtimeNs: original!.mtimeNs });
+    }
+    const links = [join('folder 3', 'file 3'), join('folder 9', 'linked')];
+    const [leader, follower] = links.map((path) => lstatSync(join(restored, path)));
+    expect(follower!.ino).toBe(leader!.ino);
+    expect(filesBelow(restored).filter(isTemporary)).toEqual([]);
+    expect(readdirSync(at('state')).filter((item) => item.startsWith('restore-'))).toEqual([]);
   });
 
   it('names what is damaged in storage and restores the rest', async () => {

@@ -1,17 +1,18 @@
-import { fstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { type BigIntStats, fstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { type ContentRef, type Entry, splitPath } from '#engine';
 import { type PlannedEntry } from './entry-spool';
 import { type FileFailures } from './file-failures';
 import { type LinkGroups } from './link-groups';
+import { type Owner } from './metadata';
 import { NodeState } from './node-table';
 import { findAt, type RestoreContext, Slices } from './restore-context';
+import { type RestoreRecord } from './restore-record';
 import { isDiskFull, reasonOf, RestoreError } from './restore-error';
 import { errorCode } from '../system/error-code';
 import { type TemporaryFiles } from './temporary-files';
-import { isUnfinished } from './unfinished';
+import { firstDirectoryMode, isUnfinished, isUnfinishedDirectory, SET_ID_BITS } from './unfinished';
 import { isOneChunk } from './whole-files';
 
-const DIRECTORY_MODE = 0o700;
 const ANCESTOR_MODE = 0o755;
 
 /** Receives what has to be fetched for entry `number`. */
@@ -19,12 +20,25 @@ export interface ContentSink {
   add(number: number, content: ContentRef, into: 'file' | 'xattrs'): Promise<void>;
 }
 
+export interface TreeHelpers {
+  files: TemporaryFiles;
+  failures: FileFailures;
+  links: LinkGroups;
+  /** Of restores that were killed. */
+  record: Pick<RestoreRecord, 'clean'>;
+}
+
 /** Directories above the asked path: their metadata are not known, so what stands is kept and what is made is plain. */
-export function createAncestors(ancestors: readonly Buffer[], context: RestoreContext): void {
+export function createAncestors(
+  ancestors: readonly Buffer[],
+  context: RestoreContext,
+  record: Pick<RestoreRecord, 'clean'>,
+): void {
   for (const path of ancestors) {
     try {
-      makeDirectory(path, ANCESTOR_MODE, context);
-      context.tree.open(path);
+      const isNew = makeDirectory(path, ANCESTOR_MODE, context);
+      const handle = context.tree.open(path);
+      if (!isNew) record.clean(handle);
     } catch (error) {
       if (isDiskFull(error)) throw error;
       throw new RestoreError('target', `A directory on the way cannot be made in the target: ${reasonOf(error)}.`, {
@@ -36,22 +50,17 @@ export function createAncestors(ancestors: readonly Buffer[], context: RestoreCo
 }
 
 /**
- * Makes the directories (0700 until the end) and the files that get their content in pieces, decides what is kept and what becomes a
+ * Makes the directories (closed to others until the end) and the files that get their content in pieces, decides what is kept and what becomes a
  * hard link, and hands over what has to be fetched. Failures concern one path each, a full disk all.
  */
-export async function createTree(
-  context: RestoreContext,
-  files: TemporaryFiles,
-  failures: FileFailures,
-  links: LinkGroups,
-  contents: ContentSink,
-): Promise<void> {
+export async function createTree(context: RestoreContext, helpers: TreeHelpers, contents: ContentSink): Promise<void> {
   const { spool, progress } = context;
+  const { files, failures, links, record } = helpers;
   const slices = new Slices(context);
   for (const planned of spool.all()) {
     await slices.next();
     try {
-      if (planned.entry.kind === 'directory') createDirectory(planned, context);
+      if (planned.entry.kind === 'directory') createDirectory(planned, context, record);
       else createOther(planned, context, files, links);
     } catch (error) {
       failures.failWith(planned.number, error);
@@ -67,23 +76,42 @@ export async function createTree(
   }
 }
 
-function createDirectory({ path, number }: PlannedEntry, context: RestoreContext): void {
+function createDirectory(
+  { path, number, entry }: PlannedEntry,
+  context: RestoreContext,
+  record: TreeHelpers['record'],
+): void {
   const { tree, spool, policy } = context;
   // The root of the snapshot is the target itself, which is the user's: it keeps its metadata.
   if (path.length === 1) {
     spool.nodes.update(number, { state: NodeState.kept });
     return;
   }
-  const isNew = makeDirectory(path, DIRECTORY_MODE, context);
-  const { dev, ino } = fstatSync(tree.open(path), { bigint: true });
-  const state = isNew || policy === 'overwrite' ? NodeState.created : NodeState.kept;
-  spool.nodes.update(number, { state, device: dev, inode: ino });
+  const isNew = makeDirectory(path, firstDirectoryMode(entry), context);
+  const handle = tree.open(path);
+  if (!isNew) record.clean(handle);
+  const stats = fstatSync(handle, { bigint: true });
+  const isOurs = isNew || policy === 'overwrite' || isUnfinishedDirectory(stats, entry);
+  const state = isOurs ? NodeState.created : NodeState.kept;
+  spool.nodes.update(number, { state, device: stats.dev, inode: stats.ino });
 }
 
-/** True when something stands there that is to be kept. What a killed restore began is not: it is replaced when the file is whole. */
-function keeps(place: Buffer, entry: Entry): boolean {
+/** What stands there and is to be kept. What a killed restore began is not: it is replaced when the file is whole. */
+function findKept(place: Buffer, entry: Entry): BigIntStats | null {
   const existing = findAt(place);
-  return existing !== null && !isUnfinished(existing, entry);
+  return existing === null || isUnfinished(existing, entry) ? null : existing;
+}
+
+/**
+ * Is the file that is kept the one that the snapshot has, as an earlier restore left it, so that others may become hard links of it?
+ * By what tells an unchanged file in a backup, too: its size and its time to the nanosecond; by its mode, which a restore gives last;
+ * and by its owner, so that nobody else can put a file of his own there.
+ */
+function isAsRestored(stats: BigIntStats, { kind, size, mtimeNs, mode, uid }: Entry, owner: Owner): boolean {
+  if (kind !== 'file' || !stats.isFile()) return false;
+  const hasMode = ((Number(stats.mode & 0o7777n) ^ mode) & ~SET_ID_BITS) === 0;
+  const hasOwner = stats.uid === BigInt(owner.isRoot ? uid : owner.uid);
+  return hasMode && hasOwner && stats.size === BigInt(size) && stats.mtimeNs === mtimeNs;
 }
 
 /** Returns false when a directory stands there already. What else stands there is replaced only with --overwrite. */
@@ -105,22 +133,23 @@ function makeDirectory(path: Buffer, mode: number, { tree, policy }: RestoreCont
 
 function createOther(
   planned: PlannedEntry,
-  { tree, spool, policy }: RestoreContext,
+  { tree, spool, policy, owner }: RestoreContext,
   files: TemporaryFiles,
   links: LinkGroups,
 ): void {
   const { path, number, entry, entryBytes } = planned;
   const { parent, name } = splitPath(path);
-  if (policy === 'skip' && keeps(tree.locate(parent, name), entry)) {
-    spool.nodes.update(number, { state: NodeState.kept });
+  const kept = policy === 'skip' ? findKept(tree.locate(parent, name), entry) : null;
+  const leader = entry.hardLinkGroup === undefined ? undefined : links.find(entryBytes);
+  if (kept !== null) {
+    spool.nodes.update(number, { state: NodeState.kept, device: kept.dev, inode: kept.ino });
+    const canLead = entry.hardLinkGroup !== undefined && leader === undefined && isAsRestored(kept, entry, owner);
+    if (canLead) links.add(entryBytes, number);
     return;
   }
-  if (entry.hardLinkGroup !== undefined) {
-    const leader = links.find(entryBytes);
-    if (leader !== undefined) {
-      spool.nodes.update(number, { state: NodeState.follower, leader });
-      return;
-    }
+  if (leader !== undefined) {
+    spool.nodes.update(number, { state: NodeState.follower, leader });
+    return;
   }
   if (entry.content !== null && !isOneChunk(entry)) {
     spool.nodes.update(number, { state: NodeState.created, ...files.create(planned) });

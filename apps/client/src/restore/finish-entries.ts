@@ -130,7 +130,7 @@ function linkToLeader(steps: FinishSteps, { number, path, node, entry }: Planned
   const { context, files } = steps;
   const leader = context.spool.nodes.get(node.leader);
   const leaderPath = context.spool.path(leader);
-  if (leader.state !== NodeState.done) {
+  if (leader.state !== NodeState.done && leader.state !== NodeState.kept) {
     if (leader.state === NodeState.failed) throw new Error('the file that it is a hard link of could not be restored');
     return; // A device that could not be made: noted with its leader.
   }

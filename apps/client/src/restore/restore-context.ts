@@ -1,6 +1,7 @@
 import { lstatSync, type BigIntStats } from 'node:fs';
 import { type DirectoryTree } from './directory-tree';
 import { type EntrySpool } from './entry-spool';
+import { type Owner } from './metadata';
 import { type ConflictPolicy, type RestoreProgress, type SystemCalls } from './ports';
 import { throwIfCancelled } from './restore-error';
 import { type RestoreReport } from './restore-report';
@@ -12,6 +13,8 @@ export interface RestoreContext {
   report: RestoreReport;
   policy: ConflictPolicy;
   system: SystemCalls | null;
+  /** Who restores. */
+  owner: Owner;
   signal: AbortSignal;
   onProgress: (progress: RestoreProgress) => void;
   progress: RestoreProgress;

@@ -20,6 +20,7 @@ import { type RestoreContext } from './restore-context';
 import { errorCode } from '../system/error-code';
 import { isDiskFull, reasonOf, RestoreError, throwIfCancelled } from './restore-error';
 import { diskFull, type FailedPath, RestoreReport } from './restore-report';
+import { RestoreRecord } from './restore-record';
 import { RestoredBlocks } from './restored-blocks';
 import { reportGone } from './gone-paths';
 import { SnapshotHold } from './snapshot-hold';
@@ -48,7 +49,7 @@ export interface RestoreDeps {
   server: RestoreServer;
   /** Null where the native calls could not be loaded: said in the notes. */
   system: SystemCalls | null;
-  /** Existing directory for the plan, which takes about 150 bytes and the path for each entry. */
+  /** Existing directory for the plan, which takes about 150 bytes and the path for each entry, and for the restore's record. */
   spoolDirectory: string;
   /**
    * Threads that open blocks and write files in a large restore; 0: this one does. They load the native calls for
@@ -101,8 +102,8 @@ export async function runRestore(options: RestoreOptions, deps: RestoreDeps): Pr
     const tree = new DirectoryTree(openTarget(options.target));
     try {
       const report = new RestoreReport();
-      const { system } = deps;
-      const context = { spool, tree, report, policy: options.conflicts, system, signal, onProgress, progress };
+      const { system, owner = ownUser() } = deps;
+      const context = { spool, tree, report, policy: options.conflicts, system, owner, signal, onProgress, progress };
       await restoreInto(context, options, deps, spools);
       await reportGone(deps.server, options, report);
       return outcomeOf(options.snapshotId, context);
@@ -124,12 +125,13 @@ async function restoreInto(
   deps: RestoreDeps,
   spools: Record<(typeof SPOOLS)[number], SpoolFile>,
 ): Promise<void> {
-  const { spool, tree, report, policy, system, signal, progress } = context;
+  const { spool, tree, report, policy, system, owner, signal, progress } = context;
   const ancestors = ancestorsOf(options.path);
   // Nothing can be in the way in an empty target, whose entries would all be looked at once more.
   if (!isEmpty(tree.targetFd)) refuseConflicts(ancestors, spool, tree, policy);
-  const owner = deps.owner ?? ownUser();
   const prefix = temporaryPrefix();
+  const scope = { prefix, target: options.target, targetFd: tree.targetFd, snapshotId: options.snapshotId };
+  const record = RestoreRecord.begin(deps.spoolDirectory, { ...scope, path: options.path }, report);
   const files = new TemporaryFiles(tree, policy, system, prefix);
   const failures = new FileFailures(spool, files, report);
   const fetcher = new ChunkFetcher(deps.server, signal);
@@ -138,13 +140,15 @@ async function restoreInto(
   const planner = new ContentPlanner(placements, spool.nodes, fetcher, failures);
   const metadata = new Metadata(system, owner, report);
   const whole = new WholeFiles(tree, files, metadata, system);
-  const runner = runnerFor(context, { prefix, owner, threads: deps.threads ?? 0 });
+  const runner = runnerFor(context, prefix, deps.threads ?? 0);
   const blocks = new RestoredBlocks({ spool, failures, report, progress, xattrs: spools.xattrs }, runner);
   const links = new LinkGroups();
+  let isDone = false;
   try {
     progress.phase = 'creating';
-    createAncestors(ancestors, context);
-    await createTree(context, files, failures, links, planner);
+    record.clean(tree.targetFd);
+    createAncestors(ancestors, context, record);
+    await createTree(context, { files, failures, links, record }, planner);
     await planner.finish();
     placements.complete();
     progress.phase = 'contents';
@@ -154,6 +158,7 @@ async function restoreInto(
     const steps = { context, files, failures, metadata, whole, xattrs: spools.xattrs };
     await finishEntries(steps);
     await finishDirectories(steps);
+    isDone = true;
   } catch (error) {
     // Nobody writes any more when what is not whole is removed.
     await runner.close().catch(() => undefined);
@@ -162,13 +167,15 @@ async function restoreInto(
   } finally {
     placements.abandon();
     links.close();
+    record.end(isDone);
   }
 }
 
 /** Threads cost some 50 ms to start and memory each: a small restore does without. */
 function runnerFor(
-  { spool, tree, policy, system }: RestoreContext,
-  { prefix, owner, threads }: { prefix: string; owner: Owner; threads: number },
+  { spool, tree, policy, system, owner }: RestoreContext,
+  prefix: string,
+  threads: number,
 ): BlockRunner {
   const isSmall = spool.fileCount < THREADS_FROM_FILES && spool.contentBytes < THREADS_FROM_BYTES;
   if (threads === 0 || isSmall) {

@@ -10,6 +10,13 @@ export const UNFINISHED_MODE = 0o1000;
 export const SET_ID_BITS = 0o6000;
 
 /**
+ * Mode of a directory from the moment it is made until it has its metadata, which it gets last of all: only its owner can enter it.
+ * Sticky, which means nothing where nobody else can write, says whose work it is: that of a restore that did not end.
+ */
+const UNFINISHED_DIRECTORY_MODE = 0o1700;
+const SET_GROUP_ID = 0o2000;
+
+/**
  * May the entry, which is a file of one chunk or none, be made under its own name? Not when its own mode could be taken for that of an
  * unfinished one (set-id bits may have to be dropped), nor with attributes: an ACL changes the mode.
  */
@@ -22,4 +29,19 @@ export function canBeginInPlace({ kind, mode, xattrs, xattrContent }: Entry): bo
 export function isUnfinished(stats: BigIntStats, entry: Entry): boolean {
   const isMarked = stats.isFile() && (stats.mode & 0o7777n) === BigInt(UNFINISHED_MODE);
   return isMarked && canBeginInPlace(entry);
+}
+
+/** Mode to make the entry's directory with: marked, unless its own mode could be taken for the mark. */
+export function firstDirectoryMode({ mode }: Entry): number {
+  return isDirectoryMark(mode) ? 0o700 : UNFINISHED_DIRECTORY_MODE;
+}
+
+/** What stands where the snapshot has the directory `entry` is one that a restore began there and did not end. */
+export function isUnfinishedDirectory(stats: BigIntStats, entry: Entry): boolean {
+  return stats.isDirectory() && isDirectoryMark(Number(stats.mode & 0o7777n)) && !isDirectoryMark(entry.mode);
+}
+
+/** A directory may have got set-group-id from the one that it was made in. */
+function isDirectoryMark(mode: number): boolean {
+  return (mode & ~SET_GROUP_ID) === UNFINISHED_DIRECTORY_MODE;
 }
