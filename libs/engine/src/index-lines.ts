@@ -102,7 +102,7 @@ export class IndexLines {
 
   /**
    * Does the line at hand tell of what is seen now, so that nothing need be read? False: no, or it takes more than a look
-   * (hard links, times before 1970, whatever is unusual): decode it and ask isUnchanged.
+   * (times before 1970, whatever is unusual): decode it and ask isUnchanged.
    */
   isUnchanged(now: QuickSighting): boolean {
     return sameRecord(this.payload, this.nameEnd, this.end, now);

@@ -13,6 +13,10 @@ export interface QuickSighting {
   readonly inodeHigh: number;
   readonly inodeLow: number;
   readonly isMount: boolean;
+  /** One name of several. Then the halves are the number of its hard-link group, else 0. */
+  readonly isLinked: boolean;
+  readonly groupHigh: number;
+  readonly groupLow: number;
 }
 
 const FILE = 1;
@@ -26,10 +30,12 @@ const [UINT, BYTES, TEXT, ARRAY, MAP] = [0, 2, 3, 4, 5];
 let major = 0;
 let high = 0;
 let low = 0;
+/** The extras that were skipped name the hard-link group that was asked for. */
+let isInGroup = false;
 
 /**
  * The rule of isUnchanged, on the bytes [start, end) of an entry and its detection data (docs/format.md): true only if
- * kind, mtime, ctime, inode, mount flag and a file's size are the same, it was not racy, and it is in no hard-link group.
+ * kind, mtime, ctime, inode, mount flag, hard-link group and a file's size are the same, and it was not racy.
  * False also for whatever is not as expected: it is no check of the bytes.
  */
 export function sameRecord(bytes: Buffer, start: number, end: number, now: QuickSighting): boolean {
@@ -40,9 +46,10 @@ export function sameRecord(bytes: Buffer, start: number, end: number, now: Quick
   if (major !== UINT || high !== now.mtimeHigh || low !== now.mtimeLow) return false;
   at = head(bytes, head(bytes, head(bytes, at)));
   at = bytes[at] === NULL ? at + 1 : skip(bytes, at, end);
+  isInGroup = false;
   if (bytes[at] === NO_EXTRAS) at += 1;
-  else at = skipExtras(bytes, at, end);
-  if (at >= end || bytes[at] !== DETECTION) return false;
+  else at = skipExtras(bytes, at, end, now);
+  if (isInGroup !== now.isLinked || at >= end || bytes[at] !== DETECTION) return false;
   at = head(bytes, at + 1);
   if (major !== UINT || high !== now.ctimeHigh || low !== now.ctimeLow) return false;
   at = head(bytes, at);
@@ -51,13 +58,18 @@ export function sameRecord(bytes: Buffer, start: number, end: number, now: Quick
   return bytes[at] === (now.isMount ? 1 : 0) && at + 1 === end;
 }
 
-/** After the extras; `end` when they name a hard-link group or are none. */
-function skipExtras(bytes: Buffer, start: number, end: number): number {
+/** After the extras; `end` when they name another hard-link group or are none. */
+function skipExtras(bytes: Buffer, start: number, end: number, now: QuickSighting): number {
   let at = head(bytes, start);
   if (major !== MAP || high !== 0) return end;
   for (let left = low; left > 0 && at < end; left--) {
-    if (bytes[at] === HARD_LINK_GROUP) return end;
-    at = skip(bytes, at + 1, end);
+    if (bytes[at] === HARD_LINK_GROUP) {
+      at = head(bytes, at + 1);
+      isInGroup = major === UINT && high === now.groupHigh && low === now.groupLow;
+      if (!isInGroup) return end;
+    } else {
+      at = skip(bytes, at + 1, end);
+    }
   }
   return at;
 }

@@ -1,6 +1,7 @@
 import type { QuickSighting } from '#engine';
 import { decodeDeviceNumber } from '../system/device-number';
 import { type LookCalls, STATX_WORDS } from '../system/look-calls';
+import type { HardLinks } from './hard-links';
 
 /** A constant of this file: an imported one is looked up in its module each time. */
 const Word = { ...STATX_WORDS };
@@ -31,25 +32,32 @@ export class QuickLook implements QuickSighting {
   inodeHigh = 0;
   inodeLow = 0;
   readonly isMount = false;
+  isLinked = false;
+  groupHigh = 0;
+  groupLow = 0;
   private device = 0n;
   private deviceMajor = 0;
   private deviceMinor = 0;
   private high = 0;
   private low = 0;
 
-  constructor(private readonly calls: LookCalls) {}
+  constructor(
+    private readonly calls: LookCalls,
+    private readonly hardLinks: HardLinks,
+  ) {}
 
-  /** Null: it cannot be told, is a socket, one name of several, on another device, or has times that do not fit. */
+  /** Null: it cannot be told, is a socket, on another device, or has times that do not fit. */
   at(directoryFd: number, name: Buffer, device: bigint): QuickSighting | null {
     if (!this.calls.look(directoryFd, name)) return null;
     const { seen } = this.calls;
     const kind = CODES.get((seen[Word.mode] as number) & KIND_MASK);
     if (kind === undefined || !this.isOn(device)) return null;
-    if (kind !== DIRECTORY && seen[Word.linkCount] !== 1) return null;
     this.kind = kind;
     this.size = (seen[Word.size + 1] as number) * U32 + (seen[Word.size] as number);
     this.inodeHigh = seen[Word.inode + 1] as number;
     this.inodeLow = seen[Word.inode] as number;
+    this.isLinked = kind !== DIRECTORY && (seen[Word.linkCount] as number) > 1;
+    if (this.isLinked && !this.findGroup(device)) return null;
     if (!this.toNanoseconds(Word.mtimeSeconds, Word.mtimeNanoseconds)) return null;
     this.mtimeHigh = this.high;
     this.mtimeLow = this.low;
@@ -65,6 +73,14 @@ export class QuickLook implements QuickSighting {
     const { seen } = this.calls;
     if (!this.calls.look(directoryFd, DOT) || !this.isOn(device)) return false;
     return seen[Word.inode] === inodeLow && seen[Word.inode + 1] === inodeHigh;
+  }
+
+  private findGroup(device: bigint): boolean {
+    const digest = this.hardLinks.digest(device, this.inodeHigh, this.inodeLow);
+    if (digest === null) return false;
+    this.groupHigh = digest.readUInt32LE(4);
+    this.groupLow = digest.readUInt32LE(0);
+    return true;
   }
 
   private isOn(device: bigint): boolean {

@@ -254,6 +254,26 @@ describe('a backup', () => {
     expect(decodeRecords(readFileSync(index), 'index', 'local').records).toEqual(served);
   });
 
+  it('carries hard links unread, and saves all names of a file that got one more', async () => {
+    mkdirSync(work.path('b'));
+    writeFileSync(work.path('a'), 'same');
+    linkSync(work.path('a'), work.path('b/two'));
+    letTimePass();
+    const groups = () => ['a', 'b/two', 'c'].map((name) => work.server.entry(work.path(name))?.hardLinkGroup);
+    await work.backup();
+    const [group] = groups();
+    expect(group).toBeDefined();
+    expect((await work.backup()).stats).toMatchObject({ readBytes: 0, changes: 0 });
+    expect(groups()).toEqual([group, group, undefined]);
+    linkSync(work.path('a'), work.path('c'));
+    await work.backup();
+    expect(groups()).toEqual([group, group, group]);
+    // One name is left, which is in no group then.
+    for (const name of ['b/two', 'c']) rmSync(work.path(name));
+    await work.backup();
+    expect(groups()).toEqual([undefined, undefined, undefined]);
+  });
+
   it('gets an index that is out of order from the server, however whole', async () => {
     writeFileSync(work.path('a'), 'a');
     writeFileSync(work.path('b'), 'b');

@@ -104,7 +104,10 @@ export class RunWork {
       this.problems.addNote(path, note);
     };
     try {
-      await merge.run(old.lines, new Walk(selection, { onNote }, this.tools.native?.look ?? null));
+      await merge.run(
+        old.lines,
+        new Walk(selection, { onNote }, this.tools.native?.look ?? null, this.tools.hardLinks),
+      );
     } finally {
       old.close();
     }

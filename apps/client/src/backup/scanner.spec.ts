@@ -1,3 +1,4 @@
+import { HardLinks } from './hard-links';
 import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { comparePaths } from '#engine';
 import { nativeCalls } from '../system/native-calls';
@@ -26,7 +27,7 @@ function walk(
   const selection = new Selection(normal, excludes, Buffer.from('/nowhere/state'));
   const sightings: Sighting[] = [];
   const notes: string[] = [];
-  const scanned = new Walk(selection, { onNote: (path) => notes.push(path.toString()) }, null);
+  const scanned = new Walk(selection, { onNote: (path) => notes.push(path.toString()) }, null, new HardLinks());
   try {
     while (scanned.next()) {
       const sighting = scanned.look();
@@ -135,7 +136,7 @@ describe('a scan', () => {
     for (const name of ['a', 'b', 'c']) mkdirSync(work.path(name));
     for (const name of ['a/2', 'a/1', 'b/x', 'c/x']) writeFileSync(work.path(name), '');
     const selection = new Selection([Buffer.from(work.source)], [], Buffer.from('/nowhere/state'));
-    const scanned = new Walk(selection, { onNote: () => undefined }, nativeCalls()?.look ?? null);
+    const scanned = new Walk(selection, { onNote: () => undefined }, nativeCalls()?.look ?? null, new HardLinks());
     const entered: (string | null)[] = [];
     const seen: string[] = [];
     try {

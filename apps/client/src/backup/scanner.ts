@@ -5,6 +5,7 @@ import { kindOf } from '../system/kind-of';
 import type { FileStat } from '../system/file-stat';
 import type { LookCalls } from '../system/look-calls';
 import { type MountPoints, readMountPoints } from '../system/mount-points';
+import type { HardLinks } from './hard-links';
 import { QuickLook } from './quick-look';
 import type { Selection } from './selection';
 
@@ -82,9 +83,11 @@ export class Walk {
     private readonly selection: Selection,
     private readonly events: ScanEvents,
     private readonly native: LookCalls | null,
+    /** Told of directories by whoever looks at what is found. */
+    hardLinks: HardLinks,
   ) {
     this.mounts = readMountPoints(selection.hostRoot);
-    this.quickLook = native === null ? null : new QuickLook(native);
+    this.quickLook = native === null ? null : new QuickLook(native, hardLinks);
   }
 
   /** Moves to the next name; false: that was all. */
@@ -132,7 +135,7 @@ export class Walk {
   }
 
   /**
-   * What a single call says of a selected path that is neither mount point nor hard link; null: look(). Good until the
+   * What a single call says of a selected path that is no mount point; null: look(). Good until the
    * next. A directory is to be entered besides.
    */
   quick(): QuickSighting | null {
