@@ -277,7 +277,7 @@ describe('the list of kill points', () => {
       'apps/client/src/restore/finish-entries.ts': 'the target of a restore',
       'apps/client/src/restore/whole-files.ts': 'the target of a restore',
       'apps/client/src/restore/restore-record.ts':
-        'says what a restore that dies leaves; one that was cut off is of a restore that wrote nothing',
+        'says what a restore that is cut off leaves; one that is not whole is of a restore that wrote nothing',
       'apps/client/src/system/native-calls.ts': 'declares a system call, which whole-files.ts makes',
       'apps/client/src/restore/temporary-files.ts': 'the target of a restore',
     };

@@ -14,14 +14,16 @@ export interface ThreadSetup {
   /** Of temporary names: whoever began a file may be another thread. */
   readonly prefix: string;
   readonly policy: ConflictPolicy;
+  /** See isToReplace. */
+  readonly redoes: boolean;
   readonly owner: Owner;
 }
 
 /** A job, or null: close all files. Each is answered with a BlockResult, in order. */
 export type ThreadMessage = { readonly block: ArrayBuffer; readonly rows: ArrayBuffer } | null;
 
-const setup = workerData as ThreadSetup | null;
-const writer = new BlockWriter(setup === null ? null : writersOf(setup));
+const given = workerData as ThreadSetup | null;
+const writer = new BlockWriter(given === null ? null : writersOf(given));
 
 parentPort?.on('message', (message: ThreadMessage) => {
   parentPort?.postMessage(message === null ? writer.close() : run(message));
@@ -34,8 +36,8 @@ function run({ block, rows }: Exclude<ThreadMessage, null>): BlockResult {
   return result;
 }
 
-function writersOf({ targetFd, prefix, policy, owner }: ThreadSetup): Writers {
+function writersOf({ targetFd, ...setup }: ThreadSetup): Writers {
   // A handle of its own: threads share the process's, and the tree closes it.
   const ownFd = openSync(`/proc/self/fd/${targetFd}`, constants.O_RDONLY | constants.O_DIRECTORY);
-  return writersInto({ tree: new DirectoryTree(ownFd), prefix, policy, owner, system: nativeCalls() });
+  return writersInto({ ...setup, tree: new DirectoryTree(ownFd), system: nativeCalls() });
 }

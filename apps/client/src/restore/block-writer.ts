@@ -21,12 +21,13 @@ export function writersInto(target: {
   readonly tree: DirectoryTree;
   readonly prefix: string;
   readonly policy: ConflictPolicy;
+  readonly redoes: boolean;
   readonly owner: Owner;
   readonly system: SystemCalls | null;
 }): Writers {
-  const { tree, prefix, policy, owner, system } = target;
+  const { tree, prefix, policy, redoes, owner, system } = target;
   const notes = new Notes();
-  const files = new TemporaryFiles(tree, policy, system, prefix);
+  const files = new TemporaryFiles(tree, policy, system, prefix, redoes);
   const whole = new WholeFiles(tree, files, new Metadata(system, owner, notes), system);
   return { whole, files: new FileWriter(files), notes };
 }

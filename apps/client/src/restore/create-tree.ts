@@ -6,11 +6,12 @@ import { type LinkGroups } from './link-groups';
 import { type Owner } from './metadata';
 import { NodeState } from './node-table';
 import { findAt, type RestoreContext, Slices } from './restore-context';
-import { type RestoreRecord } from './restore-record';
+import { type Earlier, type RestoreRecord } from './restore-record';
 import { isDiskFull, reasonOf, RestoreError } from './restore-error';
 import { errorCode } from '../system/error-code';
+import { kindOf } from '../system/kind-of';
 import { type TemporaryFiles } from './temporary-files';
-import { firstDirectoryMode, isUnfinished, isUnfinishedDirectory, SET_ID_BITS } from './unfinished';
+import { firstDirectoryMode, isToReplace, isUnfinishedDirectory, SET_ID_BITS } from './unfinished';
 import { isOneChunk } from './whole-files';
 
 const ANCESTOR_MODE = 0o755;
@@ -25,7 +26,7 @@ export interface TreeHelpers {
   failures: FileFailures;
   links: LinkGroups;
   /** Of restores that were killed. */
-  record: Pick<RestoreRecord, 'clean'>;
+  record: Pick<RestoreRecord, 'clean' | 'earlier'>;
 }
 
 /** Directories above the asked path: their metadata are not known, so what stands is kept and what is made is plain. */
@@ -55,13 +56,13 @@ export function createAncestors(
  */
 export async function createTree(context: RestoreContext, helpers: TreeHelpers, contents: ContentSink): Promise<void> {
   const { spool, progress } = context;
-  const { files, failures, links, record } = helpers;
+  const { failures, record } = helpers;
   const slices = new Slices(context);
   for (const planned of spool.all()) {
     await slices.next();
     try {
       if (planned.entry.kind === 'directory') createDirectory(planned, context, record);
-      else createOther(planned, context, files, links);
+      else createOther(planned, context, helpers);
     } catch (error) {
       failures.failWith(planned.number, error);
     }
@@ -81,7 +82,7 @@ function createDirectory(
   context: RestoreContext,
   record: TreeHelpers['record'],
 ): void {
-  const { tree, spool, policy } = context;
+  const { tree, spool, policy, owner } = context;
   // The root of the snapshot is the target itself, which is the user's: it keeps its metadata.
   if (path.length === 1) {
     spool.nodes.update(number, { state: NodeState.kept });
@@ -89,29 +90,42 @@ function createDirectory(
   }
   const isNew = makeDirectory(path, firstDirectoryMode(entry), context);
   const handle = tree.open(path);
-  if (!isNew) record.clean(handle);
   const stats = fstatSync(handle, { bigint: true });
-  const isOurs = isNew || policy === 'overwrite' || isUnfinishedDirectory(stats, entry);
-  const state = isOurs ? NodeState.created : NodeState.kept;
+  // Afterwards: it changes the time of the directory.
+  if (!isNew) record.clean(handle);
+  const isEarlier = policy === 'skip' && isOfEarlier(stats, entry, record.earlier, owner);
+  const state = isNew || policy === 'overwrite' || isEarlier ? NodeState.created : NodeState.kept;
   spool.nodes.update(number, { state, device: stats.dev, inode: stats.ino });
 }
 
-/** What stands there and is to be kept. What a killed restore began is not: it is replaced when the file is whole. */
-function findKept(place: Buffer, entry: Entry): BigIntStats | null {
+/** A directory that an earlier restore began, or whose time changes because files in it are restored again. */
+function isOfEarlier(stats: BigIntStats, entry: Entry, earlier: Earlier, owner: Owner): boolean {
+  if (earlier.redoes && stats.mtimeNs === entry.mtimeNs) return true;
+  return earlier.isCutOff && isUnfinishedDirectory(stats, entry, owner.uid);
+}
+
+/** What stands there and is to be kept. What an earlier restore did not bring to its end is not: it is replaced when the file is whole. */
+function findKept(place: Buffer, entry: Entry, { redoes }: Earlier): BigIntStats | null {
   const existing = findAt(place);
-  return existing === null || isUnfinished(existing, entry) ? null : existing;
+  return existing === null || isToReplace(existing, entry, redoes) ? null : existing;
 }
 
 /**
- * Is the file that is kept the one that the snapshot has, as an earlier restore left it, so that others may become hard links of it?
- * By what tells an unchanged file in a backup, too: its size and its time to the nanosecond; by its mode, which a restore gives last;
+ * Is what is kept the snapshot's, as the restore that this one continues left it, so that others may become hard links of it? By what
+ * tells an unchanged file in a backup, too: its size and its time to the nanosecond; by its mode, which a restore gives last;
  * and by its owner, so that nobody else can put a file of his own there.
  */
 function isAsRestored(stats: BigIntStats, { kind, size, mtimeNs, mode, uid }: Entry, owner: Owner): boolean {
-  if (kind !== 'file' || !stats.isFile()) return false;
-  const hasMode = ((Number(stats.mode & 0o7777n) ^ mode) & ~SET_ID_BITS) === 0;
-  const hasOwner = stats.uid === BigInt(owner.isRoot ? uid : owner.uid);
-  return hasMode && hasOwner && stats.size === BigInt(size) && stats.mtimeNs === mtimeNs;
+  if (kindOf(stats) !== kind || stats.mtimeNs !== mtimeNs) return false;
+  if (stats.uid !== BigInt(owner.isRoot ? uid : owner.uid)) return false;
+  if (kind === 'file' && stats.size !== BigInt(size)) return false;
+  return kind === 'symlink' || ((Number(stats.mode & 0o7777n) ^ mode) & ~SET_ID_BITS) === 0;
+}
+
+/** Hard links do not reach into other file systems; of what is made later it is not known where it comes to stand. */
+function canLink(leader: number, parent: Buffer, { spool, tree }: RestoreContext): boolean {
+  const { state, device } = spool.nodes.get(leader);
+  return state !== NodeState.kept || fstatSync(tree.open(parent), { bigint: true }).dev === device;
 }
 
 /** Returns false when a directory stands there already. What else stands there is replaced only with --overwrite. */
@@ -131,23 +145,20 @@ function makeDirectory(path: Buffer, mode: number, { tree, policy }: RestoreCont
   return true;
 }
 
-function createOther(
-  planned: PlannedEntry,
-  { tree, spool, policy, owner }: RestoreContext,
-  files: TemporaryFiles,
-  links: LinkGroups,
-): void {
+function createOther(planned: PlannedEntry, context: RestoreContext, { files, links, record }: TreeHelpers): void {
+  const { tree, spool, policy, owner } = context;
+  const { earlier } = record;
   const { path, number, entry, entryBytes } = planned;
   const { parent, name } = splitPath(path);
-  const kept = policy === 'skip' ? findKept(tree.locate(parent, name), entry) : null;
+  const kept = policy === 'skip' ? findKept(tree.locate(parent, name), entry, earlier) : null;
   const leader = entry.hardLinkGroup === undefined ? undefined : links.find(entryBytes);
   if (kept !== null) {
     spool.nodes.update(number, { state: NodeState.kept, device: kept.dev, inode: kept.ino });
-    const canLead = entry.hardLinkGroup !== undefined && leader === undefined && isAsRestored(kept, entry, owner);
-    if (canLead) links.add(entryBytes, number);
+    const isLeaderless = entry.hardLinkGroup !== undefined && leader === undefined;
+    if (isLeaderless && earlier.isContinued && isAsRestored(kept, entry, owner)) links.add(entryBytes, number);
     return;
   }
-  if (leader !== undefined) {
+  if (leader !== undefined && canLink(leader, parent, context)) {
     spool.nodes.update(number, { state: NodeState.follower, leader });
     return;
   }

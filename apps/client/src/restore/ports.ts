@@ -20,6 +20,7 @@ export type SystemCalls = Pick<
   | 'writeFile'
   | 'chmodFile'
   | 'closeFile'
+  | 'lockFile'
 >;
 
 /** Takes what cannot be had of entry `number`; told once or often, it counts once. */

@@ -11,6 +11,7 @@ export interface FailedPath {
 export class Notes {
   private readonly countByText = new Map<string, number>();
 
+  /** `count` 0: it concerns no entries that could be counted. */
   note(text: string, count = 1): void {
     const known = this.countByText.get(text) ?? 0;
     if (known > 0 || this.countByText.size < MAX_NAMED) this.countByText.set(text, known + count);
@@ -25,7 +26,9 @@ export class Notes {
   }
 
   get sentences(): string[] {
-    return [...this.countByText].map(([text, count]) => `${text} (${count} ${count === 1 ? 'entry' : 'entries'})`);
+    return [...this.countByText].map(([text, count]) =>
+      count === 0 ? text : `${text} (${count} ${count === 1 ? 'entry' : 'entries'})`,
+    );
   }
 }
 

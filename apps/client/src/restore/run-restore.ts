@@ -130,9 +130,9 @@ async function restoreInto(
   // Nothing can be in the way in an empty target, whose entries would all be looked at once more.
   if (!isEmpty(tree.targetFd)) refuseConflicts(ancestors, spool, tree, policy);
   const prefix = temporaryPrefix();
-  const scope = { prefix, target: options.target, targetFd: tree.targetFd, snapshotId: options.snapshotId };
-  const record = RestoreRecord.begin(deps.spoolDirectory, { ...scope, path: options.path }, report);
-  const files = new TemporaryFiles(tree, policy, system, prefix);
+  const record = RestoreRecord.begin(deps.spoolDirectory, { ...options, prefix, targetFd: tree.targetFd }, context);
+  const { redoes } = record.earlier;
+  const files = new TemporaryFiles(tree, policy, system, prefix, redoes);
   const failures = new FileFailures(spool, files, report);
   const fetcher = new ChunkFetcher(deps.server, signal);
   const placements = new PlacementSpool(spools.placements);
@@ -140,7 +140,7 @@ async function restoreInto(
   const planner = new ContentPlanner(placements, spool.nodes, fetcher, failures);
   const metadata = new Metadata(system, owner, report);
   const whole = new WholeFiles(tree, files, metadata, system);
-  const runner = runnerFor(context, prefix, deps.threads ?? 0);
+  const runner = runnerFor(context, { prefix, redoes, threads: deps.threads ?? 0 });
   const blocks = new RestoredBlocks({ spool, failures, report, progress, xattrs: spools.xattrs }, runner);
   const links = new LinkGroups();
   let isDone = false;
@@ -167,21 +167,21 @@ async function restoreInto(
   } finally {
     placements.abandon();
     links.close();
-    record.end(isDone);
+    // Where something failed, folders may be left as they were begun.
+    record.end(isDone && report.failedCount === 0);
   }
 }
 
 /** Threads cost some 50 ms to start and memory each: a small restore does without. */
 function runnerFor(
   { spool, tree, policy, system, owner }: RestoreContext,
-  prefix: string,
-  threads: number,
+  { threads, ...own }: { prefix: string; redoes: boolean; threads: number },
 ): BlockRunner {
   const isSmall = spool.fileCount < THREADS_FROM_FILES && spool.contentBytes < THREADS_FROM_BYTES;
   if (threads === 0 || isSmall) {
-    return new InlineRunner(new BlockWriter(writersInto({ tree, prefix, policy, owner, system })));
+    return new InlineRunner(new BlockWriter(writersInto({ ...own, tree, policy, owner, system })));
   }
-  return new ThreadRunner({ targetFd: tree.targetFd, prefix, policy, owner }, threads);
+  return new ThreadRunner({ ...own, targetFd: tree.targetFd, policy, owner }, threads);
 }
 
 function isEmpty(directory: number): boolean {

@@ -16,7 +16,7 @@ import { type DirectoryTree } from './directory-tree';
 import { type Node } from './node-table';
 import { type ConflictPolicy, type SystemCalls } from './ports';
 import { findAt } from './restore-context';
-import { isUnfinished } from './unfinished';
+import { isToReplace, isUnfinished } from './unfinished';
 import { errorCode } from '../system/error-code';
 
 const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -41,6 +41,8 @@ export class TemporaryFiles {
     readonly policy: ConflictPolicy,
     private readonly system: Pick<SystemCalls, 'renameNew'> | null,
     readonly prefix: string,
+    /** See {@link isToReplace}. */
+    private readonly redoes = false,
   ) {}
 
   /** Path (by handle) of entry `number`'s temporary name; holds as long as the tree's handle does. */
@@ -96,16 +98,17 @@ export class TemporaryFiles {
     if (this.policy !== 'overwrite') this.discardFinal(path, (stats) => isUnfinished(stats, entry));
   }
 
-  /** What stands in the entry's place is a file that a restore began and did not end. */
-  isBegun(path: Buffer, entry: Entry): boolean {
+  /** With --skip-existing: what stands in the entry's place is an earlier restore's, and gives way. */
+  givesWay(path: Buffer, entry: Entry): boolean {
+    if (this.policy !== 'skip') return false;
     const stats = findAt(this.finalPlace(path));
-    return stats !== null && isUnfinished(stats, entry);
+    return stats !== null && isToReplace(stats, entry, this.redoes);
   }
 
-  /** Puts it in its place. Without --overwrite nothing is replaced (but what `isBegun`), also when it appeared a moment ago. */
+  /** Puts it in its place. Without --overwrite nothing is replaced (but what `givesWay`), also when it appeared a moment ago. */
   place(path: Buffer, number: number, entry: Entry): void {
     const { parent, name } = splitPath(path);
-    const replaces = this.policy === 'overwrite' || (this.policy === 'skip' && this.isBegun(path, entry));
+    const replaces = this.policy === 'overwrite' || this.givesWay(path, entry);
     if (!replaces && this.renameNew(parent, this.name(number), name)) return;
     const temporary = this.locate(path, number);
     const final = this.finalPlace(path);

@@ -97,7 +97,7 @@ export class WholeFiles {
     return this.files.policy !== 'overwrite' && canBeginInPlace(entry);
   }
 
-  /** Null: what a killed restore began stands there, and is replaced when this one is whole. */
+  /** Null: what stands there is an earlier restore's, and is replaced when this one is whole. */
   private createInPlace(
     system: SystemCalls,
     directory: number,
@@ -107,8 +107,7 @@ export class WholeFiles {
     try {
       return system.createFile(directory, name, UNFINISHED_MODE);
     } catch (error) {
-      const isBegun = this.files.policy === 'skip' && errorCode(error) === 'EEXIST' && this.files.isBegun(path, entry);
-      if (!isBegun) throw error;
+      if (errorCode(error) !== 'EEXIST' || !this.files.givesWay(path, entry)) throw error;
       return null;
     }
   }

@@ -26,8 +26,17 @@ function readStart(pid: number): string | null {
     // A zombie runs no more; its parent has only not asked yet.
     if (fields[0] === 'Z' || fields[0] === 'X') return null;
     const startTicks = fields[19];
-    const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-    return startTicks === undefined ? null : `${bootId}:${startTicks}`;
+    const bootId = readBootId();
+    return startTicks === undefined || bootId === null ? null : `${bootId}:${startTicks}`;
+  } catch {
+    return null;
+  }
+}
+
+/** Changes with each start of the machine, and is the same in all its containers; null where /proc does not tell. */
+export function readBootId(): string | null {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
   } catch {
     return null;
   }

@@ -42,6 +42,8 @@ export interface NativeCalls {
   chmodFile(fd: number, mode: number): void;
   /** Of a handle that createFile opened: Node has its own books on those that it opened itself. */
   closeFile(fd: number): void;
+  /** flock(2): false when another open file, of whichever process, has the lock. Held until `fd` is closed, also by the process's death. */
+  lockFile(fd: number): boolean;
   /** Nanoseconds since 1970, negative before. */
   setTimes(path: Buffer, atimeNs: bigint, mtimeNs: bigint): void;
   setTimesOfFile(fd: number, atimeNs: bigint, mtimeNs: bigint): void;
@@ -56,7 +58,8 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const RENAME_NOREPLACE = 1;
 const CREATE_FLAGS =
   fileConstants.O_WRONLY | fileConstants.O_CREAT | fileConstants.O_EXCL | fileConstants.O_NOFOLLOW | 0o2000000;
-const EINTR = constants.errno.EINTR;
+const { EINTR, EWOULDBLOCK } = constants.errno;
+const [LOCK_EX, LOCK_NB] = [2, 4];
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const NODE_MODES: Record<NodeKind, number> = {
@@ -129,6 +132,7 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls,
   const write = func('write', 'int64', ['int', pointer, 'size_t']);
   const fchmod = func('fchmod', 'int', ['int', 'uint32']);
   const close = func('close', 'int', ['int']);
+  const flock = func('flock', 'int', ['int', 'int']);
 
   const check = (syscall: string, path: Buffer | null, result: number | bigint): number => {
     if (result < 0) throw new SystemCallError(syscall, errnoName(koffi.errno()), path);
@@ -189,6 +193,12 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls,
     },
     closeFile: (fd) => {
       check('close', null, close(fd));
+    },
+    lockFile: (fd) => {
+      const result = flock(fd, LOCK_EX | LOCK_NB);
+      if (result < 0 && koffi.errno() === EWOULDBLOCK) return false;
+      check('flock', null, result);
+      return true;
     },
     setTimes: (path, atimeNs, mtimeNs) => {
       const times = timespecs(atimeNs, mtimeNs);
