@@ -1,7 +1,7 @@
 import type { DumpedColumn } from '#engine';
 import { isGenerated } from '../database/dialect';
 import { TABLES } from '../database/entities';
-import { STARTED_SETTING } from '../database/server-starts';
+import { LIFE_SETTING, STARTED_SETTING } from '../database/server-starts';
 import { RESTORE_SETTING } from '../database/unfinished-restore';
 
 /** A table whose rows a dump has. */
@@ -30,7 +30,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
 
 /** Whoever can read the storage must not be able to sign tokens: a server without the key makes a new one. */
 const WHERE: Readonly<Record<string, string>> = {
-  settings: `name not in ('token-secret', '${RESTORE_SETTING}', '${STARTED_SETTING}')`,
+  settings: `name not in ('token-secret', '${RESTORE_SETTING}', '${STARTED_SETTING}', '${LIFE_SETTING}')`,
 };
 
 /** Every table that a dump of this version has, in the order in which they stand in it. */

@@ -191,6 +191,37 @@ eachDatabase('two restores of a catalog at once', (open, dialect) => {
     expect((await lookAtTarget(place)).kind).not.toBe('begun');
   });
 
+  it('end a server that runs on meanwhile: what it writes is refused, from the mark on and for good', async () => {
+    const kill = jest.spyOn(process, 'kill').mockReturnValue(true);
+    const [server, restorer] = [await opened(), await opened({ isRestoring: true })];
+    await start(server);
+    const write = (): Promise<unknown> =>
+      server.write('runs.undo-slice', (tx) => tx.run(`insert into settings (name, value) values ('x', 'undone')`));
+    await server.write('runs.undo-slice', (tx) => tx.run('select 1 where 1 = 0'));
+    const claim = await claimed();
+    await claim.mark(restorer, 'catalog.adopt', LOADING);
+    await expect(write()).rejects.toMatchObject({ code: 'unavailable' });
+    expect(kill).toHaveBeenLastCalledWith(process.pid, 'SIGKILL');
+    await claim.end(restorer, 'catalog.adopt', () => Promise.resolve());
+    await expect(write()).rejects.toThrow(/was brought back/);
+    expect(kill).toHaveBeenCalledTimes(2);
+    expect(await names(restorer)).toEqual([]);
+    // A server that starts now is of this life.
+    const next = await opened();
+    await start(next);
+    await next.write('runs.undo-slice', (tx) => tx.run('select 1 where 1 = 0'));
+    expect(kill).toHaveBeenCalledTimes(2);
+  });
+
+  it('and an empty database in the place of the lost one end a server, too', async () => {
+    const kill = jest.spyOn(process, 'kill').mockReturnValue(true);
+    const server = await opened();
+    await start(server);
+    await server.write('settings.set', (tx) => tx.run('delete from settings'));
+    await expect(server.write('guards.beat', () => Promise.resolve())).rejects.toMatchObject({ code: 'unavailable' });
+    expect(kill).toHaveBeenCalledTimes(1);
+  });
+
   it('are not begun beside a server that has just started, without a heartbeat yet', async () => {
     const server = await Database.open({ ...db.location, clock: new SystemClock(0) });
     cleanups.push(() => server.close());

@@ -42,6 +42,7 @@ export class RestoreClaim {
       if (this.held === null && !(await this.starts.isStill(tx, this.lastStart))) throw serverStarted();
       // First: waits for what the one before has open, whose writes end here, so that none of them comes after `also`.
       await this.marks.save(tx, { phase, from, token: this.token });
+      await this.starts.beginLife(tx);
       await also(tx);
     });
     this.held = this.token;

@@ -37,7 +37,7 @@ export type WriteCondition = (tx: Sql) => Promise<void>;
 export class Database implements OnApplicationShutdown {
   private fenced: ((tx: Sql) => Promise<void>) | null = null;
   private readonly inside = new AsyncLocalStorage<{ isOpen: boolean }>();
-  private readonly conditions = new Map<WritePoint, WriteCondition>();
+  private readonly conditions = new Map<WritePoint, Map<string, WriteCondition>>();
 
   constructor(
     private readonly backend: Backend,
@@ -68,9 +68,9 @@ export class Database implements OnApplicationShutdown {
    * so `work` must have no effect but through `tx`. Nothing but SQL is awaited inside; it cannot be nested.
    */
   write<T>(point: WritePoint, work: (tx: Sql) => Promise<T>): Promise<T> {
-    const condition = this.conditions.get(point);
+    const conditions = this.conditions.get(point);
     return this.enter(() =>
-      this.backend.write(this.behindFence(condition === undefined ? work : onCondition(work, condition)), {
+      this.backend.write(this.behindFence(conditions === undefined ? work : onConditions(work, conditions)), {
         beforeCommit: () => {
           this.killPoints.hit(`${point}:before-commit`);
         },
@@ -86,9 +86,15 @@ export class Database implements OnApplicationShutdown {
     this.fenced = check;
   }
 
-  /** From now on writes of these points are committed only if `condition` holds at their end, in the same transaction. */
-  require(points: readonly WritePoint[], condition: WriteCondition): void {
-    for (const point of points) this.conditions.set(point, condition);
+  /**
+   * From now on writes of these points are committed only if `condition` holds at their end, in the same transaction, and those of other
+   * names. One of the same `name` takes its place.
+   */
+  require(name: string, points: readonly WritePoint[], condition: WriteCondition): void {
+    for (const point of points) {
+      const conditions = this.conditions.get(point) ?? new Map<string, WriteCondition>();
+      this.conditions.set(point, conditions.set(name, condition));
+    }
   }
 
   /** Each statement sees what was committed when it began; two statements may see different states. Writing is refused. */
@@ -152,10 +158,13 @@ export class Database implements OnApplicationShutdown {
 }
 
 /** Last of all, so that what it locks is held for no longer than the commit takes. */
-function onCondition<T>(work: (tx: Sql) => Promise<T>, condition: WriteCondition): (tx: Sql) => Promise<T> {
+function onConditions<T>(
+  work: (tx: Sql) => Promise<T>,
+  conditions: ReadonlyMap<string, WriteCondition>,
+): (tx: Sql) => Promise<T> {
   return async (tx) => {
     const result = await work(tx);
-    await condition(tx);
+    for (const condition of conditions.values()) await condition(tx);
     return result;
   };
 }

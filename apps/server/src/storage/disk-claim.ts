@@ -92,7 +92,7 @@ export class DiskClaim implements OnModuleDestroy {
       seen = await this.attempt(folder, this.uptime() - since > STANDS_STILL_MS);
     }
     // Commands that restore the catalog may meet any disk.
-    if (!this.takesAnyDisk) this.database.require(WRITES_OF_DISK, (tx) => this.assertHeld(tx, folder));
+    if (!this.takesAnyDisk) this.database.require('disk-claim', WRITES_OF_DISK, (tx) => this.assertHeld(tx, folder));
     if (this.isBesideServer) return;
     this.timer = setInterval(() => void this.renew(folder), RENEW_MS).unref();
   }

@@ -3,6 +3,7 @@ import type { KillPoints } from '#common';
 import { Clock } from '../config/clock';
 import { KILL_POINTS } from '../config/kill-points.token';
 import { ServerSettings } from '../config/server-settings';
+import { CatalogLife } from '../database/catalog-life';
 import { Database } from '../database/database';
 import { ServerStarts } from '../database/server-starts';
 import { DomainError } from '../http/domain-error';
@@ -55,12 +56,20 @@ export class StorageModule implements OnModuleInit {
    */
   async onModuleInit(): Promise<void> {
     if (this.settings.isRestoring) return;
+    const life = await this.begin();
+    if (life !== null) new CatalogLife(this.database, this.settings.isBesideServer).watch(life);
+  }
+
+  private async begin(): Promise<string | null> {
     try {
-      await this.database.write('settings.set', (tx) => this.starts.note(tx));
+      return await this.database.write('settings.set', (tx) => this.starts.note(tx));
     } catch (error) {
       if (!(error instanceof DomainError && error.code === 'storage-full')) throw error;
       // Restores go on with a full disk, and nobody begins to bring a catalog back on one.
-      await this.database.read((sql) => this.starts.refuseRestoring(sql));
+      return this.database.read(async (sql) => {
+        await this.starts.refuseRestoring(sql);
+        return this.starts.life(sql);
+      });
     }
   }
 }

@@ -116,7 +116,7 @@ export class AdoptionRunsRepository {
     );
   }
 
-  /** undoing -> its outcome, and the head: the run is a snapshot from here. */
+  /** undoing -> its outcome, and the head: the run is a snapshot from here. Throws when it is not being undone, as it was begun. */
   async finish(tx: Sql, taskNo: number, { run, changes }: { run: ManifestHeader; changes: number }): Promise<void> {
     const figures = await tx.get<Record<'files' | 'directories' | 'bytes', number | null>>(
       `select sum(case when kind = 1 then 1 else 0 end) as files, sum(case when kind = 2 then 1 else 0 end) as directories,
@@ -124,14 +124,15 @@ export class AdoptionRunsRepository {
        where task_no = ? and first_run <= ? and (last_run is null or last_run > ?)`,
       [taskNo, run.number, run.number],
     );
-    await tx.run(
+    const { changes: ended } = await tx.run(
       `update runs set state = ?, outcome = ?, stamp = ?, ended_at = ?, change_count = ?, files = ?, directories = ?,
-         logical_bytes = ?, error = null where task_no = ? and number = ?`,
+         logical_bytes = ?, error = null where task_no = ? and number = ? and state = 'undoing'`,
       [
         ...[run.outcome, run.outcome, run.stampMs, run.stampMs, changes],
         ...[figures?.files ?? 0, figures?.directories ?? 0, figures?.bytes ?? 0, taskNo, run.number],
       ],
     );
+    if (ended !== 1) throw new Error(`run ${run.number} of task ${taskNo} was brought to an end by another process`);
     await tx.run('update tasks set head_run = ? where no = ?', [run.number, taskNo]);
     await forgetRunSums(tx, taskNo);
   }
