@@ -115,12 +115,18 @@ export class TaskDefinitionsRepository {
     );
   }
 
+  /** Tasks that are due, and that a clock which was ahead says to have ended well, or to have got their schedule, after `afterMs`. */
+  listAhead(sql: Sql, afterMs: number, page: { after: number; limit: number }): Promise<DefinedTask[]> {
+    return sql.all(
+      `${SELECT} where (t.good_at > ? or t.scheduled_since > ?) and t.due_from is not null and t.no > ? order by t.no limit ?`,
+      [afterMs, afterMs, page.after, page.limit],
+    );
+  }
+
   /** Does nothing when it changed meanwhile: whoever changed it wrote when it is due. */
-  async setDueFrom(tx: Sql, task: Pick<DefinedTask, 'no' | 'definition'>, due: number): Promise<void> {
-    await tx.run(`update tasks set due_from = ? where no = ? and due_from is null and definition = ?`, [
-      due,
-      task.no,
-      task.definition,
+  async setDueFrom(tx: Sql, task: Pick<DefinedTask, 'no' | 'definition' | 'dueFrom'>, due: number): Promise<void> {
+    await tx.run(`update tasks set due_from = ? where no = ? and coalesce(due_from, -1) = ? and definition = ?`, [
+      ...[due, task.no, task.dueFrom ?? -1, task.definition],
     ]);
   }
 

@@ -82,4 +82,27 @@ eachDatabase('what tasks of before say of themselves', (open) => {
     await dueTimes.fill();
     expect(await rows()).toEqual(filled);
   });
+
+  it('count from now on, once, where a clock that was ahead told their times', async () => {
+    await dueTimes.fill();
+    const dueOf = async (no: number): Promise<number | undefined> => {
+      const row = await db.database.read((sql) =>
+        sql.get<{ due: number }>('select due_from as due from tasks where no = ?', [no]),
+      );
+      return row?.due;
+    };
+    const now = await db.database.now();
+    const ahead = now + 700 * HOUR;
+    await db.database.write('tasks.change', async (tx) => {
+      await tx.run('update runs set ended_at = ? where task_no = 1 and number = 2', [ahead]);
+      await tx.run('update tasks set good_at = ?, due_from = ? where no = 1', [ahead, ahead + HOUR]);
+      await tx.run('update tasks set scheduled_since = ?, due_from = ? where no = 120', [ahead, ahead + HOUR]);
+    });
+    await dueTimes.mendAhead();
+    expect(await dueOf(1)).toBe(now + HOUR);
+    expect(await dueOf(120)).toBe(now + HOUR);
+    db.clock.advance(HOUR);
+    await dueTimes.mendAhead();
+    expect(await dueOf(1)).toBe(now + HOUR);
+  });
 });

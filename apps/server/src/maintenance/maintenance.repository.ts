@@ -43,11 +43,11 @@ export class MaintenanceRepository {
     );
   }
 
-  /** When the job last began by itself; null: never. */
-  async lastScheduled(sql: Sql, job: string): Promise<number | null> {
+  /** When the job last began by itself, until `untilMs`: a later time is one of a clock that was ahead. Null: never. */
+  async lastScheduled(sql: Sql, job: string, untilMs: number): Promise<number | null> {
     const row = await sql.get<{ at: number | null }>(
-      `select max(started_at) as at from maintenance_runs where job = ? and trigger = 'schedule'`,
-      [job],
+      `select max(started_at) as at from maintenance_runs where job = ? and trigger = 'schedule' and started_at <= ?`,
+      [job, untilMs],
     );
     return row?.at ?? null;
   }

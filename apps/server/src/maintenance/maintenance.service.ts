@@ -14,6 +14,8 @@ import { MaintenanceRepository } from './maintenance.repository';
 
 const LEASE_MS = 90_000;
 const RENEW_MS = 20_000;
+/** A clock that is ahead by less tells of nothing. */
+const AHEAD_MS = 60_000;
 const SHOWN_RUNS = 100;
 /** How often a job without a schedule is taken to run. */
 const UNSCHEDULED_STEP_MS = 86_400_000;
@@ -135,8 +137,10 @@ export class MaintenanceService implements OnModuleDestroy {
   private async nextOf(sql: Sql, job: MaintenanceJob): Promise<number | null> {
     const cron = this.scheduleOf(job);
     if (cron === null) return null;
-    this.startedAt ??= await sql.now();
-    const last = (await this.repository.lastScheduled(sql, job)) ?? this.startedAt;
+    const now = await sql.now();
+    // It may have been read from a clock that was ahead, too.
+    this.startedAt = Math.min(this.startedAt ?? now, now);
+    const last = (await this.repository.lastScheduled(sql, job, now + AHEAD_MS)) ?? this.startedAt;
     const schedule: Schedule = { kind: 'cron', cron, timeZone: this.settings.timeZone };
     return nextDueMs(schedule, { lastMs: last, afterMs: last });
   }

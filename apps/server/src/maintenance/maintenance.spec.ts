@@ -129,4 +129,21 @@ eachDatabase('maintenance', (open) => {
     await third.onModuleDestroy();
     expect((await fast.describe()).runs).toHaveLength(2);
   });
+
+  it('goes on with its schedules when a clock that was ahead is put right', async () => {
+    const DAY = 86_400_000;
+    const server = serverOn(() => Promise.resolve({}));
+    await server.startDue();
+    db.clock.advance(30 * DAY);
+    await server.startDue();
+    await server.onModuleDestroy();
+    db.clock.advance(-30 * DAY);
+    const next = serverOn(() => Promise.resolve({}));
+    await next.startDue();
+    expect((await next.describe()).runs).toHaveLength(1);
+    db.clock.advance(DAY);
+    await next.startDue();
+    await next.onModuleDestroy();
+    expect((await next.describe()).runs.map(({ outcome }) => outcome)).toEqual(['succeeded', 'succeeded']);
+  });
 });
