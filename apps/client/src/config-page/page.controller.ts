@@ -22,8 +22,8 @@ const RUNS_WITHIN_MS = 3_000;
 
 /**
  * The configuration page: enrols this machine, then shows how it does. It never changes commands and never shows a secret.
- * What it is protected by: the Host header (page.middleware), a token in every form, and the setup code unless only this
- * machine can reach it.
+ * What it is protected by: the Host header (page.middleware), a token in every form, and the setup code. Who is on this machine needs none
+ * once it is enrolled; before that he could have all that the agent may read sent to a server of his own.
  */
 @Controller()
 export class PageController {
@@ -41,7 +41,7 @@ export class PageController {
     this.setupCode = new SetupCode((code) => {
       log.local(`setup code of the configuration page: ${code} (for one browser, valid for a day)`);
     });
-    if (this.needsCode) this.setupCode.offer();
+    if (!this.isOnLoopback) this.setupCode.offer();
   }
 
   @Get('style.css')
@@ -131,8 +131,12 @@ export class PageController {
     response.redirect(303, './?done=run');
   }
 
+  private get isOnLoopback(): boolean {
+    return isLoopback(this.settings.page.host);
+  }
+
   private get needsCode(): boolean {
-    return !isLoopback(this.settings.page.host);
+    return !this.isOnLoopback || this.agent.current === null;
   }
 
   private isLetIn(visitor: string): boolean {

@@ -99,6 +99,12 @@ async function call(
   });
 }
 
+/** Gives the code that the log told last. */
+async function unlock(token: string): Promise<Answer> {
+  const [, code = ''] = [...printed.join('').matchAll(/setup code of[^:]*: (\S+)/g)].at(-1) ?? [];
+  return call('/unlock', { token, code });
+}
+
 const tokenIn = ({ text }: Answer): string => /name="token" value="([0-9a-f]+)"/.exec(text)?.[1] ?? '';
 const GOOD = {
   serverUrl: 'https://backup.example.org',
@@ -109,7 +115,19 @@ const GOOD = {
 };
 
 describe('the configuration page on loopback', () => {
-  beforeEach(() => open());
+  beforeEach(async () => {
+    await open();
+    expect((await unlock(tokenIn(await call('/')))).status).toBe(303);
+  });
+
+  it('asks for the code too, as long as whoever enrols it decides where everything goes', async () => {
+    cookie = '';
+    const page = await call('/');
+    expect(page.text).toContain('Setup code');
+    expect(page.headers['set-cookie']?.[0]).toMatch(/HttpOnly; SameSite=Strict/);
+    expect((await call('/enrol', { ...GOOD, token: tokenIn(page) })).status).toBe(403);
+    expect(enrolled).toEqual([]);
+  });
 
   it('asks for what it takes to enrol, without scripts, and enrols with it', async () => {
     const page = await call('/');
@@ -117,7 +135,6 @@ describe('the configuration page on loopback', () => {
     expect(page.text).toContain('Enrol this machine');
     expect(page.text).not.toMatch(/<script|javascript:|style=|https?:\/\/(?!backup\.example)/);
     expect(page.headers['content-security-policy']).toMatch(/default-src 'none'.*frame-ancestors 'none'/);
-    expect(page.headers['set-cookie']?.[0]).toMatch(/HttpOnly; SameSite=Strict/);
     const done = await call('/enrol', { ...GOOD, token: tokenIn(page) });
     expect([done.status, done.headers['location']]).toEqual([303, './?done=enrolled']);
     expect(enrolled).toEqual([
