@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nativeCalls } from '../system/native-calls';
 import { identifyProcess, isProcessAlive } from './process-identity';
 import { TaskBusyError, TaskLock } from './task-lock';
 
@@ -42,6 +43,25 @@ describe('the lock of a task', () => {
   it('is taken from a process whose number another one has by now', () => {
     writeFileSync(path, JSON.stringify({ pid: process.pid, startedAt: 'another boot:1', nonce: 'x' }));
     TaskLock.acquire(path, 'cli').release();
+  });
+
+  it('is not taken from a process that cannot be seen, as in another container, while that holds it', () => {
+    writeFileSync(path, JSON.stringify({ pid: 1, startedAt: 'unseen:1', nonce: 'x' }));
+    const fd = openSync(path, 'r');
+    nativeCalls()!.lockFile(fd);
+    expect(() => TaskLock.acquire(path, 'cli')).toThrow(TaskBusyError);
+    closeSync(fd);
+    TaskLock.acquire(path, 'cli').release();
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('is held as that by who took it', () => {
+    const lock = TaskLock.acquire(path, 'cli');
+    const fd = openSync(path, 'r');
+    expect(nativeCalls()!.lockFile(fd)).toBe(false);
+    lock.release();
+    expect(nativeCalls()!.lockFile(fd)).toBe(true);
+    closeSync(fd);
   });
 
   it('is taken when it is damaged', () => {

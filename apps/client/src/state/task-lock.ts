@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { errorCode } from '../system/error-code';
+import { nativeCalls } from '../system/native-calls';
 import { identifyProcess, isProcessAlive, type ProcessIdentity } from './process-identity';
 
 /** Another process backs up the same task right now. */
@@ -22,7 +23,8 @@ interface Holder extends ProcessIdentity {
 const MAX_ATTEMPTS = 100;
 
 /**
- * The right to back up one task: a file that names the process that holds it (pid, start time). It is made by link(2),
+ * The right to back up one task: a file that names the process that holds it (pid, start time), and is locked by it (flock(2)): the
+ * processes of another container cannot be seen from here, their locks can. It is made by link(2),
  * so that it is there with its content or not at all. The lock of a process that no longer runs is taken over; who may
  * do so is decided by a second such file, named after the very lock that is dead, so that two processes that find it
  * at once cannot both win, nor throw away a lock that was taken anew meanwhile.
@@ -31,6 +33,8 @@ export class TaskLock {
   private constructor(
     private readonly path: string,
     private readonly text: string,
+    /** Open, and locked where that is possible, as long as this holds. */
+    private readonly fd: number,
   ) {}
 
   /** Throws TaskBusyError when a live process holds it. */
@@ -39,23 +43,60 @@ export class TaskLock {
     const text = JSON.stringify(holder);
     const draft = `${path}.${holder.nonce}`;
     writeFileSync(draft, text, { mode: 0o600 });
+    const fd = openSync(draft, 'r');
+    let isHeld = false;
     try {
-      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-        if (tryLink(draft, path)) return new TaskLock(path, text);
-        const current = readText(path);
-        if (current === null) continue;
-        const other = parseHolder(current);
-        if (other !== null && isProcessAlive(other)) throw new TaskBusyError(taskName, other.pid);
-        if (takeOver(draft, path, current)) return new TaskLock(path, text);
-      }
-      throw new Error(`the lock ${path} cannot be taken: other processes keep taking it`);
+      tryFlock(fd);
+      isHeld = isTaken(path, draft, taskName);
+      return new TaskLock(path, text, fd);
     } finally {
       rmSync(draft, { force: true });
+      if (!isHeld) closeSync(fd);
     }
   }
 
   release(): void {
     if (readText(this.path) === this.text) rmSync(this.path, { force: true });
+    closeSync(this.fd);
+  }
+}
+
+/** True, or it throws. */
+function isTaken(path: string, draft: string, taskName: string): true {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    if (tryLink(draft, path)) return true;
+    const current = readText(path);
+    if (current === null) continue;
+    const other = parseHolder(current);
+    if (other !== null && (isProcessAlive(other) || isFlocked(path, current))) {
+      throw new TaskBusyError(taskName, other.pid);
+    }
+    if (takeOver(draft, path, current)) return true;
+  }
+  throw new Error(`the lock ${path} cannot be taken: other processes keep taking it`);
+}
+
+/** Is the file that holds `text` locked by whoever made it? False where it cannot be told. */
+function isFlocked(path: string, text: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch {
+    return false;
+  }
+  try {
+    return readFileSync(fd, 'utf8') === text && tryFlock(fd) === false;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Null where there are no such locks: without native calls, and on some network file systems. */
+function tryFlock(fd: number): boolean | null {
+  try {
+    return nativeCalls()?.lockFile(fd) ?? null;
+  } catch {
+    return null;
   }
 }
 
