@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { until } from './support/fleet-journey';
 import { itWith } from './support/judge';
 import { AgentProcess, ServerProcess, system, temporaryFolder } from './support/processes';
 
@@ -39,6 +40,10 @@ describe('a server, its disk and its port', () => {
         await agent.json(['backup', source]);
         await agent.json(['restore', 'latest', '--target', join(home, 'target')]);
         expect(spawnSync('cmp', [join(source, 'first'), join(home, 'target', source, 'first')]).status).toBe(0);
+        // Whoever cannot store anything any more may still restore, an agent without a token, too.
+        spawnSync('dd', ['if=/dev/zero', `of=${join(data, 'filler')}`, 'bs=4k']);
+        await agent.json(['restore', 'latest', '--target', join(home, 'again')]);
+        expect(spawnSync('cmp', [join(source, 'first'), join(home, 'again', source, 'first')]).status).toBe(0);
       } finally {
         await small.kill();
         await system('umount', [data]);
@@ -56,6 +61,19 @@ describe('a server, its disk and its port', () => {
     expect(second.endedBy).toBe('1');
     expect(second.log).toContain('PORT');
     await first.kill('SIGTERM');
+  });
+
+  it('waits for the one before to stop, and meanwhile touches nothing of what that works on', async () => {
+    const data = join(folder.path, 'shared-data');
+    const first = await ServerProcess.create(data);
+    expect(await first.start()).toBe('serving');
+    const second = await ServerProcess.create(data);
+    const starting = second.start();
+    await until('the second waits', () => second.log.includes('Another server works on this database'));
+    expect(second.log).not.toContain('serves on');
+    await first.kill('SIGTERM');
+    expect(await starting).toBe('serving');
+    await second.kill('SIGTERM');
   });
 
   it('refuses another repository than its own, and an empty database on a used storage', async () => {

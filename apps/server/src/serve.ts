@@ -14,6 +14,7 @@ import { CommandPolls } from './fleet/command-polls';
 import { LiveEvents } from './fleet/live-events';
 import { configureHttp } from './http/configure-http';
 import type { Connections } from './http/connections';
+import { holdSqliteDatabase } from './database/sqlite-file-lock';
 import { DomainError } from './http/domain-error';
 import { assertPortIsFree, portError } from './http/port';
 import { resetPassword } from './reset-password';
@@ -57,8 +58,9 @@ export async function serve(
       );
     }
     await assertPortIsFree(settings.port);
+    if (settings.databaseUrl === null) await holdSqliteDatabase(settings.databasePath, { onWait: tellOfWait });
     const { app, connections } = await start(settings);
-    stopOnSignals(app, connections);
+    stopOnSignals(app, connections, settings);
     process.stdout.write(`Holdfast serves on ${await localUrl(app)} (${describe(settings)})\n`);
   } catch (error) {
     process.stderr.write(`${wordsFor(error)}\n`);
@@ -106,7 +108,15 @@ async function lookAtDoubtfulDisk(app: NestExpressApplication, log: LoggerServic
   await claim.trust();
 }
 
-function stopOnSignals(app: NestExpressApplication, connections: Connections): void {
+function tellOfWait(): void {
+  process.stderr.write('Another server works on this database: waiting for 30 s at most until it has stopped.\n');
+}
+
+function stopOnSignals(
+  app: NestExpressApplication,
+  connections: Connections,
+  { tls }: Pick<ServerSettings, 'tls'>,
+): void {
   let isStopping = false;
   const stop = (): void => {
     // Whoever asks twice does not want to wait; nothing is lost, a kill is survived at any moment.
@@ -128,6 +138,8 @@ function stopOnSignals(app: NestExpressApplication, connections: Connections): v
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  // The terminal was closed. With TLS it means to look at the certificate (ServedCertificate).
+  if (tls === null) process.on('SIGHUP', stop);
 }
 
 async function localUrl(app: NestExpressApplication): Promise<string> {

@@ -14,6 +14,7 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { dataChunkId, encodeXattrs, keyString } from '#engine';
+import { ServerProblem } from '../server-api/server-problem';
 import { nativeCalls } from '../system/native-calls';
 import { FakeServer, Sandbox } from './testing';
 import { RestoreError } from './restore-error';
@@ -199,6 +200,18 @@ describe('runRestore', () => {
     const outcome = await sandbox.restore(server, { path: Buffer.from('/a/b') });
     expect(outcome).toMatchObject({ files: 1, directories: 1, failedCount: 0 });
     expect(readFileSync(sandbox.in('a', 'b', 'f'), 'utf8')).toBe('part');
+  });
+
+  it('goes on with a server whose disk is full, which cannot hold the snapshot, and ends with any other refusal', async () => {
+    const server = new FakeServer().directory('/').file('/f', 'x');
+    const refuse = (code: 'storage-full' | 'forbidden') => () => {
+      const problem = { code, status: 507, detail: 'No.', details: {} };
+      return Promise.reject(new ServerProblem(problem, 'POST /hold'));
+    };
+    server.holdSnapshot = refuse('storage-full');
+    expect(await sandbox.restore(server)).toMatchObject({ files: 1, failedCount: 0 });
+    server.holdSnapshot = refuse('forbidden');
+    await expect(sandbox.restore(server, { conflicts: 'overwrite' })).rejects.toMatchObject({ code: 'forbidden' });
   });
 
   it('restores one file', async () => {

@@ -1,3 +1,4 @@
+import { isProblem } from '../server-api/server-problem';
 import type { RestoreServer } from './ports';
 
 /** Well below what the server's lease lasts. */
@@ -8,7 +9,12 @@ export class SnapshotHold {
   private constructor(private readonly timer: NodeJS.Timeout) {}
 
   static async begin(server: RestoreServer, snapshotId: string): Promise<SnapshotHold> {
-    await server.holdSnapshot(snapshotId);
+    try {
+      await server.holdSnapshot(snapshotId);
+    } catch (error) {
+      // A server that can write nothing can remove nothing either, and a restore is what is wanted of it most.
+      if (!isProblem(error, 'storage-full')) throw error;
+    }
     const timer = setInterval(() => {
       server.holdSnapshot(snapshotId).catch(() => undefined);
     }, RENEW_MS);

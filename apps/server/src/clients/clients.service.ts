@@ -47,7 +47,12 @@ export class ClientsService {
       throw new DomainError('unauthenticated', 'Unknown client, or not its secret. Enrol this machine again.');
     }
     assertActive(client);
-    await this.database.write('clients.seen', (tx) => this.clients.markSeen(tx, client.no));
+    try {
+      await this.database.write('clients.seen', (tx) => this.clients.markSeen(tx, client.no));
+    } catch (error) {
+      // Restores go on with a full disk.
+      if (!(error instanceof DomainError && error.code === 'storage-full')) throw error;
+    }
     return client;
   }
 
