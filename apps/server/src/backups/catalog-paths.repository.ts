@@ -2,7 +2,17 @@ import { Injectable } from '@nestjs/common';
 import { joinPath, ROOT_PATH } from '#engine';
 import { type Column, slices, type Sql } from '../database/sql';
 import { KnownDirectories, type KnownDirectory } from './known-directories';
-import { type KeyedPath, keyedPath, NO_PARENT, nodesOf, type PathNode, stepDown, walkersOf } from './path-walk';
+import {
+  type KeyedPath,
+  keyedPath,
+  nameOfKey,
+  NO_PARENT,
+  nodesOf,
+  parentKeyOf,
+  type PathNode,
+  stepDown,
+  walkersOf,
+} from './path-walk';
 
 /** Numbers of paths and of the directories that they lie in, by {@link pathKey}. */
 export interface PathNumbers {
@@ -18,6 +28,9 @@ interface Walk {
   /** Directories from which the walk may start. */
   readonly known: ReadonlyMap<string, KnownDirectory>;
 }
+
+/** A name in a directory; null: its number is not known. */
+type NamedNode = Pick<PathNode, 'parentNo' | 'name' | 'no'>;
 
 interface NumberedPath {
   readonly no: number;
@@ -140,31 +153,41 @@ export class CatalogPathsRepository {
     return created;
   }
 
-  /** The parents of the paths that are known, and whose rows stand. */
+  /**
+   * The parents of the paths that are known, with what is known of the directories above them, as far as their rows stand and
+   * are still these very directories: a database that was set back under a live process gives their numbers again.
+   */
   private async knownParents(
     tx: Sql,
     taskNo: number,
     paths: readonly KeyedPath[],
   ): Promise<ReadonlyMap<string, KnownDirectory>> {
     const parents = new Map<string, KnownDirectory>();
+    const forgotten = new Set<string>();
     let last: string | undefined;
     for (const { parentKey } of paths) {
       if (parentKey === last || parents.has(parentKey)) continue;
       last = parentKey;
-      const directory = this.known.find(taskNo, parentKey);
-      if (directory !== undefined) parents.set(parentKey, directory);
+      for (let key = parentKey; key !== '' && !parents.has(key); key = parentKeyOf(key)) {
+        const directory = this.known.find(taskNo, key);
+        if (directory === undefined) break;
+        parents.set(key, directory);
+      }
     }
-    const standing = new Set<number>();
-    for await (const slice of slices([...parents.values()])) {
-      const rows = await tx.allWith<{ no: number }>(
-        { columns: NUMBERS, rows: slice.map(({ no }) => [no]) },
-        'select p.no from input join paths p on p.no = input.no',
-      );
-      for (const { no } of rows) standing.add(no);
-    }
-    for (const [key, { no }] of parents) {
-      if (standing.has(no)) continue;
+    const claims = [...parents].map(([key, { parentNo }]): NamedNode & { key: string } => ({
+      key,
+      parentNo,
+      name: nameOfKey(key),
+      no: null,
+    }));
+    await this.findNumbers(tx, taskNo, claims);
+    // Those above first: the number of a directory is worth nothing when the one that it lies in is another.
+    for (const { key, parentNo, no } of claims.sort((a, b) => a.key.length - b.key.length)) {
+      const above = parentKeyOf(key);
+      const isBelowAnother = parents.has(above) && parents.get(above)?.no !== parentNo;
+      if (no === parents.get(key)?.no && !isBelowAnother && !forgotten.has(above)) continue;
       parents.delete(key);
+      forgotten.add(key);
       this.known.forget(taskNo, key);
     }
     return parents;
@@ -197,7 +220,7 @@ export class CatalogPathsRepository {
   }
 
   /** Fills in the numbers that are found; returns the nodes without one. */
-  private async findNumbers(sql: Sql, taskNo: number, nodes: readonly PathNode[]): Promise<PathNode[]> {
+  private async findNumbers<N extends NamedNode>(sql: Sql, taskNo: number, nodes: readonly N[]): Promise<N[]> {
     for await (const slice of slices(nodes)) {
       const found = await sql.allWith<{ n: number; no: number | null }>(
         { columns: LOOK_UP, rows: slice.map(({ parentNo, name }) => [parentNo, name]) },

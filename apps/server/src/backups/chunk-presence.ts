@@ -1,5 +1,5 @@
 import { keyString, type ChunkKey } from '#engine';
-import { slices, type Sql } from '../database/sql';
+import { type Column, slices, type Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { lockChunks, updateLocked } from './chunk-locks';
 import { type NamedKey, nameOf, nosInput, sortedNos, type StoredChunk } from './chunk-rows';
@@ -15,6 +15,17 @@ const LISTS_PER_STATEMENT = 64;
 const MAX_ROUNDS = 5;
 
 type FindChunks = (tx: Sql, domainNo: number, keys: readonly ChunkKey[]) => Promise<Map<string, StoredChunk>>;
+
+/** A data chunk, and the number that its row had. */
+interface NumberedChunk {
+  readonly no: number;
+  readonly id: Buffer;
+}
+
+const NUMBERED_CHUNK: readonly Column[] = [
+  { name: 'no', type: 'int' },
+  { name: 'id', type: 'bytes' },
+];
 
 interface ChildTrouble {
   list_no: number;
@@ -69,16 +80,25 @@ export async function findMissing(
   throw new DomainError('unavailable', 'Reclaim is taking chunks away while they are asked for; try again.');
 }
 
-/** Those of the chunks whose rows are gone, damaged or condemned. */
-export async function unsoundAmong(tx: Sql, chunkNos: readonly number[]): Promise<number[]> {
-  const unsound: number[] = [];
-  for await (const slice of slices(chunkNos)) {
-    const rows = await tx.allWith<{ no: number }>(
-      nosInput(slice),
-      `select input.no from input left join chunks c on c.no = input.no
-       where c.no is null or c.damaged = 1 or c.condemned_at is not null`,
+/**
+ * Those of the domain's data chunks whose rows are gone, damaged or condemned, or are another chunk's: a database that was set back
+ * under a live process gives numbers again.
+ */
+export async function unsoundAmong<C extends NumberedChunk>(
+  tx: Sql,
+  domainNo: number,
+  chunks: readonly C[],
+): Promise<C[]> {
+  const unsound: C[] = [];
+  for await (const slice of slices(chunks)) {
+    const rows = await tx.allWith<{ n: number }>(
+      { columns: NUMBERED_CHUNK, rows: slice.map(({ no, id }) => [no, id]) },
+      `select input.n from input left join chunks c on c.no = input.no
+       where c.no is null or c.damaged = 1 or c.condemned_at is not null
+         or c.id <> input.id or c.height <> 0 or c.domain_no <> ?`,
+      [domainNo],
     );
-    for (const row of rows) unsound.push(row.no);
+    for (const { n } of rows) unsound.push(...slice.slice(n, n + 1));
   }
   return unsound;
 }

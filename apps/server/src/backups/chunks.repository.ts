@@ -148,7 +148,7 @@ export class ChunksRepository {
   async findNumbers(tx: Sql, domainNo: number, keys: readonly NamedKey[]): Promise<ChunkNumbers> {
     const found = new Map<string, KnownChunk>();
     const doubtful: NamedKey[] = [];
-    const known = new Map<number, NamedKey>();
+    const known: (NamedKey & { no: number })[] = [];
     for (const key of keys) {
       const name = nameOf(key);
       const chunk = this.known.find(domainNo, name);
@@ -156,13 +156,11 @@ export class ChunksRepository {
         doubtful.push(key);
       } else {
         found.set(name, chunk);
-        known.set(chunk.no, key);
+        known.push({ id: key.id, height: key.height, name, no: chunk.no });
       }
     }
-    // One that is gone, damaged or condemned is looked for (and revived) like any other.
-    for (const no of await unsoundAmong(tx, [...known.keys()])) {
-      const key = known.get(no);
-      if (key === undefined) continue;
+    // One that is gone, damaged, condemned or another by now is looked for (and revived) like any other.
+    for (const key of await unsoundAmong(tx, domainNo, known)) {
       found.delete(nameOf(key));
       doubtful.push(key);
     }

@@ -20,14 +20,14 @@ describe('KnownChunks', () => {
 describe('KnownDirectories', () => {
   it('keeps tasks apart', () => {
     const known = new KnownDirectories();
-    known.add(1, '/a', { no: 7, isNew: true });
-    expect(known.find(1, '/a')).toEqual({ no: 7, isNew: true });
+    known.add(1, '/a', { no: 7, parentNo: 1, isNew: true });
+    expect(known.find(1, '/a')).toEqual({ no: 7, parentNo: 1, isNew: true });
     expect(known.find(2, '/a')).toBeUndefined();
   });
 
   it('is bounded by the length of the paths', () => {
     const known = new KnownDirectories(1_000);
-    for (let no = 0; no < 9; no += 1) known.add(1, `/${String(no).repeat(450)}`, { no, isNew: false });
+    for (let no = 0; no < 9; no += 1) known.add(1, `/${String(no).repeat(450)}`, { no, parentNo: 1, isNew: false });
     const held = Array.from({ length: 9 }, (_, no) => no).filter(
       (no) => known.find(1, `/${String(no).repeat(450)}`) !== undefined,
     );
@@ -36,8 +36,8 @@ describe('KnownDirectories', () => {
 
   it('forgets what it is told to, in either generation', () => {
     const known = new KnownDirectories(20);
-    known.add(1, '/old', { no: 1, isNew: false });
-    known.add(1, '/young-enough', { no: 2, isNew: false });
+    known.add(1, '/old', { no: 1, parentNo: 0, isNew: false });
+    known.add(1, '/young-enough', { no: 2, parentNo: 0, isNew: false });
     for (const path of ['/old', '/young-enough']) {
       expect(known.find(1, path)).toBeDefined();
       known.forget(1, path);

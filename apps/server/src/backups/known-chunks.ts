@@ -1,4 +1,4 @@
-/** Of a data chunk that stands in the catalog: facts that hold for as long as its row does, since no number is given twice. */
+/** Of a data chunk that stands in the catalog: facts that hold for as long as its row does. */
 export interface KnownChunk {
   readonly no: number;
   readonly size: number;
@@ -13,7 +13,8 @@ const GENERATION_ENTRIES = 65_536;
 /**
  * Numbers of the chunks that this process wrote lately, by domain and `keyString`: the batch that refers to them follows
  * at once, and asking for rows by number is several times cheaper than by id. Whether a row still stands, undamaged and
- * not condemned, is for the database to say (`ChunksRepository.findNumbers`). The older half is forgotten when it is full.
+ * not condemned, and is that chunk's, is for the database to say (`ChunksRepository.findNumbers`): one that a failover or a
+ * recovery set back gives numbers again. The older half is forgotten when it is full.
  */
 export class KnownChunks {
   private young: Generation = new Map();

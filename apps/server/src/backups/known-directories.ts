@@ -1,6 +1,8 @@
-/** A directory of a task by its number, which never stands for another path. */
+/** A directory of a task by its number. */
 export interface KnownDirectory {
   readonly no: number;
+  /** Of the directory that it lies in. */
+  readonly parentNo: number;
   /** Its row was made lately: its names have none yet, most likely. */
   readonly isNew: boolean;
 }
@@ -10,8 +12,8 @@ const GENERATION_CHARACTERS = 4 * 1024 * 1024;
 
 /**
  * Directories that batches lately met, by task and `pathKey`: the next batch goes on in or near them, and need not come
- * down from the root name by name. Whether a row still stands is for the database to say. The older half is forgotten
- * when it is full.
+ * down from the root name by name. Whether a row still stands, and is that directory's, is for the database to say: one that
+ * a failover or a recovery set back gives numbers again. The older half is forgotten when it is full.
  */
 export class KnownDirectories {
   private young = new Map<string, KnownDirectory>();
@@ -23,7 +25,8 @@ export class KnownDirectories {
   /** Only what is committed: a number that was rolled back may be given to another path. */
   add(taskNo: number, pathKey: string, directory: KnownDirectory): void {
     const key = `${taskNo} ${pathKey}`;
-    if (this.young.get(key)?.no === directory.no) return;
+    const known = this.young.get(key);
+    if (known?.no === directory.no && known.parentNo === directory.parentNo) return;
     if (this.characters + key.length > this.generationCharacters) {
       this.old = this.young;
       this.young = new Map();

@@ -33,6 +33,8 @@ export interface Walker extends KeyedPath {
   /** Where the name that is looked up next begins; 0: the root. */
   start: number;
   parentNo: number;
+  /** Of the directory that `parentNo` lies in. */
+  aboveNo: number;
 }
 
 /** A name in a directory that has a number, and who looks for it. */
@@ -56,6 +58,11 @@ export const NO_PARENT = 0;
 const ROOT_NAME = Buffer.alloc(0);
 const ROOT_KEY = '/';
 
+/** The name of the path with this key, as `paths` has it. */
+export function nameOfKey(key: string): Buffer {
+  return key === ROOT_KEY ? ROOT_NAME : Buffer.from(key.slice(key.lastIndexOf('/') + 1), 'latin1');
+}
+
 /** One for each path, however often it is named: at its last name if its directory is known, else at the root. */
 export function walkersOf(paths: readonly KeyedPath[], known: ReadonlyMap<string, KnownDirectory>): Walker[] {
   const walkers = new Map<string, Walker>();
@@ -63,7 +70,8 @@ export function walkersOf(paths: readonly KeyedPath[], known: ReadonlyMap<string
     if (walkers.has(key)) continue;
     const directory = known.get(parentKey);
     const start = directory === undefined ? 0 : key.lastIndexOf('/') + 1;
-    walkers.set(key, { path, key, parentKey, start, parentNo: directory?.no ?? NO_PARENT });
+    const { no: parentNo, parentNo: aboveNo } = directory ?? { no: NO_PARENT, parentNo: NO_PARENT };
+    walkers.set(key, { path, key, parentKey, start, parentNo, aboveNo });
   }
   return [...walkers.values()];
 }
@@ -130,6 +138,7 @@ export function stepDown({ no, parentNo, walkers }: PathNode, { numbers, directo
     const end = endOf(walker);
     if (end < path.length) {
       if (no === null) return false;
+      walker.aboveNo = parentNo;
       walker.parentNo = no;
       walker.start = end + 1;
       return true;
@@ -137,7 +146,7 @@ export function stepDown({ no, parentNo, walkers }: PathNode, { numbers, directo
     if (no !== null) numbers.set(key, no);
     if (parentNo !== NO_PARENT && !numbers.has(parentKey)) numbers.set(parentKey, parentNo);
     if (parentNo !== NO_PARENT && !directories.has(parentKey)) {
-      directories.set(parentKey, { no: parentNo, isNew: fresh.has(parentNo) });
+      directories.set(parentKey, { no: parentNo, parentNo: walker.aboveNo, isNew: fresh.has(parentNo) });
     }
     return false;
   });

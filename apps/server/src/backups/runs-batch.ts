@@ -20,6 +20,7 @@ import { CatalogWriteRepository } from './catalog-write.repository';
 import type { NamedKey } from './chunk-rows';
 import { ChunksRepository } from './chunks.repository';
 import type { KnownDirectory } from './known-directories';
+import { NO_PARENT } from './path-walk';
 import { ManifestDrafts } from './manifest-drafts';
 import { RunBatchesRepository } from './run-batches.repository';
 import type { RunGrant } from './run-grant';
@@ -199,7 +200,7 @@ function directoriesOf(
   for (const change of changes) {
     const no = numbers.get(change.key);
     if (change.type !== 'put' || change.entry.kind !== 'directory' || no === undefined) continue;
-    if (created.has(no)) met.set(change.key, { no, isNew: true });
+    if (created.has(no)) met.set(change.key, { no, parentNo: numbers.get(change.parentKey) ?? NO_PARENT, isNew: true });
   }
   return met;
 }
