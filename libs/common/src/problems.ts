@@ -53,7 +53,7 @@ export const PROBLEMS = {
   'missing-chunks': 'conflict',
   /** The task's last run is still being undone; ask again after Retry-After. */
   'undo-in-progress': 'unavailable',
-  /** Retention works on the task; ask again after Retry-After. */
+  /** Retention works on the task, or removes what a pin is to hold; ask again after Retry-After. */
   'retention-in-progress': 'unavailable',
   /** The catalog was brought back without runs of this task that storage knows: an admin must look at it (storage-ahead). */
   'task-not-adopted': 'conflict',

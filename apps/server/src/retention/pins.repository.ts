@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { PinRow } from '../database/entities/retention.entities';
 import type { Sql } from '../database/sql';
+import { DomainError } from '../http/domain-error';
 
 export interface NewPin {
   readonly id: string;
@@ -34,9 +35,19 @@ export class PinsRepository {
     return rows.map(({ run }) => run);
   }
 
-  /** One pin per snapshot, kind and holder: set again, note and end are the new ones. Returns its id. */
+  /**
+   * One pin per snapshot, kind and holder: set again, note and end are the new ones. Returns its id. Throws `retention-in-progress` at
+   * a person's pin on what a removal that was decided is about to take: it may be in storage's record already. A reader's lease is
+   * given all the same: what goes meanwhile is told to him as gone.
+   */
   async set(tx: Sql, pin: NewPin): Promise<string> {
     await tx.get(`select no from tasks where no = ? ${tx.forUpdate()}`, [pin.taskNo]);
+    if (pin.kind === 'pin' && (await this.isLosing(tx, pin))) {
+      throw new DomainError(
+        'retention-in-progress',
+        'Retention is removing versions of this snapshot, so the pin was not set; try again later',
+      );
+    }
     const now = await tx.now();
     await tx.run('delete from pins where task_no = ? and expires_at <= ?', [pin.taskNo, now]);
     const row = await tx.get<{ id: string }>(
@@ -47,6 +58,16 @@ export class PinsRepository {
       [pin.id, pin.taskNo, pin.runNumber, pin.kind, pin.holder, pin.note, now, pin.expiresAt],
     );
     return row?.id ?? pin.id;
+  }
+
+  /** True while a removal that was decided is about to take something that the snapshot shows. */
+  private async isLosing(tx: Sql, { taskNo, runNumber }: NewPin): Promise<boolean> {
+    const doomed = await tx.get(
+      `select 1 as one from doomed_versions
+       where task_no = ? and first_run <= ? and (last_run is null or last_run > ?) limit 1`,
+      [taskNo, runNumber, runNumber],
+    );
+    return doomed !== undefined;
   }
 
   find(sql: Sql, id: string): Promise<{ no: number; ownerNo: number; snapshotId: string } | undefined> {

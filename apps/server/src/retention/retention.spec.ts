@@ -77,6 +77,19 @@ eachDatabase('retention', (open, dialect) => {
     return ids;
   }
 
+  const pin = (runNumber: number, kind: 'pin' | 'lease' = 'pin'): Promise<string> =>
+    test.database.write('retention.pin', (tx) =>
+      server.retention.pins.set(tx, {
+        id: `p${runNumber}${kind}`,
+        taskNo: 1,
+        runNumber,
+        kind,
+        holder: 'u',
+        note: null,
+        expiresAt: null,
+      }),
+    );
+
   describe('after a run', () => {
     it('keeps the five newest of nine versions, and the one of a file that never changed', async () => {
       const agent = await server.agent();
@@ -223,26 +236,35 @@ eachDatabase('retention', (open, dialect) => {
     it('keeps what a pin holds, until the pin goes', async () => {
       const agent = await server.agent();
       const ids = await nineVersions(agent);
-      await test.database.write('retention.pin', (tx) =>
-        server.retention.pins.set(tx, {
-          id: 'p',
-          taskNo: 1,
-          runNumber: 2,
-          kind: 'pin',
-          holder: 'u',
-          note: null,
-          expiresAt: null,
-        }),
-      );
+      await pin(2);
       await setPolicy(server, 1, { versions: 3 });
       await server.retention.service.applyToTask(1);
       expect(await server.shown(agent, ids[1]!)).toContain('/f 644');
       expect(await server.shown(agent, ids[2]!)).not.toContain('/f 644');
       await test.database.write('retention.pin', async (tx) => {
-        await server.retention.pins.remove(tx, (await server.retention.pins.find(tx, 'p'))!.no);
+        await server.retention.pins.remove(tx, (await server.retention.pins.find(tx, 'p2pin'))!.no);
       });
       await server.retention.service.applyToTask(1);
       expect(await server.shown(agent, ids[1]!)).not.toContain('/f 644');
+    });
+
+    it('takes no pin on what a removal that was cut off is about to take, until it came to its end', async () => {
+      const agent = await server.agent();
+      await server.addChunks(1, contents);
+      await agent.backUp(directory('/'), fileOf('/f', contents[0]!));
+      await setPolicy(server, 1, { versions: 1 });
+      storage.beforePut = (key) => {
+        if (key.includes('/removed-')) throw new Error('full');
+      };
+      await agent.backUp(fileOf('/f', contents[1]!));
+      storage.beforePut = () => undefined;
+      expect(await codeOf(pin(1))).toBe('retention-in-progress');
+      expect(await server.all('select * from pins')).toEqual([]);
+      // What it leaves alone can be pinned, and who reads is not held up.
+      expect(await codeOf(pin(2))).toBe('resolved');
+      expect(await codeOf(pin(1, 'lease'))).toBe('resolved');
+      await server.retention.service.applyToTask(1);
+      expect(await codeOf(pin(1))).toBe('resolved');
     });
 
     it('removes nothing within the lock window, and a shorter window counts only after the old one', async () => {
