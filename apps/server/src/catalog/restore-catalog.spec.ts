@@ -30,6 +30,7 @@ import { ConfigRowsRepository } from '../config-export/config-rows.repository';
 import { Database } from '../database/database';
 import { eachDatabase, TestClock, type TestDatabase } from '../database/testing';
 import { guardOn } from '../guards/guards.testing';
+import { ForgetRepository } from '../retention/forget.repository';
 import { LocalDiskStorage } from '../storage/local-disk.storage';
 import type { MemoryStorage } from '../storage/memory.storage';
 import { RepositoryIdentity } from '../storage/repository-identity';
@@ -198,6 +199,30 @@ eachDatabase('a catalog that is restored from a dump', (open, source) => {
       expect((await agent.start()).number).toBe(4);
     },
   );
+
+  it('forgets again what was forgotten after a run that a clock ahead of its time had stamped', async () => {
+    await agent.backUp(directory('/'), file('/secret', 0o600));
+    await dump();
+    db.clock.advance(30_000);
+    const { runId } = await agent.backUp(file('/secret', 0o611)).then(() => agent.run);
+    db.clock.advance(-25_000);
+    const { taskNo } = agent.grant;
+    const { service, rules } = server.retention;
+    await service.whileHeld(taskNo, async (hold) => {
+      const paths = await server.all<{ no: number }>('select no from paths where name = ?', [Buffer.from('secret')]);
+      await service.plan(hold, { cause: 'forget', requestedBy: null, note: null }, async (tx, removalNo) => {
+        const { bounds } = (await rules.load(tx, taskNo))!;
+        const nos = paths.map(({ no }) => no);
+        return new ForgetRepository().doom(tx, nos, { taskNo, removalNo, ...bounds });
+      });
+      await service.complete(hold);
+    });
+    expect(await server.shown(agent, runId)).toEqual(['/ dir']);
+    const { report, restored } = await restore(await emptyPlace(source, folder, cleanups));
+    expect(report).toMatchObject({ isWhole: true, adoptedRuns: 1, appliedRemovals: 1 });
+    const again = new TestServer(restored, storage as object as WatchedStorage);
+    expect(await again.shown(agent, runId)).toEqual(['/ dir']);
+  });
 
   it.each(['sqlite', 'postgres'])('keeps on %s the pins of a run until it can be taken over', async (dialect) => {
     await agent.backUp(directory('/'));

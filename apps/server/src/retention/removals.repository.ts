@@ -35,6 +35,10 @@ const SELECT_REMOVAL = `select r.no, r.id, r.task_no as "taskNo", t.id as "taskI
 /** Removals on their way: decided, recorded in storage, gone. */
 @Injectable()
 export class RemovalsRepository {
+  /**
+   * To be called under the task's lock. The time of the decision is never before the stamp of a run that it saw, also when a clock
+   * that ran ahead was put back meanwhile: by these two an adoption tells what came first.
+   */
   async insert(
     tx: Sql,
     removal: {
@@ -45,9 +49,13 @@ export class RemovalsRepository {
       note: string | null;
     },
   ): Promise<number> {
+    const task = await tx.get<{ lastStamp: number }>('select last_stamp as "lastStamp" from tasks where no = ?', [
+      removal.taskNo,
+    ]);
+    const decidedMs = Math.max(await tx.now(), task?.lastStamp ?? 0);
     const row = await tx.get<{ no: number }>(
       `insert into removals (id, task_no, cause, requested_by, note, created_at) values (?, ?, ?, ?, ?, ?) returning no`,
-      [removal.id, removal.taskNo, removal.cause, removal.requestedBy, removal.note, await tx.now()],
+      [removal.id, removal.taskNo, removal.cause, removal.requestedBy, removal.note, decidedMs],
     );
     if (row === undefined) throw new Error('the new removal got no number');
     return row.no;
