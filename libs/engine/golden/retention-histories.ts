@@ -56,7 +56,8 @@ function historyOf(runs: readonly Run[], isLastActive: boolean, quietDays: numbe
     const isActive = isLastActive && number === runs.length;
     if (run.end === 'aborted' && !isActive) continue;
     state = apply(state, number, run.steps);
-    if (!isActive && run.end !== 'aborted') snapshots.push({ number, stampMs: nowMs, outcome: run.end });
+    if (!isActive && run.end !== 'aborted')
+      snapshots.push({ number, stampMs: nowMs, countsAtMs: nowMs, outcome: run.end });
   }
   const paths = PATHS.map((pathNo) => ({
     pathNo,

@@ -4,6 +4,11 @@ import { type EffectivePolicy } from './retention-policy';
 export interface RetentionSnapshot {
   readonly number: number;
   readonly stampMs: number;
+  /**
+   * The time that it counts for among hours, days and so on: its stamp, unless that was only pushed above one which a wrong clock
+   * had given. It need not rise with numbers.
+   */
+  readonly countsAtMs: number;
   readonly outcome: 'succeeded' | 'partial';
 }
 
@@ -29,7 +34,7 @@ export function keptSnapshots(
   keep(head, 'head');
   for (const snapshot of succeededFirst(newestFirst).slice(0, policy.keepLast ?? 0)) keep(snapshot, 'last');
   const periodsOf = periodsIn(timeZone);
-  const periods = new Map(newestFirst.map((snapshot) => [snapshot, periodsOf(snapshot.stampMs)]));
+  const periods = new Map(newestFirst.map((snapshot) => [snapshot, periodsOf(snapshot.countsAtMs)]));
   const buckets: readonly (readonly [keyof Periods, number | null])[] = [
     ['hourly', policy.keepHourly],
     ['daily', policy.keepDaily],
@@ -45,7 +50,7 @@ export function keptSnapshots(
       const isBetter = found?.outcome === 'partial' && snapshot.outcome === 'succeeded';
       if (found === undefined || isBetter) newestOf.set(period, snapshot);
     }
-    // A Map keeps the order in which its keys came: the newest period first.
+    // A Map keeps the order in which its keys came: the period of the newest snapshot first.
     for (const snapshot of [...newestOf.values()].slice(0, count ?? 0)) keep(snapshot, name);
   }
   return kept;

@@ -74,6 +74,7 @@ function daily(count: number): TestHistory {
   const snapshots = versions.map(({ firstRun }): RetentionSnapshot => ({
     number: firstRun,
     stampMs: firstRun * DAY,
+    countsAtMs: firstRun * DAY,
     outcome: 'succeeded',
   }));
   return { paths: [{ pathNo: 1, parentNo: 0, versions }], snapshots, nowMs: count * DAY + 1 };
@@ -281,6 +282,7 @@ describe('retention of kind snapshots', () => {
   const at = (text: string, number: number, outcome: 'succeeded' | 'partial' = 'succeeded'): RetentionSnapshot => ({
     number,
     stampMs: Date.parse(text),
+    countsAtMs: Date.parse(text),
     outcome,
   });
 
@@ -336,6 +338,17 @@ describe('retention of kind snapshots', () => {
   ])('%s', (_, parts, timeZone, snapshots, expected) => {
     const kept = keptSnapshots(snapshots, policy({ kind: 'snapshots', ...parts }), timeZone);
     expect([...kept.keys()].sort((a, b) => a - b)).toEqual(expected);
+  });
+
+  it('keeps one of each night, also while stamps stand still after a clock that leapt ahead', () => {
+    const night = (number: number): number => Date.UTC(2026, 0, number, 2);
+    const leapt = night(40);
+    const nights = [1, 2, 3, 4, 5, 6, 7, 8].map((number): RetentionSnapshot => {
+      const stampMs = number < 3 ? night(number) : leapt + number;
+      return { number, stampMs, countsAtMs: number === 3 ? stampMs : night(number), outcome: 'succeeded' };
+    });
+    const kept = keptSnapshots(nights, policy({ kind: 'snapshots', keepDaily: 5 }), 'UTC');
+    expect([...kept.keys()].sort((a, b) => a - b)).toEqual([4, 5, 6, 7, 8]);
   });
 
   it('takes what lies between kept snapshots', () => {

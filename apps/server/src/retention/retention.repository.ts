@@ -24,10 +24,14 @@ const IS_DOOMED = `exists (select 1 from doomed_versions d
 /** Reads what retention decides on, and marks in sets what goes: rows of `doomed_versions`. */
 @Injectable()
 export class RetentionRepository {
-  /** Committed runs of the task, oldest first. */
+  /**
+   * Committed runs of the task, oldest first. Each counts for the time of its end where its stamp is later: such a stamp was pushed
+   * above one that a clock ahead of its time had given, and weeks of nights would be one day.
+   */
   snapshots(sql: Sql, taskNo: number, headRun: number): Promise<RetentionSnapshot[]> {
     return sql.all<RetentionSnapshot>(
-      `select number, coalesce(stamp, 0) as "stampMs", state as outcome from runs
+      `select number, coalesce(stamp, 0) as "stampMs",
+         case when ended_at < stamp then ended_at else coalesce(stamp, 0) end as "countsAtMs", state as outcome from runs
        where task_no = ? and number <= ? and state in ('succeeded', 'partial') order by number`,
       [taskNo, headRun],
     );

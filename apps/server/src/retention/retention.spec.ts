@@ -248,6 +248,25 @@ eachDatabase('retention', (open, dialect) => {
       expect(await server.shown(agent, ids[1]!)).not.toContain('/f 644');
     });
 
+    it('keeps one snapshot of each night after a clock that leapt ahead was put right', async () => {
+      const agent = await server.agent();
+      await server.addChunks(1, contents);
+      const ids: string[] = [];
+      for (const [at, content] of contents.slice(0, 6).entries()) {
+        test.clock.advance(DAY);
+        if (at === 1) test.clock.advance(30 * DAY);
+        await agent.backUp(...(at === 0 ? [directory('/')] : []), fileOf('/f', content));
+        ids.push(agent.run.runId);
+        if (at === 1) test.clock.advance(-30 * DAY);
+      }
+      // Deletions are stopped until the clock has passed the newest stamp.
+      test.clock.advance(30 * DAY);
+      await setPolicy(server, 1, { kind: 'snapshots', keepDaily: 4 });
+      await server.retention.service.applyToTask(1);
+      const shown = await Promise.all(ids.map((id) => server.shown(agent, id)));
+      expect(shown.map((lines) => lines.includes('/f 644'))).toEqual([false, false, true, true, true, true]);
+    });
+
     it('takes no pin on what a removal that was cut off is about to take, until it came to its end', async () => {
       const agent = await server.agent();
       await server.addChunks(1, contents);
