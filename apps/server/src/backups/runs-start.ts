@@ -72,6 +72,7 @@ export class RunStart {
       if (task.retentionUntil > now) {
         throw new DomainError('retention-in-progress', 'Retention works on this task; ask again soon');
       }
+      if (task.retentionUntil > 0) await this.repositories.tasks.endRetention(tx, task.taskNo);
       await this.repositories.touched.forgetAll(tx, task.taskNo);
       // The run that waits is this one: no later number may start before it, or commits would not follow the numbers.
       const queued = await this.repositories.runs.findQueued(tx, task.taskNo);

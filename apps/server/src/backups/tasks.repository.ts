@@ -73,6 +73,11 @@ export class TasksRepository {
     return row?.reason ?? null;
   }
 
+  /** A hold of retention that lapsed cannot be renewed from here on: its holder may be alive, and late. */
+  async endRetention(tx: Sql, taskNo: number): Promise<void> {
+    await tx.run('update tasks set retention_until = 0 where no = ?', [taskNo]);
+  }
+
   async setLastRunNumber(tx: Sql, taskNo: number, number: number): Promise<void> {
     await tx.run('update tasks set last_run_number = ? where no = ?', [number, taskNo]);
   }

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { DIRECTORY } from '../backups/catalog-codes';
 import { slices, type Column, type Sql } from '../database/sql';
 
 export interface Removal {
@@ -186,6 +187,7 @@ export class RemovalsRepository {
       removal.no,
     ]);
     if (row === undefined) return false;
+    await this.spareFilled(tx, removal);
     const doomed = await this.doomed(tx, removal);
     let logicalBytes = 0;
     for await (const slice of slices(doomed)) {
@@ -217,6 +219,28 @@ export class RemovalsRepository {
       removal.no,
     ]);
     return true;
+  }
+
+  /**
+   * Directories that were current when they were doomed stay where a run has put something into them since, after a hold that lapsed:
+   * that would lie in a directory which no listing shows. From below upwards, so those above one that stays do, too.
+   */
+  private async spareFilled(tx: Sql, { taskNo, no }: Removal): Promise<void> {
+    const isDoomed = `exists (select 1 from doomed_versions d
+      where d.task_no = o.task_no and d.path_no = o.path_no and d.first_run = o.first_run)`;
+    for (let spared = 1; spared > 0;) {
+      const { changes } = await tx.run(
+        `delete from doomed_versions where task_no = ? and removal_no = ? and last_run is null
+           and exists (select 1 from file_versions v cross join paths p cross join file_versions o
+             where v.task_no = doomed_versions.task_no and v.path_no = doomed_versions.path_no
+               and v.first_run = doomed_versions.first_run and v.kind = ${DIRECTORY}
+               and p.task_no = v.task_no and p.parent_no = v.path_no and o.task_no = p.task_no and o.path_no = p.no
+               and (v.last_run is null or o.first_run < v.last_run)
+               and (o.last_run is null or o.last_run > v.exists_since) and not ${isDoomed})`,
+        [taskNo, no],
+      );
+      spared = changes;
+    }
   }
 
   private async join(tx: Sql, taskNo: number, doomed: readonly DoomedVersion[]): Promise<void> {

@@ -21,6 +21,8 @@ import {
   WatchedStorage,
 } from '../backups/runs.testing';
 import { eachDatabase, type TestDatabase } from '../database/testing';
+import { ForgetRepository } from './forget.repository';
+import type { RetentionHold } from './retention.service';
 
 async function setPolicy(server: TestServer, taskNo: number, policy: Partial<RetentionPolicy>): Promise<void> {
   await server.database.write('retention.policy', (tx) =>
@@ -284,6 +286,39 @@ eachDatabase('retention', (open, dialect) => {
       expect(await codeOf(pin(1, 'lease'))).toBe('resolved');
       await server.retention.service.applyToTask(1);
       expect(await codeOf(pin(1))).toBe('resolved');
+    });
+
+    /** Plans to forget the paths of these names, as ForgetService does. */
+    const planToForget = (hold: RetentionHold, ...names: string[]): Promise<number> =>
+      server.retention.service.plan(hold, { cause: 'forget', requestedBy: null, note: null }, async (tx, removalNo) => {
+        const paths = await tx.all<{ no: number; name: Buffer }>('select no, name from paths order by no desc');
+        const nos = paths.filter(({ name }) => names.includes(name.toString())).map(({ no }) => no);
+        const { bounds } = (await server.retention.rules.load(tx, 1))!;
+        return new ForgetRepository().doom(tx, nos, { taskNo: 1, removalNo, ...bounds });
+      });
+
+    it('leaves a directory that was to be forgotten, and those above it, when a later run has put a file into it', async () => {
+      const agent = await server.agent();
+      await agent.backUp(directory('/'), directory('/d'), directory('/d/e'), directory('/d/empty'), file('/d/e/old'));
+      const names = ['d', 'e', 'empty', 'old'];
+      // The server dies when it has decided.
+      expect(await server.retention.service.whileHeld(1, (hold) => planToForget(hold, ...names))).toBe(4);
+      await agent.backUp(file('/d/e/new'));
+      await server.retention.completion.completeAll(1);
+      expect(await server.shown(agent, agent.run.runId)).toEqual(['/ dir', '/d dir', '/d/e dir', '/d/e/new 644']);
+      expect(await server.all('select * from doomed_versions')).toEqual([]);
+    });
+
+    it('decides nothing under a hold that lapsed before a run began', async () => {
+      const agent = await server.agent();
+      await agent.backUp(directory('/'), directory('/d'));
+      const planned = server.retention.service.whileHeld(1, async (hold) => {
+        test.clock.advance(15_000);
+        await agent.start();
+        return planToForget(hold, 'd');
+      });
+      await expect(planned).rejects.toThrow('lost its hold');
+      expect(await server.all('select * from removals')).toEqual([]);
     });
 
     it('removes nothing within the lock window, and a shorter window counts only after the old one', async () => {
