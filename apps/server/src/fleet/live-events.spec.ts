@@ -1,4 +1,8 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import { AppModule } from '../app.module';
+import { Database } from '../database/database';
 import { TestServers, type TestServer } from '../http/testing';
 import { Browser } from '../pages/testing';
 import { LiveEvents } from './live-events';
@@ -23,6 +27,8 @@ describe('the streams of open pages', () => {
     const { signal } = leaving;
     return fetch(`${server.url}/events`, { headers: { cookie, accept: 'text/event-stream' }, signal });
   };
+
+  const streams = (): Set<unknown> => Reflect.get(server.app.get(LiveEvents), 'streams') as Set<unknown>;
 
   it('end with the session that they were opened in, and with no other', async () => {
     const root = await signIn(server);
@@ -56,5 +62,58 @@ describe('the streams of open pages', () => {
     const refused = await open(browser);
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '30']);
     expect((await open(await Browser.signedIn(server, 'root', 'root password'))).status).toBe(200);
+  });
+
+  it('end alone on a connection that carries several, and are told nothing after that', async () => {
+    const staying = await Browser.signedIn(server, 'root', 'root password');
+    const leaving = await Browser.signedIn(server, 'root', 'root password');
+    const before = streams().size;
+    const accepted = once(server.app.getHttpServer(), 'connection') as Promise<[Socket]>;
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    // Both at once: the second answer waits behind the first, which does not end.
+    for (const browser of [staying, leaving]) {
+      const cookie = `holdfast_session=${browser.cookie('holdfast_session') ?? ''}`;
+      socket.write(`GET /events HTTP/1.1\r\nhost: test\r\ncookie: ${cookie}\r\n\r\n`);
+    }
+    const [served] = await accepted;
+    // Not `once`, which an error (ECONNRESET) ends.
+    const closed = new Promise((resolve) => served.once('close', resolve));
+    while (streams().size !== before + 2) await turn();
+
+    await leaving.post('/logout', {});
+    await server.app.get(LiveEvents).breathe();
+    expect(streams().size).toBe(before + 1);
+    await server.app.get(Database).write('settings.set', (tx) => tx.notify('commands', '1'));
+    let heard = '';
+    for await (const bytes of socket) {
+      heard += String(bytes);
+      if (heard.includes('event: changed')) break;
+    }
+    // A write to the answer that has ended would have ended the process, and fails this test.
+    await closed;
+    expect(streams().size).toBe(before);
+  });
+
+  it('are not opened for a browser that left before the gate let it in', async () => {
+    const browser = await Browser.signedIn(server, 'root', 'root password');
+    const events = server.app.get(LiveEvents);
+    const before = streams().size;
+    const leave = new AbortController();
+    const opened = new Promise<void>((resolve) => {
+      const open = events.open.bind(events);
+      jest.spyOn(events, 'open').mockImplementationOnce((response, ...others) => {
+        response.once('close', () => {
+          setImmediate(() => {
+            open(response, ...others);
+            resolve();
+          });
+        });
+        leave.abort();
+      });
+    });
+    const cookie = `holdfast_session=${browser.cookie('holdfast_session') ?? ''}`;
+    await expect(fetch(`${server.url}/events`, { headers: { cookie }, signal: leave.signal })).rejects.toThrow();
+    await opened;
+    expect(streams().size).toBe(before);
   });
 });

@@ -52,6 +52,8 @@ export class LiveEvents implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** Answers with a stream that ends when the page is left, its session is over, or the server stops. */
   open(response: Response, { person, token }: SignedInViewer, concerns: (clientNo: number) => boolean): void {
+    // Left while the gate asked the database: its 'close' has passed, and nothing would take the stream away.
+    if (isGone(response)) return;
     const { userNo } = person;
     const ofPerson = [...this.streams].filter((stream) => stream.userNo === userNo).length;
     if (this.isStopping || this.streams.size >= MAX_STREAMS || ofPerson >= MAX_OF_PERSON) {
@@ -61,7 +63,10 @@ export class LiveEvents implements OnApplicationBootstrap, OnModuleDestroy {
     }
     const stream = { concerns, response, userNo, token };
     this.streams.add(stream);
-    response.once('close', () => this.streams.delete(stream));
+    const forget = (): void => void this.streams.delete(stream);
+    response.once('close', forget);
+    // A connection that breaks under a write ends its stream, not the process.
+    response.on('error', forget);
     response.setHeader('x-accel-buffering', 'no');
     response.type('text/event-stream');
     response.write('retry: 5000\n\n');
@@ -73,16 +78,17 @@ export class LiveEvents implements OnApplicationBootstrap, OnModuleDestroy {
     const open = [...this.streams];
     // A database that is away says nothing of sessions.
     const live = await this.sessions.among(open.map(({ token }) => token)).catch(() => null);
-    for (const { response, token } of open) {
-      if (live === null || live.has(token)) response.write(':\n\n');
-      else response.end();
+    for (const stream of open) {
+      if (isGone(stream.response)) this.streams.delete(stream);
+      else if (live === null || live.has(stream.token)) send(stream, ':\n\n');
+      else this.end(stream);
     }
   }
 
   /** Ends all streams, and opens none from now on: the server is to stop. */
   release(): void {
     this.isStopping = true;
-    for (const { response } of this.streams) response.end();
+    for (const stream of [...this.streams]) this.end(stream);
   }
 
   onModuleDestroy(): void {
@@ -92,6 +98,20 @@ export class LiveEvents implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private tell(isConcerned: (stream: Stream) => boolean): void {
-    for (const stream of this.streams) if (isConcerned(stream)) stream.response.write('event: changed\ndata:\n\n');
+    for (const stream of this.streams) if (isConcerned(stream)) send(stream, 'event: changed\ndata:\n\n');
   }
+
+  /** Out of the set first: 'close' comes late when the answer waits behind another one of its connection. */
+  private end(stream: Stream): void {
+    this.streams.delete(stream);
+    stream.response.end();
+  }
+}
+
+function send({ response }: Stream, text: string): void {
+  if (!response.writableEnded && !response.destroyed) response.write(text);
+}
+
+function isGone(response: Response): boolean {
+  return response.closed || response.destroyed;
 }
