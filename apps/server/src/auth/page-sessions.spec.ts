@@ -157,6 +157,14 @@ describe('sign-ins of browsers', () => {
     await expect(browser.post('/profile/time-zone', fields)).resolves.toMatchObject({ status: 303 });
   });
 
+  it('take no long form from whoever is not signed in', async () => {
+    const filler = 'x'.repeat(20 * 1024);
+    expect((await login('root password', { filler })).status).toBe(413);
+    await login();
+    await browser.get('/profile');
+    expect((await browser.post('/logout', { filler })).status).toBe(303);
+  });
+
   it('get another cookie when the role changes, and have the new rights at once', async () => {
     const user = await newUser(server, 'changing', 'user');
     const { id } = (await user.get('/api/users/me')).body as { id: string };

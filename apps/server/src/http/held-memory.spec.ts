@@ -61,8 +61,13 @@ describe('memory that requests hold', () => {
   });
   afterAll(() => servers.stopAll());
 
-  const hold = (caller: string, mib: number, signal?: AbortSignal): Promise<Response> =>
-    fetch(`${url}/hold/${mib}`, { method: 'POST', headers: { 'x-caller': caller }, ...(signal ? { signal } : {}) });
+  /** Null: a caller without credentials. */
+  const hold = (caller: string | null, mib: number, signal?: AbortSignal): Promise<Response> =>
+    fetch(`${url}/hold/${mib}`, {
+      method: 'POST',
+      headers: caller === null ? {} : { 'x-caller': caller },
+      ...(signal ? { signal } : {}),
+    });
 
   async function until(count: number): Promise<void> {
     while (holding !== count) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -78,6 +83,16 @@ describe('memory that requests hold', () => {
     await until(2);
     release();
     for (const response of await Promise.all([first, others, hold('a', 100)])) expect(response.status).toBe(201);
+  });
+
+  it('is bounded for all strangers together, who take none from whoever has a name', async () => {
+    const first = hold(null, 100);
+    await until(1);
+    await expect(problemFrom(await hold(null, 100))).resolves.toMatchObject({ code: 'unavailable' });
+    const named = hold('a', 100);
+    await until(2);
+    release();
+    for (const response of await Promise.all([first, named, hold(null, 100)])) expect(response.status).toBe(201);
   });
 
   it('is bounded for all callers together', async () => {

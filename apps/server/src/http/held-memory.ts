@@ -6,6 +6,11 @@ const MIB = 1024 * 1024;
 /** Of all requests at once, and of those of one caller: several times what an agent needs, and far below what hurts. */
 export const HELD_MEMORY = { total: 512 * MIB, perCaller: 160 * MIB };
 
+/**
+ * All who gave no credentials, as one caller: by address, somebody with many of them could take what is there for everybody.
+ */
+const STRANGERS = 'strangers';
+
 interface Hold {
   readonly caller: string;
   bytes: number;
@@ -23,13 +28,11 @@ export function setCaller(request: Request, caller: string): void {
 }
 
 /**
- * Counts what the request of a known caller holds, until it was answered (or its caller left) and the function that is
+ * Counts what the request holds, for its caller or for all strangers, until it was answered (or its caller left) and the function that is
  * returned was called: a handler may be at work for somebody who has left.
  */
 export function countHeldMemory(request: Request, response: Response): () => void {
-  const caller = callers.get(request);
-  if (caller === undefined) return () => undefined;
-  const hold: Hold = { caller, bytes: 0 };
+  const hold: Hold = { caller: callers.get(request) ?? STRANGERS, bytes: 0 };
   holds.set(request, hold);
   let open = 2;
   const end = (): void => {

@@ -11,6 +11,8 @@ import { viewerOf } from './viewer';
 
 const FORM_TYPE = 'application/x-www-form-urlencoded';
 const MAX_BYTES = 256 * 1024;
+/** Of pages that nobody needs to be signed in for: a name and a password. */
+const MAX_PUBLIC_BYTES = 16 * 1024;
 const MAX_FIELDS = 2_000;
 
 /** Reads the forms of pages behind the gate, and lets in only what one of our own pages sent. */
@@ -23,14 +25,14 @@ export class PageForms implements NestInterceptor {
     const isPage = access?.kind === 'page' || access?.kind === 'public-page';
     if (isPage && request.method !== 'GET' && request.method !== 'HEAD') {
       assertFromHere(request);
-      request.body = await readForm(request);
+      request.body = await readForm(request, access.kind === 'page' ? MAX_BYTES : MAX_PUBLIC_BYTES);
     }
     return next.handle();
   }
 }
 
-async function readForm(request: Request): Promise<FormFields> {
-  const bytes = await readRawBody(request, { type: FORM_TYPE, maxBytes: MAX_BYTES });
+async function readForm(request: Request, maxBytes: number): Promise<FormFields> {
+  const bytes = await readRawBody(request, { type: FORM_TYPE, maxBytes });
   const pairs = [...new URLSearchParams(bytes.toString('utf8'))];
   if (pairs.length > MAX_FIELDS) throw new DomainError('invalid', 'The form has more fields than any of ours.');
   // PostgreSQL keeps no such text.
