@@ -67,7 +67,7 @@ async function putFile(target: UploadTarget, file: FileHandle, body: { file: str
   const range = { offset: 0, length: body.length };
   const digest = await md5(file, range);
   await attempt(() =>
-    withStream(body.file, range, (stream) =>
+    withStream(body.file, range, (stream, abortSignal) =>
       client.send(
         new PutObjectCommand({
           Bucket: bucket,
@@ -77,6 +77,7 @@ async function putFile(target: UploadTarget, file: FileHandle, body: { file: str
           ContentMD5: digest,
           ...classOf(storageClass),
         }),
+        { abortSignal },
       ),
     ),
   );
@@ -99,7 +100,7 @@ async function uploadParts(
       const digest = await md5(file, range);
       const PartNumber = parts.length + 1;
       const { ETag } = await attempt(() =>
-        withStream(body.file, range, (stream) =>
+        withStream(body.file, range, (stream, abortSignal) =>
           client.send(
             new UploadPartCommand({
               ...place,
@@ -109,6 +110,7 @@ async function uploadParts(
               ContentLength: range.length,
               ContentMD5: digest,
             }),
+            { abortSignal },
           ),
         ),
       );
@@ -124,15 +126,24 @@ async function uploadParts(
   }
 }
 
-/** A stream per attempt: S3 may have taken any part of the last one. */
+/**
+ * A stream per attempt: S3 may have taken any part of the last one. The SDK does not listen for its errors: when the file cannot be
+ * read, the signal ends the request, and what reading said is thrown.
+ */
 async function withStream<T>(
   file: string,
   { offset, length }: { offset: number; length: number },
-  act: (stream: ReturnType<typeof createReadStream>) => Promise<T>,
+  act: (stream: ReturnType<typeof createReadStream>, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const stream = createReadStream(file, { start: offset, end: offset + length - 1, highWaterMark: READ_BYTES });
+  const unreadable = new AbortController();
+  stream.on('error', (error) => {
+    unreadable.abort(error);
+  });
   try {
-    return await act(stream);
+    return await act(stream, unreadable.signal);
+  } catch (error) {
+    throw unreadable.signal.aborted ? unreadable.signal.reason : error;
   } finally {
     stream.destroy();
   }
