@@ -73,6 +73,14 @@ export function s3Error(action: string, key: string, error: unknown): DomainErro
   return new DomainError('storage-unavailable', `The storage could not ${action} ${key}: ${advice}`, { cause: error });
 }
 
+/** For an answer of success without what S3 always says in it: whoever gave it need not have done what was asked. */
+export function incompleteAnswer(action: string, key: string, missing: string): DomainError {
+  return new DomainError(
+    'storage-unavailable',
+    `The storage could not ${action} ${key}: the answer has no ${missing}. Is S3_ENDPOINT an S3 server, and does what stands before it pass all headers on?`,
+  );
+}
+
 const ADVICE: Record<string, string> = {
   AccessDenied: 'access denied. Do the AWS_ keys have the rights that docs/operations/s3.md lists?',
   InvalidAccessKeyId: 'S3 does not know AWS_ACCESS_KEY_ID.',

@@ -11,6 +11,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { DomainError } from '../../http/domain-error';
 import type { StorageBody } from '../storage';
+import { incompleteAnswer } from './s3-errors';
 
 /** One request carries at most so much (a pack and more); longer bodies go in parts of this size: 640 GB in 10,000 parts. */
 const PART_BYTES = 64 * 1024 * 1024;
@@ -28,7 +29,8 @@ export interface UploadTarget {
 
 /**
  * Stores the body under the key: S3 shows the old object or the whole new one. Each request carries the MD5 of its bytes, so
- * that what was changed on the way is refused. Reads files again for it, a part at a time: memory does not depend on length.
+ * that what was changed on the way is refused; stored is what S3 gave an ETag for. Reads files again for it, a part at a time:
+ * memory does not depend on length.
  */
 export async function upload(target: UploadTarget, body: StorageBody): Promise<void> {
   if ('bytes' in body) return put(target, body.bytes);
@@ -47,7 +49,7 @@ export async function upload(target: UploadTarget, body: StorageBody): Promise<v
 
 async function put({ client, bucket, key, storageClass, attempt }: UploadTarget, bytes: Buffer): Promise<void> {
   const digest = createHash('md5').update(bytes).digest('base64');
-  await attempt(() =>
+  const answer = await attempt(() =>
     client.send(
       new PutObjectCommand({
         Bucket: bucket,
@@ -59,6 +61,7 @@ async function put({ client, bucket, key, storageClass, attempt }: UploadTarget,
       }),
     ),
   );
+  etagOf(answer, key);
 }
 
 async function putFile(target: UploadTarget, file: FileHandle, body: { file: string; length: number }): Promise<void> {
@@ -66,7 +69,7 @@ async function putFile(target: UploadTarget, file: FileHandle, body: { file: str
   if (body.length === 0) return put(target, Buffer.alloc(0));
   const range = { offset: 0, length: body.length };
   const digest = await md5(file, range);
-  await attempt(() =>
+  const answer = await attempt(() =>
     withStream(body.file, range, (stream, abortSignal) =>
       client.send(
         new PutObjectCommand({
@@ -81,6 +84,7 @@ async function putFile(target: UploadTarget, file: FileHandle, body: { file: str
       ),
     ),
   );
+  etagOf(answer, key);
 }
 
 async function uploadParts(
@@ -93,13 +97,14 @@ async function uploadParts(
   const { UploadId } = await attempt(() =>
     client.send(new CreateMultipartUploadCommand({ ...place, ...classOf(storageClass) })),
   );
+  if (UploadId === undefined) throw incompleteAnswer('store', key, 'UploadId');
   try {
-    const parts: { PartNumber: number; ETag: string | undefined }[] = [];
+    const parts: { PartNumber: number; ETag: string }[] = [];
     for (let offset = 0; offset < body.length; offset += PART_BYTES) {
       const range = { offset, length: Math.min(PART_BYTES, body.length - offset) };
       const digest = await md5(file, range);
       const PartNumber = parts.length + 1;
-      const { ETag } = await attempt(() =>
+      const answer = await attempt(() =>
         withStream(body.file, range, (stream, abortSignal) =>
           client.send(
             new UploadPartCommand({
@@ -114,16 +119,22 @@ async function uploadParts(
           ),
         ),
       );
-      parts.push({ PartNumber, ETag });
+      parts.push({ PartNumber, ETag: etagOf(answer, key) });
     }
-    await attempt(() =>
+    const answer = await attempt(() =>
       client.send(new CompleteMultipartUploadCommand({ ...place, UploadId, MultipartUpload: { Parts: parts } })),
     );
+    etagOf(answer, key);
   } catch (error) {
     // What cannot be aborted now is by the sweep of the next start (abort-abandoned.ts): the first error is the one to tell.
     await client.send(new AbortMultipartUploadCommand({ ...place, UploadId })).catch(() => undefined);
     throw error;
   }
+}
+
+function etagOf({ ETag }: { ETag?: string | undefined }, key: string): string {
+  if (ETag === undefined) throw incompleteAnswer('store', key, 'ETag');
+  return ETag;
 }
 
 /**

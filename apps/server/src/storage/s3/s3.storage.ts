@@ -14,7 +14,7 @@ import { objectMissing } from '../storage-error';
 import { classOfKey, parseKey, parsePrefix } from '../storage-key';
 import { type RetryPolicy, retrying, S3_RETRIES } from './retrying';
 import { makeS3Client } from './s3-client';
-import { CutBody, isNoSuchKey, isTransient, s3Error, statusOf } from './s3-errors';
+import { CutBody, incompleteAnswer, isNoSuchKey, isTransient, s3Error, statusOf } from './s3-errors';
 import { upload } from './s3-upload';
 
 /** A stream is fetched in such pieces, so that a connection that breaks costs one of them, not the object. */
@@ -104,6 +104,9 @@ export class S3Storage implements Storage {
         if (classOfKey(key) !== null) yield { key, length: Size };
       }
       token = page.NextContinuationToken;
+      // Taken for the end, it would make all further objects absent.
+      if (page.IsTruncated === true && token === undefined)
+        throw incompleteAnswer('list', placeName(prefix), 'NextContinuationToken');
     } while (token !== undefined);
   }
 
@@ -111,7 +114,7 @@ export class S3Storage implements Storage {
     try {
       return await this.attempt(() => this.client.send(new ListObjectsV2Command(input)));
     } catch (error) {
-      throw s3Error('list', prefix === '' ? 'the bucket' : prefix, error);
+      throw s3Error('list', placeName(prefix), error);
     }
   }
 
@@ -153,7 +156,8 @@ export class S3Storage implements Storage {
     const place = this.placeOf(key);
     try {
       const { ContentLength } = await this.attempt(() => this.client.send(new HeadObjectCommand(place)));
-      return { length: ContentLength ?? 0 };
+      if (ContentLength === undefined) throw incompleteAnswer('look at', key, 'Content-Length');
+      return { length: ContentLength };
     } catch (error) {
       if (statusOf(error) !== 404) throw s3Error('look at', key, error);
       return null;
@@ -186,6 +190,10 @@ export class S3Storage implements Storage {
     parseKey(key);
     return this.settings.prefix + key;
   }
+}
+
+function placeName(prefix: string): string {
+  return prefix === '' ? 'the bucket' : prefix;
 }
 
 /** All bytes of an answer; {@link CutBody} when there are fewer than announced (a proxy may end a body without an error). */
