@@ -28,8 +28,8 @@ export interface StoredObject {
  * `invalid`). Every call may be made again: nothing here depends on how often it ran.
  *
  * Errors are DomainErrors. `object-missing` is proof: the storage answered and the object is not there.
- * `storage-unavailable` means "could not tell" (full, unreadable, not mounted) and must never be taken for absence.
- * `corrupt`: the object is shorter than the range asked for.
+ * `storage-unavailable` means "could not tell" (unreadable, out of reach, not mounted) and must never be taken for absence.
+ * `storage-full`: a put found no room. `corrupt`: the object is shorter than the range asked for.
  */
 export interface Storage {
   /** Where uploads are spooled: a local directory of this server, emptied at its start. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Logger } from '@nestjs/common';
 import {
   AbortMultipartUploadCommand,
   type BucketLocationConstraint,
@@ -15,7 +16,7 @@ import {
 import type { S3Settings } from '../../config/s3-settings';
 import { StartError } from '../../config/start-error';
 import { type RetryPolicy, retrying, S3_RETRIES } from './retrying';
-import { isTransient, nameOf, statusOf } from './s3-errors';
+import { isFull, isNoSuchKey, isTransient, nameOf, statusOf } from './s3-errors';
 import { S3Storage } from './s3.storage';
 
 /** An upload in parts that is older than this was abandoned: its server died, or could not abort it. */
@@ -25,7 +26,8 @@ const NO_RULES = new Set(['NoSuchLifecycleConfiguration', 'NotImplemented', 'Acc
 
 /**
  * Opens the bucket for a server's start: makes it when that is asked for, tries each right that is needed, refuses a lifecycle rule
- * that would delete backups, and takes uploads away that were abandoned. Throws StartError that names what is missing.
+ * that would delete backups, and takes uploads away that were abandoned. A full bucket is opened: whoever cannot store anything may
+ * still restore. Throws StartError that names what is missing.
  */
 export async function openS3(
   settings: S3Settings,
@@ -42,7 +44,13 @@ export async function openS3(
   return storage;
 }
 
+interface Place {
+  readonly Bucket: string;
+  readonly Key: string;
+}
+
 class Opening {
+  private readonly logger = new Logger(S3Storage.name);
   private readonly bucket: string;
   private readonly prefix: string;
 
@@ -91,20 +99,40 @@ class Opening {
   async tryRights(): Promise<void> {
     const { client } = this.storage;
     const probe = { Bucket: this.bucket, Key: `${this.prefix}probe-${randomUUID()}` };
-    const bytes = Buffer.from('holdfast probe');
-    await this.tryRight('store an object', 's3:PutObject', () =>
-      client.send(new PutObjectCommand({ ...probe, Body: bytes, ContentLength: bytes.length })),
-    );
-    await this.tryRight('read a range of an object', 's3:GetObject', async () => {
-      const { Body } = await client.send(new GetObjectCommand({ ...probe, Range: 'bytes=9-13' }));
-      const text = await Body?.transformToString();
-      if (text !== 'probe') throw new Error('it does not give the range that was asked for');
-    });
+    const isStored = await this.tryRight('store an object', 's3:PutObject', () => this.storeProbe(probe));
+    await this.tryRight('read a range of an object', 's3:GetObject', () => this.readProbe(probe, isStored));
     await this.tryRight('list objects', 's3:ListBucket', async () => {
       const { Contents } = await client.send(new ListObjectsV2Command({ Bucket: this.bucket, Prefix: probe.Key }));
-      if (Contents?.[0]?.Key !== probe.Key) throw new Error('it does not list an object that was just stored');
+      if (isStored && Contents?.[0]?.Key !== probe.Key)
+        throw new Error('it does not list an object that was just stored');
     });
     await this.tryRight('delete an object', 's3:DeleteObject', () => client.send(new DeleteObjectCommand(probe)));
+  }
+
+  /** False: the bucket is full. */
+  private async storeProbe(probe: Place): Promise<boolean> {
+    const bytes = Buffer.from('holdfast probe');
+    try {
+      await this.storage.client.send(new PutObjectCommand({ ...probe, Body: bytes, ContentLength: bytes.length }));
+      return true;
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      this.logger.warn(
+        `The bucket ${this.bucket} is full (${nameOf(error)}): nothing can be backed up. Restores go on; raise its quota, or free space.`,
+      );
+      return false;
+    }
+  }
+
+  /** Of a probe that could not be stored S3 must say that it is not there, which it says only to those who may read. */
+  private async readProbe(probe: Place, isStored: boolean): Promise<void> {
+    try {
+      const { Body } = await this.storage.client.send(new GetObjectCommand({ ...probe, Range: 'bytes=9-13' }));
+      const text = await Body?.transformToString();
+      if (text !== 'probe') throw new Error('it does not give the range that was asked for');
+    } catch (error) {
+      if (isStored || !isNoSuchKey(error)) throw error;
+    }
   }
 
   async refuseExpiry(): Promise<void> {

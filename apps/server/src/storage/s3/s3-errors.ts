@@ -25,6 +25,14 @@ const TRANSIENT_CODES = new Set([
   'ERR_STREAM_PREMATURE_CLOSE',
 ]);
 
+/** By radosgw and versitygw, by MinIO, and by others: with a bucket's quota, or all disks of the server. */
+const FULL_NAMES = new Set([
+  'QuotaExceeded',
+  'XMinioStorageFull',
+  'XMinioAdminBucketQuotaExceeded',
+  'InsufficientStorage',
+]);
+
 /** A body that ended before its announced length. */
 export class CutBody extends Error {
   constructor(received: number, announced: number) {
@@ -36,11 +44,17 @@ export class CutBody extends Error {
 /** What may work when it is asked again: an overloaded or restarting server, a connection that broke. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof CutBody) return true;
+  if (isFull(error)) return false;
   const status = statusOf(error);
   if (status !== undefined && (status >= 500 || status === 429 || status === 408)) return status !== 501;
   if (TRANSIENT_NAMES.has(nameOf(error))) return true;
   const code = errnoOf(error) ?? wrappedCodeOf(error);
   return code !== undefined && TRANSIENT_CODES.has(code);
+}
+
+/** Nothing more can be stored; what is there can be read and deleted. */
+export function isFull(error: unknown): boolean {
+  return FULL_NAMES.has(nameOf(error)) || statusOf(error) === 507;
 }
 
 /** The SDK turns errors that are no instance of its realm's Error into one whose message is all that is left of them. */
@@ -68,6 +82,13 @@ export function isNoSuchKey(error: unknown): boolean {
 /** In the operator's words. Never absence: who can prove that asks {@link isNoSuchKey} before. */
 export function s3Error(action: string, key: string, error: unknown): DomainError {
   if (error instanceof DomainError) return error;
+  if (isFull(error)) {
+    return new DomainError(
+      'storage-full',
+      `The storage could not ${action} ${key}: the bucket is full (${nameOf(error)}). Free space in it, or raise its quota.`,
+      { cause: error },
+    );
+  }
   const advice = ADVICE[nameOf(error)];
   if (advice === undefined) return storageError(action, key, error);
   return new DomainError('storage-unavailable', `The storage could not ${action} ${key}: ${advice}`, { cause: error });

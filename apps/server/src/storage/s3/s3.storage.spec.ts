@@ -293,6 +293,35 @@ describeWithS3('S3', () => {
     });
 
     it.each([
+      [403, 'QuotaExceeded'],
+      [400, 'XMinioAdminBucketQuotaExceeded'],
+      [507, 'XMinioStorageFull'],
+      [507, 'Unheard'],
+    ])('opens a full bucket (%d %s), to read and delete, and stores nothing', async (status, code) => {
+      const storage = await openWith(await settingsOf());
+      await storage.put(packKey(1), { bytes: Buffer.from('one') });
+      const proxy = await FaultProxy.before(storage.settings.endpoint ?? '');
+      const settings = { ...storage.settings, endpoint: proxy.endpoint };
+      const full = { type: 'answer', status, code } as const;
+      try {
+        proxy.fail('PUT', full, 2);
+        const through = await openS3(settings, tmpdir(), Date.now(), QUICK);
+        await expect(through.put(packKey(2), { bytes: Buffer.from('two') })).rejects.toMatchObject({
+          code: 'storage-full',
+        });
+        expect((await through.get(packKey(1))).toString()).toBe('one');
+        await through.delete(packKey(1));
+        through.client.destroy();
+        // The rights that restores and deletion need are tried all the same.
+        proxy.fail('PUT', full);
+        proxy.fail('GET', { type: 'answer', status: 403, code: 'AccessDenied' }, 1, /probe-[^?]*\?x-id=GetObject/);
+        await expect(openS3(settings, tmpdir(), Date.now(), QUICK)).rejects.toThrow('s3:GetObject');
+      } finally {
+        await proxy.close();
+      }
+    });
+
+    it.each([
       ['gives the whole object for a range', 'range', /does not give the range/],
       ['lists nothing of what was just stored', 'list-type=2', /does not list an object that was just stored/],
     ])('refuses a server that %s', async (_what, asked, words) => {

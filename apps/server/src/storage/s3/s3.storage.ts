@@ -31,7 +31,7 @@ interface Piece {
 /**
  * Objects in an S3 bucket, all below one prefix. A put is durable when S3 has answered it. Memory: what one call hands out, or
  * pieces of a stream. Requests that fail for a passing reason are made again with growing pauses; then, and whenever S3
- * answers anything but "no such key", the outcome is `storage-unavailable`, never absence.
+ * answers anything but "no such key", the outcome is `storage-unavailable` (or `storage-full`), never absence.
  */
 export class S3Storage implements Storage {
   readonly client: S3Client;
