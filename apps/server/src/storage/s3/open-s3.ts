@@ -11,12 +11,14 @@ import {
   type LifecycleRule,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  type MultipartUpload,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../config/s3-settings';
 import { StartError } from '../../config/start-error';
+import { classOfKey } from '../storage-key';
 import { type RetryPolicy, retrying, S3_RETRIES } from './retrying';
-import { isFull, isNoSuchKey, isTransient, nameOf, statusOf } from './s3-errors';
+import { incompleteAnswer, isFull, isNoSuchKey, isTransient, nameOf, statusOf } from './s3-errors';
 import { S3Storage } from './s3.storage';
 
 /** An upload in parts that is older than this was abandoned: its server died, or could not abort it. */
@@ -164,17 +166,30 @@ class Opening {
     return theirs.startsWith(this.prefix) || this.prefix.startsWith(theirs);
   }
 
+  /** Of our keys only: without a prefix the bucket may be shared with programs whose uploads take days. */
   async abortAbandoned(nowMs: number): Promise<void> {
     const { client } = this.storage;
-    const where = { Bucket: this.bucket, Prefix: this.prefix };
-    const { Uploads = [] } = await this.tryRight('list uploads', 's3:ListBucketMultipartUploads', () =>
-      client.send(new ListMultipartUploadsCommand(where)),
-    );
-    for (const { Key, UploadId, Initiated } of Uploads) {
+    for await (const { Key = '', UploadId, Initiated } of this.uploads()) {
       if (Initiated === undefined || nowMs - Initiated.getTime() < ABANDONED_MS) continue;
+      if (classOfKey(Key.slice(this.prefix.length)) === null) continue;
       await this.tryRight('abort an upload', 's3:AbortMultipartUpload', () =>
         client.send(new AbortMultipartUploadCommand({ Bucket: this.bucket, Key, UploadId })),
       );
+    }
+  }
+
+  private async *uploads(): AsyncGenerator<MultipartUpload> {
+    let from: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
+    for (;;) {
+      const command = new ListMultipartUploadsCommand({ Bucket: this.bucket, Prefix: this.prefix, ...from });
+      const page = await this.tryRight('list uploads', 's3:ListBucketMultipartUploads', () =>
+        this.storage.client.send(command),
+      );
+      yield* page.Uploads ?? [];
+      if (page.IsTruncated !== true) return;
+      if (page.NextKeyMarker === undefined)
+        throw this.failure('list uploads', incompleteAnswer('list', 'uploads', 'NextKeyMarker'));
+      from = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
     }
   }
 

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  AbortMultipartUploadCommand,
   CreateMultipartUploadCommand,
   DeleteBucketCommand,
   DeleteObjectCommand,
@@ -403,22 +404,67 @@ describeWithS3('S3', () => {
       }
     });
 
-    it('aborts uploads that were abandoned under its prefix, and leaves the others', async () => {
-      const storage = await openWith(await settingsOf());
+    it('aborts uploads of its own keys that were abandoned, and leaves the others', async () => {
+      const storage = await openWith(await settingsOf({ prefix: '' }));
       const Bucket = storage.settings.bucket;
       const begin = (Key: string) => storage.client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
-      await begin(`${storage.settings.prefix}${packKey(1)}`);
-      const other = await begin('elsewhere');
+      await begin(packKey(1));
+      const other = await begin('packs/of-another-program');
       const uploads = async () =>
         ((await storage.client.send(new ListMultipartUploadsCommand({ Bucket }))).Uploads ?? []).map(({ Key }) => Key);
       await openS3(storage.settings, tmpdir(), Date.now(), QUICK);
       expect(await uploads()).toHaveLength(2);
       await openS3(storage.settings, tmpdir(), Date.now() + 25 * 3_600_000, QUICK);
-      expect(await uploads()).toEqual(['elsewhere']);
-      const { AbortMultipartUploadCommand } = await import('@aws-sdk/client-s3');
+      expect(await uploads()).toEqual(['packs/of-another-program']);
       await storage.client.send(
-        new AbortMultipartUploadCommand({ Bucket, Key: 'elsewhere', UploadId: other.UploadId }),
+        new AbortMultipartUploadCommand({ Bucket, Key: 'packs/of-another-program', UploadId: other.UploadId }),
       );
+    });
+
+    it('aborts no upload outside its prefix', async () => {
+      const storage = await openWith(await settingsOf());
+      const Bucket = storage.settings.bucket;
+      const { UploadId } = await storage.client.send(new CreateMultipartUploadCommand({ Bucket, Key: packKey(1) }));
+      await openS3(storage.settings, tmpdir(), Date.now() + 25 * 3_600_000, QUICK);
+      // Refused if it were gone.
+      await storage.client.send(new AbortMultipartUploadCommand({ Bucket, Key: packKey(1), UploadId }));
+    });
+
+    it('looks at all pages of uploads', async () => {
+      const upload = (n: number) =>
+        `<Upload><Key>team/backups/${packKey(n)}</Key><UploadId>u${n}</UploadId><Initiated>2026-01-01T00:00:00Z</Initiated></Upload>`;
+      const pages = {
+        first: `<IsTruncated>true</IsTruncated><NextKeyMarker>at</NextKeyMarker><NextUploadIdMarker>u1</NextUploadIdMarker>${upload(1)}`,
+        last: `<IsTruncated>false</IsTruncated>${upload(2)}`,
+      };
+      const aborted: (string | null)[] = [];
+      const paging = createServer((incoming, answer) => {
+        const { pathname, searchParams: asked } = new URL(incoming.url ?? '', 'http://s3');
+        const xml = (text: string, status = 200): void => {
+          answer.writeHead(status, { 'content-type': 'application/xml' }).end(text);
+        };
+        incoming.resume();
+        if (incoming.method === 'DELETE' && asked.has('uploadId')) aborted.push(asked.get('uploadId'));
+        if (asked.has('uploads')) {
+          const isNext = asked.get('key-marker') === 'at' && asked.get('upload-id-marker') === 'u1';
+          xml(`<ListMultipartUploadsResult>${isNext ? pages.last : pages.first}</ListMultipartUploadsResult>`);
+        } else if (asked.has('lifecycle')) xml('<Error><Code>NoSuchLifecycleConfiguration</Code></Error>', 404);
+        else if (asked.has('list-type'))
+          xml(`<ListBucketResult><Contents><Key>${asked.get('prefix') ?? ''}</Key></Contents></ListBucketResult>`);
+        else if (incoming.method === 'GET' && pathname.includes('/probe-')) answer.writeHead(206).end('probe');
+        else answer.writeHead(200, { etag: '"e"' }).end();
+      });
+      paging.listen(0, '127.0.0.1');
+      await once(paging, 'listening');
+      const endpoint = `http://127.0.0.1:${(paging.address() as AddressInfo).port}`;
+      try {
+        const settings = { ...(await settingsOf()), endpoint };
+        (await openS3(settings, tmpdir(), Date.parse('2026-02-01T00:00:00Z'), QUICK)).client.destroy();
+      } finally {
+        paging.closeAllConnections();
+        paging.close();
+      }
+      expect(aborted).toEqual(['u1', 'u2']);
     });
   });
 });
