@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { Database } from './database';
@@ -78,6 +79,20 @@ eachDatabase('notices', (open, dialect) => {
       server.listen('commands', new Heard());
       for (let turn = 0; turn < turns; turn += 1) await setImmediate();
       await server.close();
+    }
+  });
+
+  it('come by a connection that finds out when the other end is gone, as all others do', async () => {
+    const test = await open();
+    const keptAlive = jest.spyOn(Socket.prototype, 'setKeepAlive');
+    try {
+      const heard = new Heard();
+      test.database.listen('commands', heard);
+      await listening(heard);
+      expect(keptAlive.mock.calls.length).toBeGreaterThan(0);
+      for (const call of keptAlive.mock.calls) expect(call).toEqual([true, 10_000]);
+    } finally {
+      keptAlive.mockRestore();
     }
   });
 

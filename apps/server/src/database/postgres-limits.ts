@@ -28,7 +28,9 @@ const LOCK_TIMEOUT_MS = 30_000;
 /** For a server that stands still, or is gone without a word: its transaction, and the locks in it, end. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
-const KEEP_ALIVE_AFTER_MS = 10_000;
+
+/** Finds out that the other end is gone without a word, long before the two hours that systems wait by default. */
+export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 } as const;
 
 /**
  * Our statements look up some hundred keys in large tables. With the planner's default, made for turning disks, it reads
@@ -67,8 +69,7 @@ export function unbounded(url: string): PostgresDataSourceOptions {
     extra: {
       types: POSTGRES_CONNECTION_TYPES,
       options: '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0',
-      keepAlive: true,
-      keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
+      ...KEEP_ALIVE,
     },
   };
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { NoticeListeners, type NoticeListener, type NoticeTopic } from './notices';
+import { KEEP_ALIVE } from './postgres-limits';
 import { postgresUrl } from './postgres-url';
 
 /** One channel for all topics: LISTEN once, whatever is added later. */
@@ -55,7 +56,7 @@ export class PostgresNotices {
     const client = new Client({
       connectionString: postgresUrl(this.url),
       application_name: 'holdfast notices',
-      keepAlive: true,
+      ...KEEP_ALIVE,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     });
     const lost = new Promise<void>((resolve) => {
