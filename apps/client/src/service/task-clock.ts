@@ -39,7 +39,11 @@ export class TaskClock {
   private planOne(task: AgentTask, lookedMs: number | null): void {
     const { memories, clock } = this.session.parts;
     const nowMs = clock.now();
-    const plan = planTask(task, { memory: memories.of(task.key), sinceMs: this.sinceMs(task, nowMs), lookedMs, nowMs });
+    const begunMs = this.scheduleBegan(task, nowMs);
+    // Not by this machine's clock alone: one that starts in 1970 would bring everything back to there.
+    if (clock.isKnown) memories.bringBack(task.key, begunMs, nowMs);
+    const sinceMs = memories.countsFrom(task.key, begunMs);
+    const plan = planTask(task, { memory: memories.of(task.key), sinceMs, lookedMs, nowMs });
     this.plannedMs.set(task.key, plan.nextMs);
     if (plan.run !== null) this.runner.request(task.key, plan.run);
     const timer = setTimeout(
@@ -51,7 +55,7 @@ export class TaskClock {
     this.registry.addTimeout(jobName(task.key), timer);
   }
 
-  private sinceMs(task: AgentTask, nowMs: number): number {
+  private scheduleBegan(task: AgentTask, nowMs: number): number {
     if (task.sinceMs !== null || task.schedule === null) return task.sinceMs ?? 0;
     return this.session.parts.memories.ownScheduleSince(task.schedule, nowMs);
   }

@@ -2,6 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Schedule } from '#engine';
 import type { PendingRun, ScheduleMemory, ServiceState, TaskMemory } from '../state/service-state';
 
+/** Clocks that are right differ by less. */
+const AHEAD_MS = 60_000;
+
 /** The past of the tasks, on disk before anybody relies on it. */
 export class TaskMemories {
   private memory: ScheduleMemory;
@@ -40,6 +43,24 @@ export class TaskMemories {
     const sinceMs = known === null ? 0 : nowMs;
     this.save({ ownSchedule: { schedule, sinceMs } });
     return sinceMs;
+  }
+
+  /** Since when a schedule of `sinceMs` counts: bringBack may have set another time. */
+  countsFrom(key: string, sinceMs: number): number {
+    const broughtBack = this.of(key)?.broughtBack;
+    return broughtBack?.sinceMs === sinceMs ? broughtBack.countsFromMs : sinceMs;
+  }
+
+  /**
+   * A last run, or a schedule's beginning, that lies ahead is of a clock that was wrong: it counts as now. Kept, for what
+   * counts as now at every look is never due.
+   */
+  bringBack(key: string, sinceMs: number, nowMs: number): void {
+    const beganMs = this.of(key)?.beganMs ?? null;
+    if (beganMs !== null && beganMs > nowMs + AHEAD_MS) this.remember(key, { beganMs: nowMs });
+    if (this.countsFrom(key, sinceMs) > nowMs + AHEAD_MS) {
+      this.remember(key, { broughtBack: { sinceMs, countsFromMs: nowMs } });
+    }
   }
 
   remember(key: string, change: Partial<TaskMemory>): void {

@@ -31,6 +31,8 @@ export interface TaskMemory {
   /** When the last run began, server time; null: none that is known. */
   readonly beganMs: number | null;
   readonly pending: PendingRun | null;
+  /** Its schedule began at `sinceMs` by a clock that was ahead, and counts from `countsFromMs` instead. */
+  readonly broughtBack?: { readonly sinceMs: number; readonly countsFromMs: number };
 }
 
 /** What the agent knows of its tasks' past, by the task's UUID, or OWN_TASK. */
