@@ -73,7 +73,7 @@ function connectionText(link: LinkState): string {
     case 'away':
       return `The server is away (${link.reason}). Runs that are due wait for it.`;
     case 'refused':
-      return `Stopped: ${link.reason}. Run "holdfast enroll" on this machine: the agent goes on by itself then.`;
+      return `Refused: ${link.reason}. Runs that are due wait. The server is asked again every 10 to 15 minutes; after "holdfast enroll" on this machine the agent goes on at once.`;
   }
 }
 

@@ -11,6 +11,7 @@ import { ServerUnreachableError } from '../server-api/server-problem';
 import { ServiceState } from '../state/service-state';
 import { AgentSession } from './agent-session';
 import { AgentWork } from './agent-work';
+import { type Pause, REAL_PAUSE } from './command-poll';
 import { FakeFleet } from './fake-fleet.testing';
 import { ServerClock } from './server-clock';
 import { ServerLink } from './server-link';
@@ -42,7 +43,7 @@ interface Agent {
   stop: () => Promise<void>;
 }
 
-function start(env: Record<string, string> = {}): Agent {
+function start(env: Record<string, string> = {}, pause: Pause = REAL_PAUSE): Agent {
   const settings = loadServiceSettings(
     {
       HOLDFAST_STATE_DIR: workspace.stateDir,
@@ -83,6 +84,7 @@ function start(env: Record<string, string> = {}): Agent {
     environment: { PATH: process.env['PATH'], PASSWORD: 'hush' },
     hostName: 'machine',
     stopping: controller.signal,
+    pause,
   });
   work.start();
   let stopping: Promise<void> | null = null;
@@ -288,19 +290,33 @@ describe('the agent at work', () => {
     await until(() => states()[1] === 'succeeded');
   });
 
-  it('asks nothing more once it was revoked, and says so', async () => {
-    start();
+  it('asks rarely once it was refused, says so once, keeps what is due, and goes on when it is accepted again', async () => {
+    const asks: { ms: number; ask: () => void }[] = [];
+    const pause: Pause = (ms, signal) =>
+      ms < 60_000
+        ? REAL_PAUSE(ms, signal)
+        : new Promise((ask) => {
+            asks.push({ ms, ask });
+            signal.addEventListener('abort', () => {
+              ask();
+            });
+          });
+    const { work } = start({ BACKUP_INTERVAL: '1' }, pause);
     await until(() => states()[0] === 'succeeded' && fleet.lastPing !== null);
     fleet.is = 'revoked';
     fleet.tell();
-    await until(() => printed.join('').includes('revoked'));
-    // What was under way ends.
-    for (let calls = -1; calls !== fleet.calls;) {
-      calls = fleet.calls;
-      await sleep(500);
-    }
-    const { calls } = fleet;
-    await sleep(1_500);
-    expect(fleet.calls).toBe(calls);
+    await until(() => asks.length === 1 && work.runner.running === null && work.runner.waitingKeys.includes('own'));
+    asks[0]!.ask();
+    await until(() => asks.length === 2);
+    for (const { ms } of asks) expect(ms).toBeGreaterThanOrEqual(600_000);
+    for (const { ms } of asks) expect(ms).toBeLessThanOrEqual(900_000);
+    expect(printed.filter((line) => line.includes('was revoked'))).toHaveLength(1);
+    expect(printed.filter((line) => /asked again every 10 to 15 minutes/.test(line))).toHaveLength(1);
+    const runs = states().length;
+    expect(work.runner.waitingKeys).toEqual(['own']);
+    fleet.is = 'there';
+    asks[1]!.ask();
+    await until(() => states()[runs] === 'succeeded');
+    expect(printed.join('')).toContain('accepts this client again');
   });
 });

@@ -3,7 +3,7 @@ import { LeftCommand } from '../commands/left-command';
 import type { AgentLog } from '../log/agent-log';
 import type { LogSpool } from '../log/log-spool';
 import type { AgentSession } from './agent-session';
-import { CommandPoll } from './command-poll';
+import { CommandPoll, type Pause, REAL_PAUSE } from './command-poll';
 import { GrantSource } from './grant-source';
 import { LogShipper } from './log-shipper';
 import { Pinger } from './pinger';
@@ -29,6 +29,8 @@ export interface AgentWorkParts {
   readonly environment: Environment;
   readonly hostName: string;
   readonly stopping: AbortSignal;
+  /** Between the polls. Default: real time. */
+  readonly pause?: Pause;
 }
 
 /** All that an enrolled agent does: runs tasks, asks for commands, pings, sends its log. */
@@ -49,7 +51,7 @@ export class AgentWork {
     };
     this.runner = new TaskRunner({ ...parts, grants }, link, { refreshConfig: onConfig, onRunEnded });
     this.clock = new TaskClock(session, this.runner, registry);
-    this.poll = new CommandPoll(session, link, this.runner, log, onConfig);
+    this.poll = new CommandPoll(session, link, this.runner, log, onConfig, parts.pause ?? REAL_PAUSE);
     this.pinger = new Pinger(session, link, this.clock, grants, log, onConfig);
     this.shipper = new LogShipper(spool, session.parts.fleet, link);
   }
@@ -92,7 +94,7 @@ export class AgentWork {
   /** The server is told of the own task and pinged as soon as it is there, and again whenever it comes back. */
   private async greet(): Promise<void> {
     const { link, stopping, session, log } = this.parts;
-    while (!stopping.aborted && !link.isRefused) {
+    while (!stopping.aborted) {
       try {
         await link.whenOnline(stopping);
         await session.tellOwnTask();
@@ -100,7 +102,7 @@ export class AgentWork {
         return;
       } catch (error) {
         if (isAborted(stopping)) return;
-        if (link.lost(error)) continue;
+        if (link.lost(error) || link.isRefused) continue;
         log.warn(`the task of this machine's settings cannot be told to the server: ${messageOf(error)}`);
         return;
       }

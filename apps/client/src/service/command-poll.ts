@@ -12,6 +12,18 @@ const WAIT_SECONDS = 50;
 /** An answer with nothing new that comes so soon means that the server is stopping: not to be asked at once again. */
 const TOO_SOON_MS = 1_000;
 
+/**
+ * How often a server that refuses this agent is asked whether it still does. Its secret may be valid again (a deleted client
+ * that is restored, a server that was started with another database), and nobody comes to each machine then.
+ */
+const REFUSED_PAUSE_MS = 600_000;
+const REFUSED_SPREAD_MS = 300_000;
+
+/** Resolves after so long, or when the signal is aborted. Tests bring their own. */
+export type Pause = (ms: number, signal: AbortSignal) => Promise<void>;
+
+export const REAL_PAUSE: Pause = (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined);
+
 /** The long poll: what the server wants reaches the agent at once, and the agent knows whether the server is there. */
 export class CommandPoll {
   private readonly backoff: Backoff;
@@ -23,14 +35,16 @@ export class CommandPoll {
     private readonly log: AgentLog,
     /** Called when the config on the server is another one. */
     private readonly onConfig: () => Promise<void>,
+    private readonly pause: Pause,
   ) {
     this.backoff = new Backoff(session.parts.settings.longestPauseMs);
   }
 
-  /** Until the agent is stopped or the server refuses it. */
+  /** Until the agent is stopped. */
   async work(stopping: AbortSignal): Promise<void> {
     let after = 0;
-    while (!stopping.aborted && !this.link.isRefused) {
+    while (!stopping.aborted) {
+      const wasRefused = this.link.isRefused;
       const askedAt = performance.now();
       try {
         // The first poll of a connection is answered at once: it tells whether the server is there.
@@ -38,6 +52,7 @@ export class CommandPoll {
         const answer = await this.session.parts.fleet.commands({ after, waitSeconds }, stopping);
         const isNews = answer.sequence !== after;
         after = answer.sequence;
+        if (wasRefused) this.link.accept();
         if (answer.configVersion !== this.session.configVersion) await this.onConfig();
         this.link.found();
         this.runner.obey(answer.commands);
@@ -49,12 +64,13 @@ export class CommandPoll {
         if (!this.link.lost(error) && this.link.state.is !== 'refused')
           this.log.warn(`the server cannot be asked: ${messageOf(error)}`);
         after = 0;
-        await this.pause(this.backoff.pause(error instanceof TryAgainLater ? (error.retryAfterMs ?? 0) : 0), stopping);
+        await this.pause(this.pauseAfter(error), stopping);
       }
     }
   }
 
-  private async pause(ms: number, stopping: AbortSignal): Promise<void> {
-    await sleep(ms, undefined, { signal: stopping }).catch(() => undefined);
+  private pauseAfter(error: unknown): number {
+    if (this.link.isRefused) return REFUSED_PAUSE_MS + Math.random() * REFUSED_SPREAD_MS;
+    return this.backoff.pause(error instanceof TryAgainLater ? (error.retryAfterMs ?? 0) : 0);
   }
 }

@@ -9,7 +9,7 @@ export type LinkState =
   | { readonly is: 'connecting' }
   | { readonly is: 'online' }
   | { readonly is: 'away'; readonly reason: string; readonly sinceMs: number }
-  /** The server does not know this agent any more: it is asked nothing more. */
+  /** The server does not know this agent (any more): only the poll asks it, rarely, whether that is still so. */
   | { readonly is: 'refused'; readonly reason: string };
 
 /** A server that is back is not asked by all agents in one moment: runs that waited begin within so long. */
@@ -34,7 +34,14 @@ export class ServerLink {
     return this.current.is === 'refused';
   }
 
-  /** The server answered. */
+  /** The server answered what was asked while it refused this agent: it knows it after all. */
+  accept(): void {
+    if (!this.isRefused) return;
+    this.current = { is: 'connecting' };
+    this.log.info('the server accepts this client again');
+  }
+
+  /** The server answered. What was under way when it refused this agent does not count: see accept. */
   found(): void {
     const before = this.current;
     if (before.is === 'online' || before.is === 'refused') return;
@@ -58,7 +65,7 @@ export class ServerLink {
     }
     if (isProblem(error, 'unauthenticated')) {
       this.refuse(
-        'the server does not accept the secret of this client any more: another agent was enrolled as this client',
+        'the server does not accept the secret of this client any more: another agent was enrolled as this client, it was deleted, or the server has another database',
       );
       return false;
     }
@@ -79,7 +86,7 @@ export class ServerLink {
     this.waiting = [];
   }
 
-  /** Resolves when the server answers (again); rejects when the signal is aborted. Never resolves once refused. */
+  /** Resolves when the server answers (again); rejects when the signal is aborted. */
   async whenOnline(signal: AbortSignal): Promise<void> {
     if (this.current.is === 'online') return;
     await new Promise<void>((resolve, reject) => {
@@ -101,7 +108,7 @@ export class ServerLink {
   private refuse(reason: string): void {
     this.current = { is: 'refused', reason };
     this.log.error(
-      `${reason}. Nothing is asked of the server any more; enrol this machine again (holdfast enroll) to go on.`,
+      `${reason}. Runs that are due wait; the server is asked again every 10 to 15 minutes. Enrol this machine again (holdfast enroll) if that is not to be.`,
     );
   }
 }

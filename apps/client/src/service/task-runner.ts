@@ -28,7 +28,7 @@ interface WaitingRun {
 
 /**
  * Runs tasks one after the other, in the order in which they became due. A run that is due while another runs waits; one
- * that cannot begin because the server is away waits for it. What is pending stands on disk until it has ended.
+ * that cannot begin because the server is away, or refuses this agent, waits for it. What is pending stands on disk until it has ended.
  */
 export class TaskRunner {
   private waiting: WaitingRun[] = [];
@@ -76,10 +76,10 @@ export class TaskRunner {
     }
   }
 
-  /** Works until the agent is stopped or the server refuses it. */
+  /** Works until the agent is stopped. */
   async work(): Promise<void> {
     const { stopping } = this.parts;
-    while (!stopping.aborted && !this.link.isRefused) {
+    while (!stopping.aborted) {
       const next = this.waiting[0];
       if (next === undefined) {
         await this.somethingToDo();
@@ -120,7 +120,7 @@ export class TaskRunner {
       await this.follow.refreshConfig();
       if (session.taskIdOf(next.key) === null) await session.tellOwnTask();
     } catch (error) {
-      if (this.link.lost(error)) return;
+      if (this.link.lost(error) || this.link.isRefused) return;
       throw error;
     }
     const task = session.tasks().find(({ key }) => key === next.key);
