@@ -55,6 +55,7 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A commit writes a manifest and a missing-query may wait for the database; a silent server is given up after this. */
 const ANSWER_TIMEOUT_MS = 300_000;
+const LONGEST_RETRY_AFTER_MS = 300_000;
 
 export const SYSTEM_CLOCK: RetryClock = {
   // Not the wall clock, which may be set while a call waits.
@@ -237,7 +238,9 @@ function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
+/** What the server asks for, within bounds: a day, as maintenance pages name it, is a day without backups. */
 function retryAfterMs(header: string | string[] | undefined): number | null {
   const seconds = typeof header === 'string' ? Number.parseFloat(header) : Number.NaN;
-  return Number.isFinite(seconds) && seconds >= 0 ? Math.max(50, seconds * 1000) : null;
+  if (!Number.isFinite(seconds) || seconds < 0) return null;
+  return Math.min(LONGEST_RETRY_AFTER_MS, Math.max(50, seconds * 1000));
 }

@@ -120,6 +120,17 @@ describe('a call to the server', () => {
     expect(waits).toEqual([3000]);
   });
 
+  it.each(['86400', '1e9'])('waits for five minutes when the server asks for %s seconds', async (seconds) => {
+    answers.push(
+      (_, response) => {
+        response.writeHead(503, { 'retry-after': seconds }).end();
+      },
+      json(200, { id: 't' }),
+    );
+    await api.openTask('cli');
+    expect(waits).toEqual([300_000]);
+  });
+
   it('gives up after its time', async () => {
     await expect(api.me()).rejects.toThrow(ServerUnreachableError);
     expect(waits.reduce((sum, ms) => sum + ms, 0)).toBeLessThanOrEqual(300_000);

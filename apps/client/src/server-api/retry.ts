@@ -2,7 +2,7 @@ import { ServerUnreachableError } from './server-problem';
 
 /** A failure that may pass: the server is away, busy, or told us to come back. */
 export class TryAgainLater extends Error {
-  /** What the server asked for, or null: the back-off decides. */
+  /** What the server asked for, at most five minutes, or null: the back-off decides. */
   readonly retryAfterMs: number | null;
 
   constructor(message: string, retryAfterMs: number | null, options?: ErrorOptions) {
