@@ -17,8 +17,11 @@ export interface BackupOptions {
   /** What made the run start, and the due time that it starts for (server time, ms). */
   readonly trigger?: RunTrigger;
   readonly dueMs?: number;
-  /** Called once the run has begun on the server, before anything is looked at. What it throws fails the run. */
-  readonly onStarted?: (run: RunToken) => Promise<void>;
+  /**
+   * Called once the run has begun on the server, before anything is looked at. What it throws fails the run. `walked` are
+   * the roots as the run walks them (normaliseRoots): who judges them judges these, for links may have changed since.
+   */
+  readonly onStarted?: (run: RunToken, walked: readonly Buffer[]) => Promise<void>;
   /** Absolute; the process's own by default. */
   readonly workingDirectory?: Buffer;
   /** Called often and synchronously: whoever draws thins out. */

@@ -124,7 +124,7 @@ async function perform(
   let working: Promise<unknown> = Promise.resolve();
   try {
     const wanted = { head: answer.head, generation: answer.generation, taskId };
-    const doing = begin(run, options)
+    const doing = begin(run, selection, options)
       .then(() => openOldIndex(state, deps.api, wanted))
       .then((old) => work.perform(old));
     working = doing.catch(() => undefined);
@@ -146,8 +146,8 @@ async function perform(
   }
 }
 
-async function begin(run: RunToken, options: BackupOptions): Promise<void> {
-  await options.onStarted?.(run);
+async function begin(run: RunToken, selection: Selection, options: BackupOptions): Promise<void> {
+  await options.onStarted?.(run, selection.roots);
 }
 
 /** Everything was sent and the next index is written: from here on the run is repeated by settleEarlierRun, not undone. */

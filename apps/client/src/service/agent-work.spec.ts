@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { NO_KILL_POINTS, type TaskDefinition } from '#common';
@@ -278,6 +279,29 @@ describe('the agent at work', () => {
     await until(() => states()[1] === 'failed');
     await until(() => fleet.lastPing?.refusals[0]?.code === 'paths-not-allowed');
     await until(() => fleet.lines.filter((line) => line.includes('failed: refused:')).length === 2);
+  });
+
+  it('judges the paths that it walks, whoever moves a link meanwhile', async () => {
+    const [allowed, secret, link] = ['allowed', 'secret', 'link'].map((name) => join(workspace.base, name)) as [
+      string,
+      string,
+      string,
+    ];
+    for (const folder of [allowed, secret]) mkdirSync(join(folder, 'sub'), { recursive: true });
+    symlinkSync(secret, link);
+    // The run's roots are resolved before it begins on the server, and judged after that.
+    workspace.server.onCall = (call) => {
+      if (call !== 'startRun') return;
+      rmSync(link);
+      symlinkSync(allowed, link);
+    };
+    serverTask({ paths: [join(link, 'sub')] });
+    start({ MONITORED_PATHS: '', ALLOWED_PATHS: allowed });
+    fleet.tell([{ kind: 'run', runId: 'queued', taskId: fleet.taskId }]);
+    await until(() => states().length === 1 && states()[0] !== 'running');
+    expect(states()).toEqual(['failed']);
+    await until(() => printed.join('').includes('refused: outside of the paths'));
+    expect(workspace.server.calls.get('missing')).toBeUndefined();
   });
 
   it('makes a run that it was stopped in again, when it is started again', async () => {

@@ -41,6 +41,8 @@ export class TaskRun {
   readonly cancel = new AbortController();
   readonly progress: RunProgress;
   private run: RunToken | null = null;
+  /** The roots of the run that began. */
+  private walked: readonly Buffer[] = [];
   private readonly inFlight: LeftCommand;
 
   constructor(
@@ -92,7 +94,7 @@ export class TaskRun {
         trigger: pending.trigger,
         ...(pending.dueMs === null ? {} : { dueMs: pending.dueMs }),
         signal: AbortSignal.any([this.cancel.signal, stopping]),
-        onStarted: (run) => this.begin(run),
+        onStarted: (run, walked) => this.begin(run, walked),
         onProgress: (progress) => {
           this.progress.note(progress);
         },
@@ -109,19 +111,25 @@ export class TaskRun {
     );
   }
 
-  private async begin(run: RunToken): Promise<void> {
-    const { session, log, grants } = this.parts;
+  private async begin(run: RunToken, walked: readonly Buffer[]): Promise<void> {
+    const { session, log } = this.parts;
     this.run = run;
+    this.walked = walked;
     session.parts.memories.remember(this.task.key, { beganMs: session.parts.clock.now() });
     log.info(`task "${this.task.name}": run started (${this.pending.trigger})`, run.runId);
     this.progress.start(run);
-    const refusal = refusalOf(this.task, session.lastConfig, grants.effective(session));
+    const refusal = this.refusal();
     if (refusal !== null) {
       await this.report(run, refusedReports('pre', this.preCommands()));
       throw new Error(`refused: ${refusal.reason}`);
     }
     await this.runPreCommands(run);
     this.progress.enter('saving');
+  }
+
+  private refusal(): ReturnType<typeof refusalOf> {
+    const { session, grants } = this.parts;
+    return refusalOf(this.task, session.lastConfig, grants.forRun(session, this.walked));
   }
 
   /** The server's for the whole client first, then those of the task. */
@@ -156,10 +164,10 @@ export class TaskRun {
   }
 
   private async runPostCommands(run: RunToken, outcome: BackupOutcome | null, failure: unknown): Promise<void> {
-    const { session, grants, stopping } = this.parts;
+    const { stopping } = this.parts;
     const commands = this.task.postCommands;
     if (commands.length === 0) return;
-    if (refusalOf(this.task, session.lastConfig, grants.effective(session)) !== null) {
+    if (this.refusal() !== null) {
       await this.report(run, refusedReports('post', commands));
       return;
     }
