@@ -10,6 +10,7 @@ import { LogSpool } from '../log/log-spool';
 import type { Body } from '../server-api/server-api';
 import { ServerUnreachableError } from '../server-api/server-problem';
 import { ServiceState } from '../state/service-state';
+import { TaskState } from '../state/task-state';
 import { AgentSession } from './agent-session';
 import { AgentWork } from './agent-work';
 import { type Pause, REAL_PAUSE } from './command-poll';
@@ -302,6 +303,22 @@ describe('the agent at work', () => {
     expect(states()).toEqual(['failed']);
     await until(() => printed.join('').includes('refused: outside of the paths'));
     expect(workspace.server.calls.get('missing')).toBeUndefined();
+  });
+
+  it('runs other tasks while one is held by another process, and that one when it is let go', async () => {
+    serverTask({});
+    const heldId = '00000000-0000-4000-8000-000000000001';
+    fleet.tasks = [{ ...fleet.tasks[0]!, id: heldId, name: 'held' }, ...fleet.tasks];
+    const held = new TaskState(workspace.stateDir, 'held', NO_KILL_POINTS).lock();
+    const { work } = start(serverOnly());
+    await until(() => fleet.lastPing !== null);
+    fleet.tell([
+      { kind: 'run', runId: 'first', taskId: heldId },
+      { kind: 'run', runId: 'second', taskId: fleet.taskId },
+    ]);
+    await until(() => states()[0] === 'succeeded' && work.runner.waitingKeys[0] === heldId);
+    held.release();
+    await until(() => printed.join('').includes('task "held": run started'));
   });
 
   it('makes a run that it was stopped in again, when it is started again', async () => {

@@ -139,6 +139,7 @@ export class TaskRunner {
     this.current = run;
     // The next one of the same task may wait from here on.
     this.waiting = this.waiting.filter((other) => other !== next);
+    let pauseMs = 0;
     try {
       const end = await run.perform();
       if (end === 'cancelled' && stopping.aborted) return;
@@ -146,28 +147,33 @@ export class TaskRunner {
       this.drop(next);
     } catch (error) {
       if (stopping.aborted) return;
-      if (await this.isToBeRepeated(error, run)) {
+      if (this.isHeld(error, run)) {
+        // Behind the others: who holds the task may do so for long.
+        this.waiting.push(next);
+        pauseMs = BUSY_PAUSE_MS;
+      } else if (this.isCutOff(error)) {
         this.waiting.unshift(next);
-        return;
+      } else {
+        log.error(`task "${task.name}": run failed: ${messageOf(error)}`, run.runId ?? undefined);
+        this.drop(next);
       }
-      log.error(`task "${task.name}": run failed: ${messageOf(error)}`, run.runId ?? undefined);
-      this.drop(next);
     } finally {
       this.current = null;
       if (run.runId !== null) this.begun.add(run.runId);
       this.follow.onRunEnded();
     }
+    if (pauseMs > 0) await this.pause(pauseMs);
   }
 
-  /** Something that passes by itself was in the way: the run stays the next one. */
-  private async isToBeRepeated(error: unknown, run: TaskRun): Promise<boolean> {
-    if (error instanceof TaskBusyError || (isProblem(error, 'run-active') && run.runId === null)) {
-      await this.pause(BUSY_PAUSE_MS);
-      return true;
-    }
+  /** Another process, or an earlier run on the server, holds the task. */
+  private isHeld(error: unknown, run: TaskRun): boolean {
+    return error instanceof TaskBusyError || (isProblem(error, 'run-active') && run.runId === null);
+  }
+
+  /** The poll finds out when the server is back; a run that it interrupted is made again. */
+  private isCutOff(error: unknown): boolean {
     const isAway = error instanceof ServerUnreachableError || error instanceof TryAgainLater;
     if (!isAway && !isProblem(error, 'client-revoked', 'unauthenticated')) return false;
-    // The poll finds out when the server is back; a run that it interrupted is made again.
     this.link.lost(error);
     return true;
   }
