@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { loadServiceSettings, missingSettings, type PageSettings, thisMachine } from '../config/service-settings';
 import { type Environment, SettingsError } from '../config/setting-reader';
+import { AgentLog } from '../log/agent-log';
 import { makeStateDirectory } from '../state/durable-write';
 import { loadIdentity } from '../state/identity';
 import { TaskBusyError, TaskLock } from '../state/task-lock';
@@ -77,8 +78,9 @@ async function run(options: AgentModuleOptions): Promise<void> {
   }
 }
 
-async function start(options: AgentModuleOptions): Promise<INestApplicationContext> {
-  const { page } = options.settings;
+/** An enrolled agent works without its page when the page cannot be bound: backups count more. Throws for one that is not. */
+export async function start(options: AgentModuleOptions): Promise<INestApplicationContext> {
+  const { page, stateDir } = options.settings;
   const module = AgentModule.with(options);
   if (!page.isEnabled) return NestFactory.createApplicationContext(module, OPTIONS);
   const app = await NestFactory.create<NestExpressApplication>(module, OPTIONS);
@@ -87,8 +89,13 @@ async function start(options: AgentModuleOptions): Promise<INestApplicationConte
   try {
     await app.listen(page.port, page.host);
   } catch (error) {
+    const problem = portError(page, error);
+    if (loadIdentity(stateDir) !== null && errorCode(error) !== '') {
+      app.get(AgentLog).error(`${problem.message}. The agent works without it`);
+      return app;
+    }
     await app.close();
-    throw portError(page, error);
+    throw problem;
   }
   options.print(`the configuration page is at ${await app.getUrl()}\n`);
   return app;
