@@ -1,4 +1,5 @@
 import { LIMITS, type LogLevel } from '#common';
+import { errorCode, isSystemError } from '../system/error-code';
 import type { LogSpool } from './log-spool';
 
 /** Where a line is shown on this machine. */
@@ -9,10 +10,13 @@ export type PrintLine = (line: string) => void;
  * hold no secret: whoever logs an error logs its message, never a request.
  */
 export class AgentLog {
+  private toldCause: string | null = null;
+
   constructor(
     private readonly spool: LogSpool,
     private readonly print: PrintLine,
     private readonly now: () => number = () => Date.now(),
+    private readonly printError: PrintLine = (line) => void process.stderr.write(line),
   ) {}
 
   info(message: string, runId?: string): void {
@@ -37,6 +41,19 @@ export class AgentLog {
     // Databases keep no NUL: a line with one would be refused, and all those after it with it.
     const text = message.slice(0, LIMITS.logLineCharacters).toWellFormed().replaceAll('\0', '\ufffd') || '(nothing)';
     this.print(`${new Date(timeMs).toISOString()} ${level} ${text.replace(/\s*\n\s*/g, ' | ')}\n`);
-    this.spool.append({ timeMs, level, message: text, ...(runId === undefined ? {} : { runId }) });
+    this.keep({ timeMs, level, message: text, ...(runId === undefined ? {} : { runId }) });
+  }
+
+  /** A full disk ends no agent: the line was shown here, and that the server misses it is said once. */
+  private keep(line: Parameters<LogSpool['append']>[0]): void {
+    try {
+      this.spool.append(line);
+      this.toldCause = null;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      const cause = errorCode(error);
+      if (cause !== this.toldCause) this.printError(`log lines cannot be kept for the server (${cause})\n`);
+      this.toldCause = cause;
+    }
   }
 }

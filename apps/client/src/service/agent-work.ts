@@ -50,7 +50,7 @@ export class AgentWork {
       this.clock.plan();
     };
     this.runner = new TaskRunner({ ...parts, grants }, link, { refreshConfig: onConfig, onRunEnded });
-    this.clock = new TaskClock(session, this.runner, registry);
+    this.clock = new TaskClock(session, this.runner, registry, log);
     this.poll = new CommandPoll(session, link, this.runner, log, onConfig, parts.pause ?? REAL_PAUSE);
     this.pinger = new Pinger(session, link, this.clock, grants, log, onConfig);
     this.shipper = new LogShipper(spool, session.parts.fleet, link);

@@ -5,6 +5,7 @@ import { SchedulerRegistry } from '@nestjs/schedule';
 import { NO_KILL_POINTS } from '#common';
 import type { Schedule } from '#engine';
 import type { AgentTask } from '../schedule/agent-task';
+import type { AgentLog } from '../log/agent-log';
 import type { PendingRun } from '../state/service-state';
 import { ServiceState } from '../state/service-state';
 import type { AgentSession } from './agent-session';
@@ -44,9 +45,11 @@ const TASK: AgentTask = {
 
 let stateDir: string;
 let state: ServiceState;
+let said: string[];
 beforeEach(() => {
   jest.useFakeTimers({ now: START_MS });
   stateDir = mkdtempSync(join(tmpdir(), 'holdfast-clock-'));
+  said = [];
   state = new ServiceState(stateDir, NO_KILL_POINTS);
 });
 afterEach(() => {
@@ -75,7 +78,8 @@ function start(task: AgentTask, { knowsTime = true } = {}): Process {
       memories.remember(key, { beganMs: Date.now(), pending: null });
     },
   } as unknown as TaskRunner;
-  const clock = new TaskClock(session, runner, new SchedulerRegistry());
+  const log = { error: (line: string) => said.push(line) } as unknown as AgentLog;
+  const clock = new TaskClock(session, runner, new SchedulerRegistry(), log);
   clock.plan();
   return { clock, memories, began };
 }
@@ -91,6 +95,33 @@ function beganIn5Hours(task: AgentTask): number[] {
   }
   return began;
 }
+
+const noSpace = (): never => {
+  throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC', syscall: 'write' });
+};
+
+it('a look that a full disk fails is told, and the next one makes what is due', () => {
+  const process = start({ ...TASK, schedule: HOURLY['interval']!, sinceMs: START_MS });
+  const full = jest.spyOn(state.schedule, 'save').mockImplementation(noSpace);
+  jest.advanceTimersByTime(HOUR_MS + 5 * MINUTE_MS);
+  expect(process.began).toEqual([]);
+  expect(said[0]).toContain('ENOSPC');
+  full.mockRestore();
+  jest.advanceTimersByTime(MINUTE_MS);
+  expect(process.began).toHaveLength(1);
+  process.clock.stop();
+});
+
+it('a run that ended while the disk was full is not pending any more', () => {
+  const memories = new TaskMemories(state, 'client-1');
+  memories.remember(TASK.key, { pending: { trigger: 'schedule', dueMs: START_MS } });
+  const full = jest.spyOn(state.schedule, 'save').mockImplementation(noSpace);
+  expect(() => {
+    memories.endPending(TASK.key);
+  }).toThrow('ENOSPC');
+  full.mockRestore();
+  expect(memories.pending()).toEqual([]);
+});
 
 describe.each(Object.keys(HOURLY))('an hourly schedule (%s)', (kind) => {
   const task: AgentTask = { ...TASK, schedule: HOURLY[kind]! };

@@ -1,8 +1,15 @@
 import type { SchedulerRegistry } from '@nestjs/schedule';
+import type { AgentLog } from '../log/agent-log';
 import type { AgentTask } from '../schedule/agent-task';
 import { planTask, waitFor } from '../schedule/task-plan';
 import type { AgentSession } from './agent-session';
+import { isSystemError } from '../system/error-code';
+import { messageOf } from './task-run';
 import type { TaskRunner } from './task-runner';
+
+/** After a look that failed. */
+const LOOK_AGAIN_MS = 60_000;
+const AGAIN_JOB = 'look again';
 
 /** One job for each task: it fires when the task is due (and once a minute, for clocks are set and machines sleep). */
 export class TaskClock {
@@ -14,6 +21,7 @@ export class TaskClock {
     private readonly session: AgentSession,
     private readonly runner: TaskRunner,
     private readonly registry: SchedulerRegistry,
+    private readonly log: AgentLog,
   ) {}
 
   /** When a task is due next by itself, server time; null: it is not. */
@@ -24,8 +32,19 @@ export class TaskClock {
   /** Makes the jobs anew. To be called whenever tasks or their past have changed. */
   plan(): void {
     if (this.isStopped) return;
-    const tasks = this.session.tasks();
     this.removeJobs();
+    try {
+      this.planAll();
+    } catch (error) {
+      // A full state disk, for instance: what is due cannot be written down now, and may be at the next look.
+      if (!isSystemError(error)) throw error;
+      this.log.error(`the tasks cannot be planned, which is tried again in a minute: ${messageOf(error)}`);
+      this.lookAgain();
+    }
+  }
+
+  private planAll(): void {
+    const tasks = this.session.tasks();
     const { lookedMs } = this;
     for (const task of tasks) this.planOne(task, lookedMs);
     this.lookedMs = this.session.parts.clock.now();
@@ -55,6 +74,13 @@ export class TaskClock {
     this.registry.addTimeout(jobName(task.key), timer);
   }
 
+  private lookAgain(): void {
+    const timer = setTimeout(() => {
+      this.plan();
+    }, LOOK_AGAIN_MS);
+    this.registry.addTimeout(AGAIN_JOB, timer);
+  }
+
   private scheduleBegan(task: AgentTask, nowMs: number): number {
     if (task.sinceMs !== null || task.schedule === null) return task.sinceMs ?? 0;
     return this.session.parts.memories.ownScheduleSince(task.schedule, nowMs);
@@ -64,6 +90,7 @@ export class TaskClock {
     for (const key of this.plannedMs.keys()) {
       if (this.registry.doesExist('timeout', jobName(key))) this.registry.deleteTimeout(jobName(key));
     }
+    if (this.registry.doesExist('timeout', AGAIN_JOB)) this.registry.deleteTimeout(AGAIN_JOB);
     this.plannedMs.clear();
   }
 }

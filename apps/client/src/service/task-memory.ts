@@ -68,6 +68,14 @@ export class TaskMemories {
     this.save({ tasks: { ...this.memory.tasks, [key]: { ...before, ...change } } });
   }
 
+  /** What was pending has ended. Throws when the disk cannot hold that yet: it counts here, and is kept with the next change. */
+  endPending(key: string): void {
+    const before = this.of(key);
+    if (before === null) return;
+    this.memory = { ...this.memory, tasks: { ...this.memory.tasks, [key]: { ...before, pending: null } } };
+    this.state.schedule.save(this.memory);
+  }
+
   /** Tasks that are no more. */
   forgetAllBut(keys: readonly string[]): void {
     const kept = Object.entries(this.memory.tasks).filter(([key]) => keys.includes(key));
@@ -75,7 +83,9 @@ export class TaskMemories {
   }
 
   private save(change: Partial<ScheduleMemory>): void {
-    this.memory = { ...this.memory, ...change };
-    this.state.schedule.save(this.memory);
+    const memory = { ...this.memory, ...change };
+    this.state.schedule.save(memory);
+    // After the disk: a run that is pending here alone would never become due again.
+    this.memory = memory;
   }
 }

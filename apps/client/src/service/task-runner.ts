@@ -4,6 +4,7 @@ import type { AgentTask } from '../schedule/agent-task';
 import { TryAgainLater } from '../server-api/retry';
 import { isProblem, ServerUnreachableError } from '../server-api/server-problem';
 import { TaskBusyError } from '../state/task-lock';
+import { isSystemError } from '../system/error-code';
 import type { PendingRun } from '../state/service-state';
 import type { ServerLink } from './server-link';
 import { messageOf, TaskRun, type TaskRunParts } from './task-run';
@@ -195,9 +196,18 @@ export class TaskRunner {
   private drop(run: WaitingRun): void {
     this.waiting = this.waiting.filter((other) => other !== run);
     if (this.memories.of(run.key)?.pending != null && !this.waiting.some(({ key }) => key === run.key)) {
-      this.memories.remember(run.key, { pending: null });
+      this.forgetPending(run.key);
     }
     this.follow.onRunEnded();
+  }
+
+  private forgetPending(key: string): void {
+    try {
+      this.memories.endPending(key);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      this.parts.log.error(`task "${key}": that its run is over cannot be written down: ${messageOf(error)}`);
+    }
   }
 
   private async pause(ms: number): Promise<void> {
