@@ -81,8 +81,8 @@ export async function findMissing(
 }
 
 /**
- * Those of the domain's data chunks whose rows are gone, damaged or condemned, or are another chunk's: a database that was set back
- * under a live process gives numbers again.
+ * Those of the domain's data chunks whose rows are gone, damaged or condemned, or are another chunk's: PostgreSQL that was set back
+ * under a live process (a failover, a recovery) gives numbers again. A SQLite file cannot be, and ids are dear to hand in there.
  */
 export async function unsoundAmong<C extends NumberedChunk>(
   tx: Sql,
@@ -90,6 +90,7 @@ export async function unsoundAmong<C extends NumberedChunk>(
   chunks: readonly C[],
 ): Promise<C[]> {
   const unsound: C[] = [];
+  if (tx.dialect === 'sqlite') return unsoundByNumber(tx, chunks);
   for await (const slice of slices(chunks)) {
     const rows = await tx.allWith<{ n: number }>(
       { columns: NUMBERED_CHUNK, rows: slice.map(({ no, id }) => [no, id]) },
@@ -97,6 +98,19 @@ export async function unsoundAmong<C extends NumberedChunk>(
        where c.no is null or c.damaged = 1 or c.condemned_at is not null
          or c.id <> input.id or c.height <> 0 or c.domain_no <> ?`,
       [domainNo],
+    );
+    for (const { n } of rows) unsound.push(...slice.slice(n, n + 1));
+  }
+  return unsound;
+}
+
+async function unsoundByNumber<C extends NumberedChunk>(tx: Sql, chunks: readonly C[]): Promise<C[]> {
+  const unsound: C[] = [];
+  for await (const slice of slices(chunks)) {
+    const rows = await tx.allWith<{ n: number }>(
+      nosInput(slice.map(({ no }) => no)),
+      `select input.n from input left join chunks c on c.no = input.no
+       where c.no is null or c.damaged = 1 or c.condemned_at is not null`,
     );
     for (const { n } of rows) unsound.push(...slice.slice(n, n + 1));
   }

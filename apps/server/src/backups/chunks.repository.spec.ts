@@ -370,7 +370,8 @@ eachDatabase('ChunksRepository', (open, dialect) => {
       expect(found.get(keyString(keyOf('a')))).toMatchObject({ no });
     });
 
-    it.each<[string, NewChunk, number]>([
+    const itOnPostgres = dialect === 'postgres' ? it : it.skip;
+    itOnPostgres.each<[string, NewChunk, number]>([
       ['another chunk', newChunk('z'), MINE],
       ['a list', newChunk('a', { height: 1 }), MINE],
       ['the chunk of another domain', newChunk('a'), OTHERS],
@@ -383,7 +384,7 @@ eachDatabase('ChunksRepository', (open, dialect) => {
       expect(names((await ask(repository, 'a')).missing, ['a'])).toEqual(['a/0']);
     });
 
-    it('tells two chunks apart that had the same number, one before the database was set back', async () => {
+    itOnPostgres('tells two chunks apart that had the same number, one before the database was set back', async () => {
       const repository = new ChunksRepository();
       const [a] = await upload(repository, 'a');
       await write((tx) => tx.run('delete from chunks where no = ?', [a!]));
