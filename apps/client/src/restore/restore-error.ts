@@ -38,6 +38,26 @@ export function isDiskFull(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
+/** The state directory, which holds the plan of a restore, takes no more; any other full disk is the target's. */
+export class StateDirectoryFullError extends Error {
+  override readonly name = 'StateDirectoryFullError';
+  readonly code: string;
+
+  constructor(cause: unknown) {
+    super("The file system of the agent's state directory is full.", { cause });
+    this.code = errorCode(cause);
+  }
+}
+
+/** Runs `write`, which writes nowhere but to the state directory. */
+export function inStateDirectory<T>(write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    throw isDiskFull(error) ? new StateDirectoryFullError(error) : error;
+  }
+}
+
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',

@@ -1,4 +1,5 @@
-import { isDiskFull, reasonOf, RestoreError } from './restore-error';
+import { type ConflictPolicy } from './ports';
+import { isDiskFull, reasonOf, RestoreError, StateDirectoryFullError } from './restore-error';
 
 const MAX_NAMED = 1_000;
 
@@ -45,8 +46,7 @@ export class RestoreReport {
 
   /** Records a failure of one path; a full disk ends the restore instead. */
   failWith(path: Buffer, error: unknown): void {
-    if (error instanceof RestoreError) throw error;
-    if (isDiskFull(error)) throw diskFull(error);
+    if (error instanceof RestoreError || isDiskFull(error)) throw error;
     this.fail(path, reasonOf(error));
   }
 
@@ -59,10 +59,16 @@ export class RestoreReport {
   }
 }
 
-export function diskFull(cause: unknown): RestoreError {
+/** Which disk is full, and how to go on: as the restore ran, or with what keeps the files that are whole already. */
+export function diskFull(cause: unknown, policy: ConflictPolicy): RestoreError {
+  const what =
+    cause instanceof StateDirectoryFullError
+      ? "The file system of the agent's state directory, which holds the plan of the restore, is full."
+      : 'The file system of the target is full.';
+  const option = policy === 'overwrite' ? '--overwrite' : '--skip-existing';
   return new RestoreError(
     'disk-full',
-    'The target file system (or the state directory, which holds the plan) is full. Files that were not whole were removed. Make room and restore again with --overwrite.',
+    `${what} Files that were not whole were removed. Make room and restore again with ${option}.`,
     { cause },
   );
 }

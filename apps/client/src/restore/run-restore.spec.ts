@@ -17,7 +17,8 @@ import { dataChunkId, encodeXattrs, keyString } from '#engine';
 import { ServerProblem } from '../server-api/server-problem';
 import { nativeCalls } from '../system/native-calls';
 import { FakeServer, Sandbox } from './testing';
-import { RestoreError } from './restore-error';
+import { inStateDirectory, RestoreError } from './restore-error';
+import { diskFull } from './restore-report';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -193,6 +194,54 @@ describe('runRestore', () => {
     } finally {
       unmount(sandbox.target);
     }
+  });
+
+  it.each([
+    ['refuse', '--skip-existing'],
+    ['skip', '--skip-existing'],
+    ['overwrite', '--overwrite'],
+  ] as const)('says of a full target under %s to go on with %s', async (conflicts, option) => {
+    const server = new FakeServer().directory('/').file('/f', 'content');
+    const createFile = (): never => {
+      throw Object.assign(new Error('no room'), { code: 'ENOSPC' });
+    };
+    const restoring = sandbox.restore(server, { conflicts, system: { ...nativeCalls()!, createFile } });
+    await expect(restoring).rejects.toMatchObject({
+      code: 'disk-full',
+      message: `The file system of the target is full. Files that were not whole were removed. Make room and restore again with ${option}.`,
+    });
+  });
+
+  (canMount() ? it : it.skip)('says that it is the state directory that is full (needs root and mount)', async () => {
+    mountTmpfs(sandbox.spool);
+    try {
+      const server = new FakeServer().directory('/');
+      const linkTarget = Buffer.alloc(4_000, 'x');
+      for (let i = 1_000; i < 7_000; i++) server.add(`/${i}`, { kind: 'symlink', linkTarget, mode: 0o777 });
+      await expect(sandbox.restore(server)).rejects.toMatchObject({
+        code: 'disk-full',
+        message: expect.stringMatching(
+          /^The file system of the agent's state directory, which holds the plan/,
+        ) as string,
+      });
+    } finally {
+      unmount(sandbox.spool);
+    }
+  });
+
+  it('tells a full state directory from a full target', () => {
+    const full = Object.assign(new Error('no room'), { code: 'EDQUOT' });
+    const writing = (): never =>
+      inStateDirectory(() => {
+        throw full;
+      });
+    expect(writing).toThrow(expect.objectContaining({ code: 'EDQUOT', cause: full }) as Error);
+    try {
+      writing();
+    } catch (error) {
+      expect(diskFull(error, 'skip').message).toContain('state directory');
+    }
+    expect(diskFull(full, 'skip').message).not.toContain('state directory');
   });
 
   it('restores a part, with the directories above it', async () => {

@@ -18,7 +18,7 @@ import { type ConflictPolicy, type RestoreProgress, type RestoreServer, type Sys
 import { RankedSlices } from './ranked-slices';
 import { type RestoreContext } from './restore-context';
 import { errorCode } from '../system/error-code';
-import { isDiskFull, reasonOf, RestoreError, throwIfCancelled } from './restore-error';
+import { inStateDirectory, isDiskFull, reasonOf, RestoreError, throwIfCancelled } from './restore-error';
 import { diskFull, type FailedPath, RestoreReport } from './restore-report';
 import { RestoreRecord } from './restore-record';
 import { RestoredBlocks } from './restored-blocks';
@@ -85,9 +85,10 @@ export interface RestoreOutcome {
  */
 export async function runRestore(options: RestoreOptions, deps: RestoreDeps): Promise<RestoreOutcome> {
   const signal = options.signal ?? new AbortController().signal;
-  const spools = createSpools(deps.spoolDirectory, SPOOLS);
+  let spools: Record<(typeof SPOOLS)[number], SpoolFile> | null = null;
   let hold: SnapshotHold | null = null;
   try {
+    spools = createSpools(deps.spoolDirectory, SPOOLS);
     hold = await SnapshotHold.begin(deps.server, options.snapshotId);
     const spool = new EntrySpool(spools.entries, new NodeTable(spools.nodes));
     const progress: RestoreProgress = { phase: 'listing', files: 0, filesTotal: 0, bytes: 0, bytesTotal: 0 };
@@ -112,10 +113,10 @@ export async function runRestore(options: RestoreOptions, deps: RestoreDeps): Pr
     }
   } catch (error) {
     throwIfCancelled(signal);
-    throw isDiskFull(error) ? diskFull(error) : error;
+    throw isDiskFull(error) ? diskFull(error, options.conflicts) : error;
   } finally {
     hold?.end();
-    for (const file of Object.values(spools)) file.close();
+    for (const file of Object.values(spools ?? {})) file.close();
   }
 }
 
@@ -130,7 +131,8 @@ async function restoreInto(
   // Nothing can be in the way in an empty target, whose entries would all be looked at once more.
   if (!isEmpty(tree.targetFd)) refuseConflicts(ancestors, spool, tree, policy);
   const prefix = temporaryPrefix();
-  const record = RestoreRecord.begin(deps.spoolDirectory, { ...options, prefix, targetFd: tree.targetFd }, context);
+  const scope = { ...options, prefix, targetFd: tree.targetFd };
+  const record = inStateDirectory(() => RestoreRecord.begin(deps.spoolDirectory, scope, context));
   const { redoes } = record.earlier;
   const files = new TemporaryFiles(tree, policy, system, prefix, redoes);
   const failures = new FileFailures(spool, files, report);

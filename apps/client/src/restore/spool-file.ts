@@ -1,5 +1,6 @@
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmdirSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { inStateDirectory } from './restore-error';
 
 const BUFFER_BYTES = 256 * 1024;
 
@@ -51,7 +52,7 @@ export class SpoolFile {
   /** Replaces bytes that were appended before. */
   overwrite(offset: number, bytes: Buffer): void {
     if (offset + bytes.length > this.flushedBytes) this.flush();
-    writeFully(this.fd, bytes, bytes.length, offset);
+    this.write(bytes, bytes.length, offset);
   }
 
   close(): void {
@@ -61,7 +62,7 @@ export class SpoolFile {
   private appendOne(part: Uint8Array): void {
     if (this.pendingBytes + part.length > BUFFER_BYTES) this.flush();
     if (part.length > BUFFER_BYTES) {
-      writeFully(this.fd, part, part.length, this.flushedBytes);
+      this.write(part, part.length, this.flushedBytes);
       this.flushedBytes += part.length;
       return;
     }
@@ -71,18 +72,24 @@ export class SpoolFile {
 
   /** Puts on disk what was appended: a full disk is told here and not while something is being cleaned up. */
   flush(): void {
-    writeFully(this.fd, this.pending, this.pendingBytes, this.flushedBytes);
+    this.write(this.pending, this.pendingBytes, this.flushedBytes);
     this.flushedBytes += this.pendingBytes;
     this.pendingBytes = 0;
+  }
+
+  private write(bytes: Uint8Array, length: number, position: number): void {
+    inStateDirectory(() => {
+      writeFully(this.fd, bytes, length, position);
+    });
   }
 }
 
 /** Spool files made in a private directory that is gone again at once. The caller closes each. */
 export function createSpools<Name extends string>(parent: string, names: readonly Name[]): Record<Name, SpoolFile> {
-  const directory = mkdtempSync(join(parent, 'spool-'));
+  const directory = inStateDirectory(() => mkdtempSync(join(parent, 'spool-')));
   const files: SpoolFile[] = [];
   try {
-    for (const name of names) files.push(SpoolFile.create(directory, name));
+    for (const name of names) files.push(inStateDirectory(() => SpoolFile.create(directory, name)));
     return Object.fromEntries(names.map((name, at) => [name, files[at]])) as Record<Name, SpoolFile>;
   } catch (error) {
     for (const file of files) file.close();
