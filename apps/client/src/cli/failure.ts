@@ -28,6 +28,8 @@ export interface Failure {
   code: string;
   message: string;
   exitCode: ExitCode;
+  /** Paths that the message is about; it may name only the first of them. */
+  pathCount?: number;
 }
 
 /** What to tell about anything that was thrown. */
@@ -35,7 +37,10 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof CliError) return { code: error.code, message: error.message, exitCode: error.exitCode };
   if (error instanceof RestoreError) {
     const paths = error.paths.map((path) => `\n  ${shortened(printableBytes(path))}`).join('');
-    return failed(error.code, `${error.message}${paths}`);
+    const more = error.pathCount - error.paths.length;
+    const rest = more > 0 ? `\n  and ${more} more` : '';
+    const failure = failed(error.code, `${error.message}${paths}${rest}`);
+    return error.pathCount > 0 ? { ...failure, pathCount: error.pathCount } : failure;
   }
   if (error instanceof ServerProblem) return failed(error.code, error.message);
   if (error instanceof ServerUnreachableError) return failed('server-unreachable', error.message);

@@ -37,12 +37,12 @@ export class Output {
     if (!this.isJson) this.stderr.write(`${printableMessage(text)}\n`);
   }
 
-  async failure({ code, message }: Failure): Promise<void> {
+  async failure({ code, message, pathCount }: Failure): Promise<void> {
     if (!this.isJson) {
       this.stderr.write(`holdfast: ${printableMessage(message)}\n`);
       return;
     }
-    if (!this.hasDocument) await this.answer({ error: { code, message } }, []);
+    if (!this.hasDocument) await this.answer({ error: { code, message, pathCount } }, []);
   }
 
   private async write(bytes: string | Buffer): Promise<void> {

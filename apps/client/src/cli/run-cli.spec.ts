@@ -296,6 +296,16 @@ describe('runCli', () => {
       expect((await run(['restore', 'latest', '--target', 'target', '--overwrite'])).code).toBe(0);
     });
 
+    it('tells how many paths are in conflict, of which it names twenty', async () => {
+      for (let i = 10; i < 35; i++) server.file(`/a${i}`, 'many');
+      server.sort();
+      await run(['restore', 'latest', '--target', 'target']);
+      const { stderr } = await run(['restore', 'latest', '--target', 'target']);
+      expect(stderr).toMatch(/^holdfast: 26 paths exist .*\n( {2}.*\n){20} {2}and 6 more\n$/);
+      const { stdout } = await run(['restore', 'latest', '--target', 'target', '--json']);
+      expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'conflict', pathCount: 26 } });
+    });
+
     it('ends with 3 when a file could not be restored, and names it in the one document', async () => {
       server.chunks.delete(keyString({ id: dataChunkId(Buffer.from('hello')), height: 0 }));
       const ran = await run(['restore', 'latest', '--target', 'target', '--json']);

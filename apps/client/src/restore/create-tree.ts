@@ -1,5 +1,5 @@
 import { type BigIntStats, fstatSync, mkdirSync, unlinkSync } from 'node:fs';
-import { type ContentRef, type Entry, splitPath } from '#engine';
+import { type ContentRef, type Entry, isWithin, splitPath } from '#engine';
 import { type PlannedEntry } from './entry-spool';
 import { type FileFailures } from './file-failures';
 import { type LinkGroups } from './link-groups';
@@ -58,13 +58,20 @@ export async function createTree(context: RestoreContext, helpers: TreeHelpers, 
   const { spool, progress } = context;
   const { failures, record } = helpers;
   const slices = new Slices(context);
+  let blocked: Buffer | null = null;
   for (const planned of spool.all()) {
     await slices.next();
+    if (blocked !== null && isWithin(planned.path, blocked)) {
+      failures.failBelow(planned.number, blocked);
+      progress.bytesTotal -= planned.entry.size;
+      continue;
+    }
     try {
       if (planned.entry.kind === 'directory') createDirectory(planned, context, record);
       else createOther(planned, context, helpers);
     } catch (error) {
       failures.failWith(planned.number, error);
+      if (planned.entry.kind === 'directory' && errorCode(error) === 'ENOTDIR') blocked = Buffer.from(planned.path);
     }
     const { state } = spool.nodes.get(planned.number);
     const { entry, number } = planned;

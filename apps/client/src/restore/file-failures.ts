@@ -24,6 +24,11 @@ export class FileFailures {
     this.mark(number);
   }
 
+  /** Of an entry below one that has failed and is no directory. */
+  failBelow(number: number, above: Buffer): void {
+    if (this.mark(number)) this.report.failBelow(above);
+  }
+
   /** After a restore that ended early: removes every file that did not get to its place. */
   discardUnfinished(): void {
     const { nodes } = this.spool;

@@ -16,14 +16,17 @@ export class RestoreError extends Error {
   override readonly name = 'RestoreError';
   /** Paths that the message is about (raw bytes: escape them before showing them). */
   readonly paths: readonly Buffer[];
+  /** Of how many `paths` names the first. */
+  readonly pathCount: number;
 
   constructor(
     readonly code: RestoreErrorCode,
     message: string,
-    options: { cause?: unknown; paths?: readonly Buffer[] } = {},
+    options: { cause?: unknown; paths?: readonly Buffer[]; pathCount?: number } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.paths = options.paths ?? [];
+    this.pathCount = options.pathCount ?? this.paths.length;
   }
 }
 

@@ -6,6 +6,8 @@ const MAX_NAMED = 1_000;
 export interface FailedPath {
   path: Buffer;
   reason: string;
+  /** Paths below it that failed with it and are not named. */
+  belowCount?: number;
 }
 
 /** Sentences that are said once, with the number of entries that they concern. */
@@ -42,6 +44,13 @@ export class RestoreReport {
   fail(path: Buffer, reason: string): void {
     this.failedCount += 1;
     if (this.failed.length < MAX_NAMED) this.failed.push({ path: Buffer.from(path), reason });
+  }
+
+  /** Counts a path below `above`, which has failed just before: there is no place for it. */
+  failBelow(above: Buffer): void {
+    this.failedCount += 1;
+    const named = this.failed.at(-1);
+    if (named?.path.equals(above) === true) named.belowCount = (named.belowCount ?? 0) + 1;
   }
 
   /** Records a failure of one path; a full disk ends the restore instead. */

@@ -8,6 +8,7 @@ import {
   readFileSync,
   readlinkSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { spawnSync } from 'node:child_process';
@@ -16,7 +17,9 @@ import { crc32 } from 'node:zlib';
 import { dataChunkId, encodeXattrs, keyString } from '#engine';
 import { ServerProblem } from '../server-api/server-problem';
 import { nativeCalls } from '../system/native-calls';
+import { type RestoreOutcome } from './run-restore';
 import { FakeServer, Sandbox } from './testing';
+import { type ConflictPolicy } from './ports';
 import { inStateDirectory, RestoreError } from './restore-error';
 import { diskFull } from './restore-report';
 
@@ -347,10 +350,63 @@ describe('runRestore', () => {
       expect(statSync(sandbox.in('e')).mode & 0o7777).toBe(0o755);
     });
 
-    it('replaces no directory by a file', async () => {
-      const server = new FakeServer().directory('/').file('/d', 'a file');
-      await expect(sandbox.restore(server, { conflicts: 'overwrite' })).rejects.toMatchObject({ code: 'conflict' });
+    it('replaces no directory by a file, which the advice says before', async () => {
+      const server = new FakeServer().directory('/').file('/d', 'a file').file('/other', 'new');
+      await expect(sandbox.restore(server)).rejects.toMatchObject({
+        paths: [Buffer.from('/d'), Buffer.from('/other')],
+        message:
+          '2 paths exist in the target already; nothing was written. The first that is named is a directory, which --overwrite does not replace: move it away first, or choose --skip-existing to keep what exists.',
+      });
+      await expect(sandbox.restore(server, { conflicts: 'overwrite' })).rejects.toMatchObject({
+        code: 'conflict',
+        paths: [Buffer.from('/d')],
+        message: expect.stringContaining('move it away first, or choose --skip-existing') as string,
+      });
       expect(readFileSync(sandbox.in('d', 'f'), 'utf8')).toBe('old');
+      await expect(sandbox.restore(server, { conflicts: 'skip' })).resolves.toMatchObject({ failedCount: 0 });
+    });
+
+    it('offers no --skip-existing for what stands on the way to the asked path', async () => {
+      symlinkSync(sandbox.outside, sandbox.in('link'));
+      const path = Buffer.from('/link/f');
+      const restoring = (conflicts: ConflictPolicy): Promise<RestoreOutcome> =>
+        sandbox.restore(new FakeServer().file('/link/f', 'new'), { path, conflicts });
+      for (const policy of ['refuse', 'skip'] as const) {
+        const failure = restoring(policy);
+        await expect(failure).rejects.toMatchObject({ code: 'conflict', paths: [Buffer.from('/link')] });
+        await expect(failure).rejects.toThrow(/--overwrite .*to replace it, or move it away first\.$/);
+        await expect(failure).rejects.not.toThrow(/--skip-existing/);
+      }
+      await expect(restoring('overwrite')).resolves.toMatchObject({ files: 1, failedCount: 0 });
+      expect(readdirSync(sandbox.outside)).toEqual([]);
+    });
+
+    it('names a file in the place of a folder once, and counts what has no place below it', async () => {
+      const server = new FakeServer().directory('/').directory('/other').directory('/other/a').file('/other/a/f', 'x');
+      server.file('/other/b', 'x').file('/z', 'x');
+      await expect(sandbox.restore(server)).rejects.toThrow(
+        /Choose --overwrite .*--skip-existing to keep\. What the snapshot has below .* is not restored then\.$/,
+      );
+      const outcome = await sandbox.restore(server, { conflicts: 'skip' });
+      expect(outcome).toMatchObject({ files: 1, failedCount: 4 });
+      expect(outcome.failed).toEqual([
+        {
+          path: Buffer.from('/other'),
+          reason: 'something that is no directory stands in the way',
+          belowCount: 3,
+        },
+      ]);
+    });
+
+    it('names twenty paths and says how many there are', async () => {
+      const server = new FakeServer().directory('/').directory('/d');
+      for (let i = 10; i < 35; i++) {
+        server.file(`/d/${i}`, 'new');
+        writeFileSync(sandbox.in('d', String(i)), 'old');
+      }
+      const error: unknown = await sandbox.restore(server).catch((thrown: unknown) => thrown);
+      expect((error as RestoreError).paths).toHaveLength(20);
+      expect(error).toMatchObject({ code: 'conflict', pathCount: 25 });
     });
   });
 

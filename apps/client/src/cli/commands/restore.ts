@@ -60,11 +60,14 @@ export async function restore(world: World, output: Output, args: RestoreArgumen
 }
 
 function report(output: Output, { failed, failedCount, notes }: RestoreOutcome): void {
-  for (const { path, reason } of failed.slice(0, MAX_SHOWN)) {
-    output.notice(`Not restored: ${printableBytes(path)}: ${reason}`);
+  let told = 0;
+  for (const { path, reason, belowCount = 0 } of failed.slice(0, MAX_SHOWN)) {
+    const below = belowCount === 0 ? '' : `, nor ${formatCount(belowCount, 'path')} below it`;
+    output.notice(`Not restored: ${printableBytes(path)}: ${reason}${below}`);
+    told += 1 + belowCount;
   }
-  if (failedCount > MAX_SHOWN) {
-    output.notice(`Not restored: ${failedCount - MAX_SHOWN} more; --json names up to a thousand.`);
+  if (failedCount > told) {
+    output.notice(`Not restored: ${failedCount - told} more; --json names up to a thousand.`);
   }
   for (const note of notes) output.notice(`Note: ${note}`);
 }
@@ -78,7 +81,7 @@ function documentOf(target: Buffer, outcome: RestoreOutcome): object {
     target: path,
     ...(pathBase64 === undefined ? {} : { targetBase64: pathBase64 }),
     ...rest,
-    failed: failed.map(({ path, reason }) => ({ ...jsonPath(path), reason })),
+    failed: failed.map(({ path, ...why }) => ({ ...jsonPath(path), ...why })),
   };
 }
 
