@@ -1,9 +1,8 @@
-import { isWithin, splitPath } from '#engine';
+import { isWithin } from '#engine';
 import { type DirectoryTree } from './directory-tree';
 import { type EntrySpool } from './entry-spool';
 import { type ConflictPolicy } from './ports';
-import { findAt } from './restore-context';
-import { errorCode } from '../system/error-code';
+import { look } from './restore-context';
 import { RestoreError } from './restore-error';
 
 const MAX_NAMED = 20;
@@ -97,18 +96,5 @@ function* findConflicts(ancestors: readonly Buffer[], spool: EntrySpool, tree: D
   for (const { path, entry } of spool.all()) {
     const kind = kindAt(path, entry.kind === 'directory');
     if (kind !== null) yield { path, kind };
-  }
-}
-
-function look(tree: DirectoryTree, path: Buffer): 'directory' | 'other' | null {
-  const { parent, name } = splitPath(path);
-  try {
-    const stats = findAt(tree.locate(parent, name));
-    if (stats === null) return null;
-    return stats.isDirectory() ? 'directory' : 'other';
-  } catch (error) {
-    // A directory that we may not look into, or a name that cannot exist here: its entries fail by name later.
-    if (['EACCES', 'ENAMETOOLONG', 'ENOENT', 'EINVAL', 'EILSEQ'].includes(errorCode(error))) return null;
-    throw error;
   }
 }

@@ -1,9 +1,11 @@
 import { lstatSync, type BigIntStats } from 'node:fs';
+import { splitPath } from '#engine';
 import { type DirectoryTree } from './directory-tree';
 import { type EntrySpool } from './entry-spool';
 import { type Owner } from './metadata';
 import { type ConflictPolicy, type RestoreProgress, type SystemCalls } from './ports';
 import { throwIfCancelled } from './restore-error';
+import { errorCode } from '../system/error-code';
 import { type RestoreReport } from './restore-report';
 
 /** What the steps of one restore share. */
@@ -40,4 +42,18 @@ export class Slices {
 /** What stands at `path` (never what a symlink there points at), or null when nothing does. */
 export function findAt(path: Buffer): BigIntStats | null {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false }) ?? null;
+}
+
+/** What stands where the snapshot has `path`; null: nothing, or nothing that can be looked at. */
+export function look(tree: DirectoryTree, path: Buffer): 'directory' | 'other' | null {
+  const { parent, name } = splitPath(path);
+  try {
+    const stats = findAt(tree.locate(parent, name));
+    if (stats === null) return null;
+    return stats.isDirectory() ? 'directory' : 'other';
+  } catch (error) {
+    // A directory that we may not look into, or a name that cannot exist here: its entries fail by name later.
+    if (['EACCES', 'ENAMETOOLONG', 'ENOENT', 'EINVAL', 'EILSEQ'].includes(errorCode(error))) return null;
+    throw error;
+  }
 }

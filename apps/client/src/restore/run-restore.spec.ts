@@ -283,6 +283,58 @@ describe('runRestore', () => {
     });
   });
 
+  describe('a target that cannot be used', () => {
+    const server = (): FakeServer => new FakeServer().directory('/').directory('/d').file('/d/f', 'x');
+
+    it.each([
+      ['file', 'it is not a directory'],
+      ['file/below/it', 'something on the way to it is not a directory'],
+    ])('tells why of %s', async (name, reason) => {
+      writeFileSync(sandbox.in('file'), 'x');
+      await expect(sandbox.restore(server(), { target: sandbox.in(name) })).rejects.toMatchObject({
+        code: 'target',
+        message: `The target cannot be used: ${reason}.`,
+      });
+    });
+
+    (isRoot ? it.skip : it)('is refused before anything is begun where the user may not write', async () => {
+      chmodSync(sandbox.target, 0o500);
+      await expect(sandbox.restore(server())).rejects.toMatchObject({
+        code: 'target',
+        message: 'The target cannot be written: permission denied.',
+      });
+    });
+
+    (isRoot ? it.skip : it)('is one only when nothing can be written anywhere in it', async () => {
+      mkdirSync(sandbox.in('d'));
+      chmodSync(sandbox.target, 0o500);
+      await expect(sandbox.restore(server())).resolves.toMatchObject({ files: 1, failedCount: 0 });
+    });
+
+    (canMount() ? it : it.skip)('is told to be read-only (needs root and mount)', async () => {
+      mountTmpfs(sandbox.target);
+      try {
+        mkdirSync(sandbox.in('d'));
+        writeFileSync(sandbox.in('d', 'f'), 'old');
+        mountTmpfs(sandbox.target, 'remount,ro');
+        for (const conflicts of ['refuse', 'overwrite'] as const) {
+          const restoring = sandbox.restore(server().file('/new', 'x'), { conflicts });
+          await expect(restoring).rejects.toMatchObject({ code: conflicts === 'refuse' ? 'conflict' : 'target' });
+        }
+        const below = sandbox.restore(server(), { target: sandbox.in('x', 'y') });
+        await expect(below).rejects.toThrow('The target cannot be used: its file system is read-only.');
+        const inside = sandbox.restore(server(), { target: sandbox.in('d') });
+        await expect(inside).rejects.toThrow('The target cannot be written: its file system is read-only.');
+        await expect(sandbox.restore(server(), { conflicts: 'skip' })).resolves.toMatchObject({
+          skipped: 1,
+          failedCount: 0,
+        });
+      } finally {
+        unmount(sandbox.target);
+      }
+    });
+  });
+
   it('walks trees that are deeper than PATH_MAX', async () => {
     const server = new FakeServer().directory('/');
     let path = '';
@@ -471,9 +523,9 @@ describe('runRestore', () => {
   });
 });
 
-function mountTmpfs(path: string): void {
+function mountTmpfs(path: string, options = 'size=20m'): void {
   const mount = 'mount';
-  const { status } = spawnSync(mount, ['-t', 'tmpfs', '-o', 'size=20m', 'none', path]);
+  const { status } = spawnSync(mount, ['-t', 'tmpfs', '-o', options, 'none', path]);
   if (status !== 0) throw new Error('mount failed');
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, mkdirSync, opendirSync, openSync } from 'node:fs';
+import { opendirSync } from 'node:fs';
 import { comparePaths, splitPath } from '#engine';
 import { type BlockRunner, InlineRunner } from './block-runner';
 import { BlockWriter, writersInto } from './block-writer';
@@ -17,14 +17,14 @@ import { PlacementSpool } from './placement-spool';
 import { type ConflictPolicy, type RestoreProgress, type RestoreServer, type SystemCalls } from './ports';
 import { RankedSlices } from './ranked-slices';
 import { type RestoreContext } from './restore-context';
-import { errorCode } from '../system/error-code';
-import { inStateDirectory, isDiskFull, reasonOf, RestoreError, throwIfCancelled } from './restore-error';
+import { inStateDirectory, isDiskFull, throwIfCancelled } from './restore-error';
 import { diskFull, type FailedPath, RestoreReport } from './restore-report';
 import { RestoreRecord } from './restore-record';
 import { RestoredBlocks } from './restored-blocks';
 import { reportGone } from './gone-paths';
 import { SnapshotHold } from './snapshot-hold';
 import { createSpools, type SpoolFile } from './spool-file';
+import { assertWritable, openTarget } from './target';
 import { TemporaryFiles, temporaryPrefix } from './temporary-files';
 import { ThreadRunner } from './thread-runner';
 import { WholeFiles } from './whole-files';
@@ -130,6 +130,7 @@ async function restoreInto(
   const ancestors = ancestorsOf(options.path);
   // Nothing can be in the way in an empty target, whose entries would all be looked at once more.
   if (!isEmpty(tree.targetFd)) refuseConflicts(ancestors, spool, tree, policy);
+  assertWritable(ancestors, spool, tree, policy);
   const prefix = temporaryPrefix();
   const scope = { ...options, prefix, targetFd: tree.targetFd };
   const record = inStateDirectory(() => RestoreRecord.begin(deps.spoolDirectory, scope, context));
@@ -193,28 +194,6 @@ function isEmpty(directory: number): boolean {
   } finally {
     opened.closeSync();
   }
-}
-
-/** Links in the target's own path are the user's choice and are followed; nothing below it is. */
-function openTarget(target: string | Buffer): number {
-  let fd: number;
-  try {
-    mkdirSync(target, { recursive: true });
-    fd = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY);
-  } catch (error) {
-    throw new RestoreError('target', `The target cannot be used: ${reasonOf(error)}.`, {
-      cause: error,
-      paths: [Buffer.from(target)],
-    });
-  }
-  try {
-    closeSync(openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY | constants.O_DIRECTORY));
-  } catch (error) {
-    closeSync(fd);
-    if (errorCode(error) !== 'ENOENT') throw error;
-    throw new RestoreError('unsupported-platform', 'A restore needs Linux with /proc mounted.', { cause: error });
-  }
-  return fd;
 }
 
 /** Outermost first, without '/' and the path itself. */
