@@ -92,7 +92,10 @@ describe('runCli', () => {
     return known as ServerApi;
   }
 
-  async function run(args: string[], options: { stdin?: string; env?: Record<string, string> } = {}): Promise<Ran> {
+  async function run(
+    args: string[],
+    options: { stdin?: string; env?: Record<string, string>; signal?: AbortSignal } = {},
+  ): Promise<Ran> {
     const [stdout, stderr] = [new PassThrough(), new PassThrough()];
     const code = await runCli(args, {
       env: { HOLDFAST_STATE_DIR: join(root, 'state'), ...options.env },
@@ -102,7 +105,7 @@ describe('runCli', () => {
       workingDirectory: root,
       hostName: 'machine',
       connect: () => fakeApi(),
-      signal: new AbortController().signal,
+      signal: options.signal ?? new AbortController().signal,
     });
     const text = (stream: PassThrough): string => ((stream.read() as Buffer | null) ?? '').toString();
     return { code, stdout: text(stdout), stderr: text(stderr) };
@@ -315,6 +318,21 @@ describe('runCli', () => {
         failedCount: 1,
         failed: [{ pathBase64: 'Lxv/' }],
       });
+    });
+
+    it.each([
+      [[], '--skip-existing'],
+      [['--overwrite'], '--overwrite'],
+    ])('says how to go on after it was cut off with %j', async (options, option) => {
+      const cancel = new AbortController();
+      server.onRead = () => {
+        cancel.abort();
+      };
+      const ran = await run(['restore', 'latest', '--target', 'target', ...options], { signal: cancel.signal });
+      expect(ran.code).toBe(1);
+      expect(ran.stderr).toContain(
+        `Repeat it with ${option}, the same target and the same snapshot: ${SNAPSHOTS[1]!.id}\n`,
+      );
     });
 
     it('restores to a target whose name is not UTF-8', async () => {

@@ -27,8 +27,34 @@ export async function restore(world: World, output: Output, args: RestoreArgumen
   const path = snapshotPath(args.path ?? '/', world.workingDirectory);
   if (args.target === '') throw new CliError('usage', 'An empty target names nothing.', ExitCode.usage);
   const target = encodeArgument(resolve(world.workingDirectory, args.target));
+  const begun: { snapshotId: string | null } = { snapshotId: null };
+  try {
+    return await restoreTo(target, path, { world, output, args, begun });
+  } catch (error) {
+    if (begun.snapshotId === null || !(error instanceof CliError) || error.code !== 'cancelled') throw error;
+    throw cutOff(begun.snapshotId, args.conflicts);
+  }
+}
+
+/** `begun` is told the snapshot that `latest` or a few characters name as soon as it is known. */
+function restoreTo(
+  target: Buffer,
+  path: Buffer,
+  {
+    world,
+    output,
+    args,
+    begun,
+  }: {
+    world: World;
+    output: Output;
+    args: RestoreArguments;
+    begun: { snapshotId: string | null };
+  },
+): Promise<ExitCode> {
   return withReadingSession(world, async ({ api, settings }) => {
     const { id: snapshotId } = await findSnapshot(api, args.snapshot);
+    begun.snapshotId = snapshotId;
     makeStateDirectory(settings.stateDir);
     const bar = new ProgressBar(world.stderr);
     let outcome: RestoreOutcome;
@@ -57,6 +83,14 @@ export async function restore(world: World, output: Output, args: RestoreArgumen
     await output.answer(documentOf(target, outcome), textOf(target, outcome));
     return outcome.failedCount === 0 ? ExitCode.done : ExitCode.partial;
   });
+}
+
+function cutOff(snapshotId: string, conflicts: ConflictPolicy): CliError {
+  const option = conflicts === 'overwrite' ? '--overwrite' : '--skip-existing';
+  return new CliError(
+    'cancelled',
+    `Cancelled. Files that were not whole were removed. Repeat it with ${option}, the same target and the same snapshot: ${snapshotId}`,
+  );
 }
 
 function report(output: Output, { failed, failedCount, notes }: RestoreOutcome): void {
