@@ -28,6 +28,7 @@ const SECTIONS = [
   { title: 'Files', lines: ['State (secret, index files) is kept in HOLDFAST_STATE_DIR.'] },
 ] as const;
 const [EXIT_CODES, FILES] = SECTIONS;
+const RELATIVE = 'one that does not begin with "/" is seen from the working directory';
 const SNAPSHOT = 'an id, at least 6 characters of one, or "latest"';
 
 type Done = (code: ExitCode) => void;
@@ -84,7 +85,7 @@ function addReading(add: Add, world: World, output: Output, done: Done): void {
   });
 
   add('ls', 'list a directory of a snapshot')
-    .argument('<snapshot[:path]>', `${SNAPSHOT}; then ":" and a path (default: the root)`)
+    .argument('<snapshot[:path]>', `${SNAPSHOT}; then ":" and a path (default: the root; ${RELATIVE})`)
     .action(async (reference: string) => {
       done(await ls(world, output, reference));
     });
@@ -101,7 +102,7 @@ function addReading(add: Add, world: World, output: Output, done: Done): void {
     });
 
   add('history', 'list the restorable versions of a file or folder, newest first')
-    .argument('<path>', 'the file or folder; it need not exist any more')
+    .argument('<path>', `the file or folder; it need not exist any more; ${RELATIVE}`)
     .action(async (path: string) => {
       done(await history(world, output, path));
     });
@@ -118,7 +119,7 @@ function addRestore(add: Add, world: World, output: Output, done: Done): void {
   add('restore', 'restore a snapshot; the full source paths are recreated below the target')
     .argument('<snapshot>', SNAPSHOT)
     .requiredOption('--target <dir>', 'where to restore to; created when missing')
-    .option('--path <path>', 'restore only this file or folder')
+    .option('--path <path>', `restore only this file or folder; ${RELATIVE}`)
     .addOption(new Option('--overwrite', 'replace files that exist').conflicts('skipExisting'))
     .addOption(new Option('--skip-existing', 'keep files that exist'))
     .action(

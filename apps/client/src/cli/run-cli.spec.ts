@@ -228,6 +228,17 @@ describe('runCli', () => {
       });
     });
 
+    it('sees relative paths of ls, history and restore from the working directory', async () => {
+      await run(['ls', 'latest:dir/./sub']);
+      await run(['ls', 'latest:']);
+      await run(['history', 'dir/sub']);
+      server = new FakeServer().file(`${root}/dir/sub`, 'x');
+      const restored = await run(['restore', 'latest', '--path', 'dir/sub', '--target', 'target']);
+      expect(restored).toMatchObject({ code: 0, stderr: '' });
+      const id = SNAPSHOTS[1]!.id;
+      expect(asked).toEqual([`${id} ${root}/dir/sub`, `${id} /`, `${root}/dir/sub`, id]);
+    });
+
     it.each([
       ['11111', 'usage', 2],
       ['111111', 'ambiguous', 1],

@@ -10,7 +10,7 @@ import { type World } from '../world';
 /** Lists a directory of a snapshot. */
 export async function ls(world: World, output: Output, reference: string): Promise<ExitCode> {
   const { snapshot: wanted, path: pathText } = splitReference(reference);
-  const path = snapshotPath(pathText, '/');
+  const path = snapshotPath(pathText, world.workingDirectory);
   return withReadingSession(world, async ({ api, settings: { stateDir } }) => {
     const snapshot = await findSnapshot(api, wanted);
     const head = { snapshot: snapshot.id, ...jsonPath(path) };
