@@ -44,6 +44,10 @@ export const LIMITS = {
   problemBytesPerRun: 4 * 1024 * 1024,
   /** Bytes of all roots of a run: they stand in one record of its manifest, and in every list of snapshots. */
   rootBytes: 64 * 1024,
+  /** Roots of a run, patterns that it leaves out, and characters of such a pattern. */
+  roots: 1_000,
+  excludes: 10_000,
+  excludeLength: 4_096,
   /** Log lines in one request, and characters of a line; longer ones are cut by the agent. */
   logLines: 500,
   logLineCharacters: 4_000,

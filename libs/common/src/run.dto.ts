@@ -17,6 +17,7 @@ import {
   Min,
   ValidateNested,
 } from 'class-validator';
+import { LIMITS } from './protocol';
 import { RUN_TRIGGERS, type RunTrigger } from './run-report.dto';
 
 const SAFE = Number.MAX_SAFE_INTEGER;
@@ -26,15 +27,15 @@ export class StartRunRequest {
   /** Normalised root paths (bytes), in walk order, none within another. */
   @IsArray()
   @ArrayMinSize(1)
-  @ArrayMaxSize(1_000)
+  @ArrayMaxSize(LIMITS.roots)
   @IsBase64({}, { each: true })
   @MaxLength(65_536, { each: true })
   rootsBase64!: string[];
 
   @IsArray()
-  @ArrayMaxSize(10_000)
+  @ArrayMaxSize(LIMITS.excludes)
   @IsString({ each: true })
-  @MaxLength(4_096, { each: true })
+  @MaxLength(LIMITS.excludeLength, { each: true })
   excludes!: string[];
 
   /** `linux`, `darwin`, ... as process.platform says. */

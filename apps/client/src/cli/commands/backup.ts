@@ -1,10 +1,10 @@
-import { lstatSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { lstatSync } from 'node:fs';
 import { type BackupOutcome, type PathProblem } from '../../backup/backup';
 import { normaliseRoots } from '../../backup/roots';
 import { runBackup } from '../../backup/run-backup';
 import { errorCode } from '../../system/error-code';
 import { encodeArgument } from '../argument-bytes';
+import { excludePatterns } from '../exclude-patterns';
 import { CliError, ExitCode } from '../failure';
 import { jsonPath, type Output } from '../output';
 import { printableBytes } from '../printable';
@@ -28,7 +28,7 @@ export async function backup(world: World, output: Output, args: BackupArguments
   if (args.task === '' || args.task.length > MAX_TASK_NAME || /\p{Cc}/u.test(args.task)) {
     throw new CliError('usage', `--task takes 1 to ${MAX_TASK_NAME} characters, no control characters`, ExitCode.usage);
   }
-  const excludes = [...args.exclude, ...args.excludeFile.flatMap((file) => readPatterns(world, file))];
+  const excludes = excludePatterns(world, args);
   // One missing path among others keeps what it held and makes the run partial; with none there, nothing can be meant.
   const roots = args.paths.map(encodeArgument);
   const workingDirectory = encodeArgument(world.workingDirectory);
@@ -88,16 +88,6 @@ function isThere(root: Buffer): boolean {
     return true;
   } catch (error) {
     return errorCode(error) !== 'ENOENT';
-  }
-}
-
-function readPatterns(world: World, file: string): string[] {
-  try {
-    const text = readFileSync(encodeArgument(resolve(world.workingDirectory, file)), 'utf8');
-    return text.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('#'));
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CliError('usage', `--exclude-file cannot be read: ${reason}`, ExitCode.usage);
   }
 }
 
