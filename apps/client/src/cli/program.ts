@@ -11,6 +11,7 @@ import { runs } from './commands/runs';
 import { snapshots } from './commands/snapshots';
 import { stats } from './commands/stats';
 import { completionScript, type Shell, SHELLS } from './completion-script';
+import { assertEnrollArguments } from './enroll-arguments';
 import { ExitCode } from './failure';
 import { manPage } from './man-page';
 import { type Output } from './output';
@@ -66,6 +67,7 @@ function addBackup(add: Add, world: World, output: Output, done: Done): void {
     )
     .option('--name <name>', "the client's name (default: the host's name)")
     .action(async (options: EnrollArguments) => {
+      assertEnrollArguments(options);
       done(await enroll(world, output, options));
     });
 

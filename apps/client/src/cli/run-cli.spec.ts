@@ -134,6 +134,54 @@ describe('runCli', () => {
       expect((await run(args)).code).toBe(code);
     });
 
+    it.each([
+      [['--code', 'SHORT'], /^--code takes .* 8 to 64 letters/],
+      [['--code', `SECRET-${'x'.repeat(60)}`], /^--code takes/],
+      [['--client', 'machine'], /^--client takes the client's id/],
+      [['--username', 'ada', '--name', 'x'.repeat(129)], /^--name takes 1 to 128 characters/],
+      [['--username', 'ada', '--name', 'a\nb'], /^--name takes/],
+      [['--username', ''], /^--username takes/],
+    ])('tells what enroll takes instead of %j before it connects, and no value', async (args, message) => {
+      const ran = await run(['enroll', '--server', 'http://127.0.0.1:1', ...args, '--json']);
+      expect(ran.code).toBe(2);
+      const { error } = JSON.parse(ran.stdout) as { error: { code: string; message: string } };
+      expect(error).toEqual({ code: 'usage', message: expect.stringMatching(message) as string });
+      expect(error.message).not.toContain('SECRET');
+      expect(registered).toBeNull();
+      expect(asked).toEqual([]);
+    });
+
+    it('tells of roots that cannot be backed up, before it connects', async () => {
+      const told = async (...paths: string[]): Promise<object> => {
+        const { code, stdout } = await run(['backup', ...paths, '--json']);
+        return { exitCode: code, ...(JSON.parse(stdout) as { error: object }).error };
+      };
+      await expect(told(root, '')).resolves.toEqual({
+        exitCode: 2,
+        code: 'usage',
+        message: 'An empty path names nothing.',
+      });
+      const many = Array.from({ length: 1_001 }, (_, at) => `${root}/many/${at}`);
+      await expect(told(...many)).resolves.toMatchObject({
+        exitCode: 1,
+        code: 'not-found',
+        message: expect.stringMatching(
+          /^Nothing to back up: ([^ ]+, ){19}[^ ]+ and 981 more do not exist\.$/,
+        ) as string,
+      });
+      writeFileSync(join(root, 'there'), 'x');
+      await expect(told(join(root, 'there'), ...many)).resolves.toMatchObject({
+        exitCode: 2,
+        code: 'usage',
+        message: expect.stringMatching(/^At most 1000 paths .* these are 1002\. Name a folder/) as string,
+      });
+      const long = Array.from({ length: 400 }, (_, at) => join(root, `${at}${'x'.repeat(200)}`));
+      await expect(told(join(root, 'there'), ...long)).resolves.toMatchObject({
+        exitCode: 2,
+        message: expect.stringMatching(/^The paths to back up have at most 65536 bytes together/) as string,
+      });
+    });
+
     it('tells bad settings by name and never by value', async () => {
       const ran = await run(['snapshots', '--json'], { env: { HOLDFAST_STATE_DIR: 'relative-secret' } });
       expect(ran.code).toBe(2);

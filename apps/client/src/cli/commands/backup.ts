@@ -1,4 +1,5 @@
 import { lstatSync } from 'node:fs';
+import { LIMITS } from '#common';
 import { type BackupOutcome, type PathProblem } from '../../backup/backup';
 import { normaliseRoots } from '../../backup/roots';
 import { runBackup } from '../../backup/run-backup';
@@ -22,6 +23,7 @@ export interface BackupArguments {
 }
 
 const MAX_SHOWN = 50;
+const MAX_NAMED_ROOTS = 20;
 const MAX_TASK_NAME = 128;
 
 export async function backup(world: World, output: Output, args: BackupArguments): Promise<ExitCode> {
@@ -29,12 +31,10 @@ export async function backup(world: World, output: Output, args: BackupArguments
     throw new CliError('usage', `--task takes 1 to ${MAX_TASK_NAME} characters, no control characters`, ExitCode.usage);
   }
   const excludes = excludePatterns(world, args);
-  // One missing path among others keeps what it held and makes the run partial; with none there, nothing can be meant.
+  if (args.paths.includes('')) throw new CliError('usage', 'An empty path names nothing.', ExitCode.usage);
   const roots = args.paths.map(encodeArgument);
   const workingDirectory = encodeArgument(world.workingDirectory);
-  if (!normaliseRoots(roots, workingDirectory).some(isThere)) {
-    throw new CliError('not-found', `Nothing to back up: ${roots.map(printableBytes).join(', ')} does not exist.`);
-  }
+  assertRoots(roots, normaliseRoots(roots, workingDirectory));
   const bar = new ProgressBar(world.stderr);
   const outcome = await withSession(world, async ({ api, settings, identity }) => {
     try {
@@ -75,6 +75,32 @@ export async function backup(world: World, output: Output, args: BackupArguments
   report(output, 'Note', outcome.notes, outcome.noteCount);
   await output.answer(documentOf(args.task, outcome), textOf(outcome));
   return outcome.state === 'succeeded' ? ExitCode.done : ExitCode.partial;
+}
+
+/** One missing path among others keeps what it held and makes the run partial; with none there, nothing can be meant. */
+function assertRoots(given: readonly Buffer[], roots: readonly Buffer[]): void {
+  if (!roots.some(isThere)) {
+    const names = given.slice(0, MAX_NAMED_ROOTS).map(printableBytes).join(', ');
+    const more = given.length > MAX_NAMED_ROOTS ? ` and ${given.length - MAX_NAMED_ROOTS} more` : '';
+    const verb = given.length === 1 ? 'does' : 'do';
+    throw new CliError('not-found', `Nothing to back up: ${names}${more} ${verb} not exist.`);
+  }
+  const instead = 'Name a folder that holds them, and --exclude what is not to be saved.';
+  if (roots.length > LIMITS.roots) {
+    throw new CliError(
+      'usage',
+      `At most ${LIMITS.roots} paths can be backed up at once, and these are ${roots.length}. ${instead}`,
+      ExitCode.usage,
+    );
+  }
+  const bytes = roots.reduce((sum, root) => sum + root.length, 0);
+  if (bytes > LIMITS.rootBytes) {
+    throw new CliError(
+      'usage',
+      `The paths to back up have at most ${LIMITS.rootBytes} bytes together, and these have ${bytes}. ${instead}`,
+      ExitCode.usage,
+    );
+  }
 }
 
 function cancelled(): CliError {
