@@ -334,6 +334,16 @@ describe('commands that look into what is stored', () => {
     });
   });
 
+  it('help and the manual say that there is a service, and by what both are set', async () => {
+    const help = (await run(['--help'])).stdout;
+    expect(help).toMatch(/^Service: Without a command, holdfast is the service/m);
+    expect(help).toMatch(/^ {2}SERVER_URL: service: where the server is$/m);
+    expect(help).toContain(`Exit codes: 0 done, 1 failed, 2 bad usage or settings, 3 partial.\nFiles: State`);
+    const { stdout: page } = await run(['man']);
+    for (const section of ['SERVICE', 'EXIT CODES', 'FILES', 'ENVIRONMENT']) expect(page).toContain(`.SH ${section}\n`);
+    expect(page).toContain('HOLDFAST_RETRY_SECONDS: how long');
+  });
+
   it('man prints a page with every command and option, in which no line is taken for a macro', async () => {
     const { stdout, code } = await run(['man']);
     expect(code).toBe(0);

@@ -1,10 +1,11 @@
 import { type Command } from 'commander';
+import { type Section } from './epilogue';
 import { type CommandShape, commandShapes, shapeOf } from './command-shape';
 
 export interface ManPage {
   readonly version: string;
   /** Sections that help shows after the options: title and lines. */
-  readonly sections: readonly { readonly title: string; readonly lines: readonly string[] }[];
+  readonly sections: readonly Section[];
 }
 
 /** The manual page (man(7) macros), from what help is printed from: `holdfast man | man -l -` shows it. */

@@ -12,23 +12,13 @@ import { snapshots } from './commands/snapshots';
 import { stats } from './commands/stats';
 import { completionScript, type Shell, SHELLS } from './completion-script';
 import { assertEnrollArguments } from './enroll-arguments';
+import { epilogue, SECTIONS } from './epilogue';
 import { ExitCode } from './failure';
 import { manPage } from './man-page';
 import { type Output } from './output';
 import { AGENT_VERSION } from './version';
 import { type World } from './world';
 
-/** Told after every help, and in the manual page. */
-const SECTIONS = [
-  {
-    title: 'Exit codes',
-    lines: [
-      `${ExitCode.done} done, ${ExitCode.failed} failed, ${ExitCode.usage} bad usage or settings, ${ExitCode.partial} partial.`,
-    ],
-  },
-  { title: 'Files', lines: ['State (secret, index files) is kept in HOLDFAST_STATE_DIR.'] },
-] as const;
-const [EXIT_CODES, FILES] = SECTIONS;
 const RELATIVE = 'one that does not begin with "/" is seen from the working directory';
 const SNAPSHOT = 'an id, at least 6 characters of one, or "latest"';
 
@@ -40,7 +30,7 @@ export function buildProgram(world: World, output: Output, done: Done): Command 
   const program = new Command('holdfast')
     .description('Holdfast agent: backs up this machine and restores from its snapshots.')
     .version(AGENT_VERSION)
-    .addHelpText('after', `\n${EXIT_CODES.title}: ${EXIT_CODES.lines[0]}\n${FILES.lines[0]}`);
+    .addHelpText('after', epilogue());
   const add: Add = (name, description) =>
     program
       .command(name)
