@@ -46,7 +46,7 @@ export function buildProgram(world: World, output: Output, done: Done): Command 
 
 function addBackup(add: Add, world: World, output: Output, done: Done): void {
   add('enroll', 'make this machine a client of a server')
-    .requiredOption('--server <url>', 'the server, such as https://backup.example.org')
+    .option('--server <url>', 'the server, such as https://backup.example.org (required)')
     .option('--username <name>', 'a user of the server')
     .option('--password-stdin', 'read the password from standard input instead of asking for it', false)
     .option('--code <code>', 'an enrolment code, instead of a user and a password')
@@ -56,9 +56,10 @@ function addBackup(add: Add, world: World, output: Output, done: Done): void {
       'the client whose new secret stands on standard input (after it was rotated on the server)',
     )
     .option('--name <name>', "the client's name (default: the host's name)")
-    .action(async (options: EnrollArguments) => {
+    .action(async (options: Omit<EnrollArguments, 'server'> & { server?: string }, command: Command) => {
+      const server = required(options.server, '--server <url>', command);
       assertEnrollArguments(options);
-      done(await enroll(world, output, options));
+      done(await enroll(world, output, { ...options, server }));
     });
 
   add('backup', 'back up files and folders')
@@ -110,18 +111,20 @@ function addReading(add: Add, world: World, output: Output, done: Done): void {
 function addRestore(add: Add, world: World, output: Output, done: Done): void {
   add('restore', 'restore a snapshot; the full source paths are recreated below the target')
     .argument('<snapshot>', SNAPSHOT)
-    .requiredOption('--target <dir>', 'where to restore to; created when missing')
+    .option('--target <dir>', 'where to restore to; created when missing (required)')
     .option('--path <path>', `restore only this file or folder; ${RELATIVE}`)
     .addOption(new Option('--overwrite', 'replace files that exist').conflicts('skipExisting'))
     .addOption(new Option('--skip-existing', 'keep files that exist'))
     .action(
       async (
         snapshot: string,
-        options: { target: string; path?: string; overwrite?: boolean; skipExisting?: boolean },
+        options: { target?: string; path?: string; overwrite?: boolean; skipExisting?: boolean },
+        command: Command,
       ) => {
         const { overwrite, skipExisting, ...rest } = options;
+        const target = required(options.target, '--target <dir>', command);
         const conflicts = overwrite === true ? 'overwrite' : skipExisting === true ? 'skip' : 'refuse';
-        done(await restore(world, output, { ...rest, snapshot, conflicts }));
+        done(await restore(world, output, { ...rest, target, snapshot, conflicts }));
       },
     );
 }
@@ -159,6 +162,11 @@ function addShell(add: Add, program: Command, output: Output, done: Done): void 
     await output.answer({ page }, [page.trimEnd()]);
     done(ExitCode.done);
   });
+}
+
+/** Commander misses a required option before it tells of one that it does not know, which may be the same one misspelt. */
+function required(value: string | undefined, option: string, command: Command): string {
+  return value ?? command.error(`error: required option '${option}' not specified`);
 }
 
 function collect(value: string, previous: string[]): string[] {

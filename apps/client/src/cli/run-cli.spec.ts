@@ -42,12 +42,17 @@ describe('runCli', () => {
   let registered: RegisterClientRequest | null;
   let versions: HistoryAnswer['versions'];
   let asked: string[];
+  let listed: SnapshotSummary[];
+  /** What the server says instead of entries. */
+  let missing: ServerProblem | null;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
     server = new FakeServer().directory('/').file(Buffer.from([0x2f, 0x1b, 0xff]), 'hello');
     registered = null;
     versions = [];
     asked = [];
+    listed = [...SNAPSHOTS].reverse();
+    missing = null;
   });
   afterEach(() => {
     rmSync(root, { recursive: true, force: true });
@@ -70,18 +75,18 @@ describe('runCli', () => {
         return { clientId: SNAPSHOTS[0]!.id, secret: 'ab'.repeat(32) };
       },
       me: async () => ({ id: SNAPSHOTS[0]!.id, name: 'named by the code', owner: 'ada' }),
-      snapshots: async () => ({ snapshots: [...SNAPSHOTS].reverse() }),
+      snapshots: async () => ({ snapshots: listed }),
       history: async (path) => {
         asked.push(path.toString('latin1'));
         return { versions };
       },
       listing: (id, path) => {
         asked.push(`${id} ${path.toString('latin1')}`);
-        return server.entries();
+        return entries();
       },
       entries: (id) => {
         asked.push(id);
-        return server.entries();
+        return entries();
       },
       ranks: (keys) => server.ranks(keys),
       readChunks: (keys, verifier) => server.readChunks(keys, verifier),
@@ -90,6 +95,11 @@ describe('runCli', () => {
       close: async () => undefined,
     };
     return known as ServerApi;
+  }
+
+  async function* entries(): AsyncGenerator<Buffer> {
+    if (missing !== null) throw await Promise.resolve(missing);
+    yield* server.entries();
   }
 
   async function run(
@@ -132,6 +142,17 @@ describe('runCli', () => {
       [['snapshots'], 1],
     ])('%j ends with %d', async (args, code) => {
       expect((await run(args)).code).toBe(code);
+    });
+
+    it.each([
+      [['restore', 'latest', '--tarket', 'x'], /^error: unknown option '--tarket'\n\(Did you mean --target\?\)\n$/],
+      [['restore', 'latest'], /^error: required option '--target <dir>' not specified\n$/],
+      [['enroll', '--sever', 'x'], /^error: unknown option '--sever'/],
+      [['enroll', '--username', 'ada'], /^error: required option '--server <url>' not specified\n$/],
+    ])('%j tells the option that is wrong or missing', async (args, message) => {
+      const ran = await run(args);
+      expect(ran.code).toBe(2);
+      expect(ran.stderr).toMatch(message);
     });
 
     it.each([
@@ -257,6 +278,24 @@ describe('runCli', () => {
         snapshots: { roots: unknown[] }[];
       };
       expect(snapshots[0]!.roots).toEqual([{ path: '/\ufffd\n', pathBase64: 'L/8K' }]);
+    });
+
+    it('puts roots with blanks in quotes', async () => {
+      const roots = ['/a b', '/c', '/d "e'].map((root) => Buffer.from(root).toString('base64'));
+      listed = [{ ...SNAPSHOTS[1]!, rootsBase64: roots }];
+      expect((await run(['snapshots'])).stdout).toContain('1 file "/a b" /c "/d \\"e" (partial');
+    });
+
+    it('says which path a snapshot has not, without the request', async () => {
+      missing = new ServerProblem({ code: 'not-found', status: 404, detail: 'no' }, 'GET /api/x', 'request-id');
+      const message = `holdfast: Snapshot ${SNAPSHOTS[1]!.id} holds no /no\\x1b.\n`;
+      for (const args of [
+        ['ls', 'latest:/no\u001b'],
+        ['restore', 'latest', '--path', '/no\u001b', '--target', 'target'],
+      ]) {
+        expect(await run(args)).toEqual({ code: 1, stdout: '', stderr: message });
+      }
+      expect((await run(['ls', 'latest', '--json'])).stdout).toContain('request-id');
     });
 
     it('lists a directory, escaped or as one document', async () => {

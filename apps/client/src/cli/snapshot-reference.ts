@@ -2,8 +2,10 @@ import { posix } from 'node:path';
 import { type SnapshotSummary } from '#common';
 import { parsePath } from '#engine';
 import { type ServerApi } from '../server-api/server-api';
+import { isProblem } from '../server-api/server-problem';
 import { encodeArgument } from './argument-bytes';
 import { CliError, ExitCode } from './failure';
+import { printableBytes } from './printable';
 
 const MIN_PREFIX = 6;
 const PREFIX = /^[0-9a-f-]{6,36}$/;
@@ -68,6 +70,12 @@ export function splitReference(text: string): { snapshot: string; path: string }
   return colon === -1
     ? { snapshot: text, path: '/' }
     : { snapshot: text.slice(0, colon), path: text.slice(colon + 1) || '/' };
+}
+
+/** What the server says of a path that the snapshot has not, without the request; any other failure as it is. */
+export function orNothingAt(error: unknown, { snapshotId, path }: { snapshotId: string; path: Buffer }): unknown {
+  if (path.length <= 1 || !isProblem(error, 'not-found')) return error;
+  return new CliError('not-found', `Snapshot ${snapshotId} holds no ${printableBytes(path)}.`);
 }
 
 /** A path within a snapshot: absolute, or seen from where the user stands. Links are not resolved: it need not exist. */

@@ -1,10 +1,11 @@
 import { decodeEntry, decodeEntryRecord, decodeRecordStream } from '#engine';
+import { type ServerApi } from '../../server-api/server-api';
 import { entryDocument, entryLine } from '../entry-text';
 import { ExitCode } from '../failure';
 import { answerWithList } from '../list-answer';
 import { jsonPath, type Output } from '../output';
 import { withReadingSession } from '../session';
-import { findSnapshot, snapshotPath, splitReference } from '../snapshot-reference';
+import { findSnapshot, orNothingAt, snapshotPath, splitReference } from '../snapshot-reference';
 import { type World } from '../world';
 
 /** Lists a directory of a snapshot. */
@@ -16,7 +17,11 @@ export async function ls(world: World, output: Output, reference: string): Promi
     const head = { snapshot: snapshot.id, ...jsonPath(path) };
     await answerWithList(output, { stateDir, head, name: 'entries' }, async (add) => {
       let count = 0;
-      for await (const record of decodeRecordStream(api.listing(snapshot.id, path), 'entries', 'listing')) {
+      for await (const record of decodeRecordStream(
+        listingOf(api, { snapshotId: snapshot.id, path }),
+        'entries',
+        'listing',
+      )) {
         const { path: entryPath, entry: bytes } = decodeEntryRecord(record, `entry ${count} of the listing`);
         const entry = decodeEntry(bytes, `entry ${count} of the listing`);
         add(
@@ -29,4 +34,15 @@ export async function ls(world: World, output: Output, reference: string): Promi
     });
     return ExitCode.done;
   });
+}
+
+async function* listingOf(
+  api: Pick<ServerApi, 'listing'>,
+  place: { snapshotId: string; path: Buffer },
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* api.listing(place.snapshotId, place.path);
+  } catch (error) {
+    throw orNothingAt(error, place);
+  }
 }

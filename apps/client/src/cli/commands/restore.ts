@@ -10,7 +10,7 @@ import { jsonPath, type Output } from '../output';
 import { printableBytes } from '../printable';
 import { ProgressBar } from '../progress-bar';
 import { withReadingSession } from '../session';
-import { findSnapshot, snapshotPath } from '../snapshot-reference';
+import { findSnapshot, orNothingAt, snapshotPath } from '../snapshot-reference';
 import { formatBytes, formatCount } from '../units';
 import { type World } from '../world';
 
@@ -76,6 +76,8 @@ function restoreTo(
         },
         { server: api, system: nativeCalls(), spoolDirectory: settings.stateDir, threads: availableParallelism() },
       );
+    } catch (error) {
+      throw orNothingAt(error, { snapshotId, path });
     } finally {
       bar.stop();
     }

@@ -28,8 +28,14 @@ function documentOf(snapshot: SnapshotSummary): object {
   return { ...document, time: new Date(snapshot.stampMs).toISOString(), roots: rootsOf(snapshot).map(jsonPath) };
 }
 
+/** In quotes where its blanks could be taken for those between two. */
+function shownRoot(root: Buffer): string {
+  const text = printableBytes(root);
+  return text.includes(' ') ? `"${text.replaceAll('"', '\\"')}"` : text;
+}
+
 function lineOf(snapshot: SnapshotSummary): string {
-  const roots = rootsOf(snapshot).map(printableBytes).join(' ');
+  const roots = rootsOf(snapshot).map(shownRoot).join(' ');
   const size = formatBytes(snapshot.logicalBytes).padStart(10);
   const task = printableBytes(Buffer.from(snapshot.task));
   const state = snapshot.state === 'partial' ? ` (partial: ${snapshot.unsavedCount} not saved)` : '';
