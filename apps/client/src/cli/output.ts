@@ -8,7 +8,8 @@ const UNSAFE_IN_JSON = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u20
 
 /** Where a command's answer goes: text for people, or exactly one JSON document on stdout. */
 export class Output {
-  private hasDocument = false;
+  /** Of the document: after its first byte no other one may follow. */
+  private hasBegun = false;
 
   constructor(
     private readonly stdout: Writable,
@@ -22,14 +23,16 @@ export class Output {
       if (text.length > 0) await this.write(`${text.join('\n')}\n`);
       return;
     }
-    this.hasDocument = true;
+    this.hasBegun = true;
     await this.write(`${toJson(document)}\n`);
   }
 
   /** For answers of any length: pieces of one text, or of one JSON document, as the command was asked. */
   async pieces(source: Iterable<Buffer>): Promise<void> {
-    this.hasDocument = true;
-    for (const piece of source) await this.write(piece);
+    for (const piece of source) {
+      this.hasBegun = true;
+      await this.write(piece);
+    }
   }
 
   /** Something to know beside the answer; for people only, the document holds it too. */
@@ -37,12 +40,10 @@ export class Output {
     if (!this.isJson) this.stderr.write(`${printableMessage(text)}\n`);
   }
 
+  /** In the document's place when none has begun, else on stderr: it is never lost. */
   async failure({ code, message, pathCount }: Failure): Promise<void> {
-    if (!this.isJson) {
-      this.stderr.write(`holdfast: ${printableMessage(message)}\n`);
-      return;
-    }
-    if (!this.hasDocument) await this.answer({ error: { code, message, pathCount } }, []);
+    if (this.isJson && !this.hasBegun) return this.answer({ error: { code, message, pathCount } }, []);
+    this.stderr.write(`holdfast: ${printableMessage(message)}\n`);
   }
 
   private async write(bytes: string | Buffer): Promise<void> {
