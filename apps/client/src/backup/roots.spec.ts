@@ -1,5 +1,5 @@
-import { mkdirSync, symlinkSync } from 'node:fs';
-import { normaliseRoots } from './roots';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { normaliseRoots, rootsThatAreLinks } from './roots';
 import { Workspace } from './workspace.testing';
 
 let work: Workspace;
@@ -25,10 +25,24 @@ describe('roots', () => {
 
   it('have parents without symlinks, and keep their own last name', () => {
     expect(roots('link')).toEqual(['link']);
-    expect(roots('link/')).toEqual(['link']);
     expect(roots('link/.')).toEqual(['a']);
     expect(roots('link/b/..')).toEqual(['a']);
     expect(roots('link/b')).toEqual(['a/b']);
+  });
+
+  it('are what a link leads to when it is written with a slash at the end', () => {
+    symlinkSync('nowhere', work.path('dangling'));
+    expect(roots('link/')).toEqual(['a']);
+    expect(roots('link//')).toEqual(['a']);
+    expect(roots('a/b/')).toEqual(['a/b']);
+    expect(roots('dangling/', 'missing/')).toEqual(['dangling', 'missing']);
+  });
+
+  it('tell which of them are links', () => {
+    writeFileSync(work.path('file'), '');
+    const paths = ['a', 'link', 'missing', 'file/below'].map((path) => Buffer.from(work.path(path)));
+    expect(rootsThatAreLinks(paths).map(String)).toEqual([work.path('link')]);
+    expect(rootsThatAreLinks([Buffer.from('/link')], Buffer.from(work.source)).map(String)).toEqual(['/link']);
   });
 
   it('may be missing, with or without their parents', () => {

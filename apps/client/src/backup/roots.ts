@@ -1,12 +1,13 @@
+import { lstatSync } from 'node:fs';
 import { posix } from 'node:path';
 import { comparePaths, isWithin, joinPath, parsePath, ROOT_PATH, splitPath } from '#engine';
 import { errorCode } from '../system/error-code';
-import { realpathOnHost } from './host-root';
+import { placeOnHost, realpathOnHost } from './host-root';
 
 /**
  * The paths that a task saves, in the one form that runs compare: absolute, parents without symlinks, the last name as
- * it is (a root that is a symlink is saved as one; `link/.` means what it points to), in walk order, none twice or
- * within another. A path that does not exist is kept: it is unavailable, which the run finds and says.
+ * it is (a root that is a symlink is saved as one; `link/` means what it points to, as to rsync and tar), in walk order,
+ * none twice or within another. A path that does not exist is kept: it is unavailable, which the run finds and says.
  */
 export function normaliseRoots(
   paths: readonly Buffer[],
@@ -22,6 +23,20 @@ export function normaliseRoots(
   return kept;
 }
 
+/** The roots that are saved as symbolic links, where somebody may have meant what they lead to. */
+export function rootsThatAreLinks(roots: readonly Buffer[], hostRoot: Buffer = ROOT_PATH): Buffer[] {
+  return roots.filter((root) => isLink(placeOnHost(hostRoot, root)));
+}
+
+/** False also for what cannot be looked at: the run finds that, and says why. */
+function isLink(place: Buffer): boolean {
+  try {
+    return lstatSync(place).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
 function normaliseRoot(
   path: Buffer,
   { workingDirectory, hostRoot }: { workingDirectory: Buffer; hostRoot: Buffer },
@@ -30,11 +45,10 @@ function normaliseRoot(
   const text = path.toString('latin1');
   if (text === '') throw new Error('an empty path cannot be backed up');
   const absolute = posix.isAbsolute(text) ? text : `${workingDirectory.toString('latin1')}/${text}`;
-  const lastName = absolute.replace(/\/+$/, '').replace(/^.*\//s, '');
+  const lastName = absolute.replace(/^.*\//s, '');
   if (lastName === '' || lastName === '.' || lastName === '..')
     return realpathOfExisting(Buffer.from(absolute, 'latin1'), hostRoot);
-  const trimmed = absolute.replace(/\/+$/, '');
-  const parent = realpathOfExisting(Buffer.from(trimmed.slice(0, -lastName.length), 'latin1'), hostRoot);
+  const parent = realpathOfExisting(Buffer.from(absolute.slice(0, -lastName.length), 'latin1'), hostRoot);
   return parsePath(joinPath(parent, Buffer.from(lastName, 'latin1')));
 }
 

@@ -87,6 +87,20 @@ describe('a backup', () => {
     }
   });
 
+  it('notes a path that is a link and saves the link, or with a slash at the end saves what it leads to', async () => {
+    mkdirSync(work.path('real'));
+    writeFileSync(work.path('real/file'), 'x');
+    symlinkSync('real', work.path('link'));
+    const saved = (path: string) => work.backup({ roots: [Buffer.from(path)], taskName: path });
+
+    const plain = await saved(work.path('link'));
+    expect(plain).toMatchObject({ state: 'succeeded', noteCount: 1 });
+    expect(plain.notes[0]?.path.toString()).toBe(work.path('link'));
+    expect(plain.notes[0]?.reason).toMatch(/^is a symbolic link: the link was saved, not what it leads to/);
+
+    expect(await saved(`${work.path('link')}/`)).toMatchObject({ noteCount: 0, stats: { files: 1 } });
+  });
+
   it('reads nothing and sends nothing when nothing changed', async () => {
     for (let i = 0; i < 40; i++) writeFileSync(work.path(`file ${i}`), `content ${i}`);
     letTimePass();

@@ -13,11 +13,15 @@ import { LinkedContents } from './linked-contents';
 import type { OldIndex } from './old-index';
 import { ProblemLog } from './problem-log';
 import { Repairer } from './repairer';
+import { rootsThatAreLinks } from './roots';
 import { Walk } from './scanner';
 import type { Selection } from './selection';
 import { Sender } from './sender';
 import { TreeMerge } from './tree-merge';
 import { Uploader } from './uploader';
+
+const LINK_NOTE =
+  'is a symbolic link: the link was saved, not what it leads to; to follow it, write the path with a slash at its end';
 
 export interface RunWorkParts {
   readonly selection: Selection;
@@ -87,6 +91,9 @@ export class RunWork {
     this.expectedEntries = old.count;
     const reason = nativeCallsProblem();
     if (reason !== null) this.problems.addNote(Buffer.from('/'), `extended attributes are not saved: ${reason}`);
+    for (const root of rootsThatAreLinks(selection.roots, selection.hostRoot)) {
+      if (selection.isSelected(root, false)) this.problems.addNote(root, LINK_NOTE);
+    }
     const merge = new TreeMerge({
       selection,
       tools: this.tools,

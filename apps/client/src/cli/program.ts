@@ -63,7 +63,7 @@ function addBackup(add: Add, world: World, output: Output, done: Done): void {
     });
 
   add('backup', 'back up files and folders')
-    .argument('<path...>', 'what to back up')
+    .argument('<path...>', 'what to back up; of a symbolic link the link itself, unless a slash at the end follows it')
     .option('--exclude <pattern>', 'leave out what matches (gitignore pattern in UTF-8; may be repeated)', collect, [])
     .option('--exclude-file <file>', 'read such patterns from a file, one a line (may be repeated)', collect, [])
     .option('--task <name>', "the client's task; each has a line of runs of its own", 'cli')
