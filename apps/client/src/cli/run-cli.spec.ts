@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -247,6 +247,23 @@ describe('runCli', () => {
     it('is refused when the password is wrong', async () => {
       expect((await run(enrolArguments, { stdin: 'guess' })).code).toBe(1);
       expect(existsSync(join(root, 'state', 'identity.json'))).toBe(false);
+    });
+
+    it.each([
+      ['a password', enrolArguments, 'pass word\n'],
+      ['a code', ['enroll', '--server', 'http://127.0.0.1:1/', '--code', 'GOOD-CODE'], ''],
+    ])('asks the server for nothing with %s when the secret could not be kept', async (_kind, words, stdin) => {
+      await enrol();
+      registered = null;
+      const full = jest.spyOn(fs, 'fsyncSync').mockImplementation(() => {
+        throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+      });
+      const ran = await run([...words, '--json'], { stdin });
+      full.mockRestore();
+      expect(JSON.parse(ran.stdout)).toMatchObject({ error: { code: 'ENOSPC' } });
+      expect(registered).toBeNull();
+      expect(asked).toEqual([]);
+      expect(readdirSync(join(root, 'state'))).toEqual(['identity.json']);
     });
 
     it('can be repeated, but not to become another client', async () => {

@@ -5,7 +5,7 @@ import type { Credentials } from '../config/service-settings';
 import { HttpServerApi } from '../server-api/http-server-api';
 import type { ServerApi } from '../server-api/server-api';
 import type { ServerTrust } from '../server-api/server-trust';
-import { type Identity, saveIdentity } from '../state/identity';
+import { type Identity, obtainAndSave } from '../state/identity';
 import type { ServiceState } from '../state/service-state';
 
 export interface EnrolmentTarget {
@@ -30,10 +30,12 @@ export async function enrol(target: EnrolmentTarget, parts: EnrolmentParts): Pro
   const { serverUrl, clientName } = target;
   const secret = secretFor(target, parts.state);
   const api = new HttpServerApi({ serverUrl, trust: parts.trust });
-  try {
+  const obtain = async (): Promise<Identity> => {
     const clientId = await register(api, target, { secret, hostName: parts.hostName });
-    const identity: Identity = { serverUrl, clientId, clientName, secret, fingerprints: parts.trust.fingerprints };
-    saveIdentity(parts.stateDir, identity, parts.killPoints);
+    return { serverUrl, clientId, clientName, secret, fingerprints: parts.trust.fingerprints };
+  };
+  try {
+    const identity = await obtainAndSave(parts.stateDir, obtain, parts.killPoints);
     parts.state.enrolment.remove();
     return identity;
   } finally {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KillPoints } from '#common';
 import { errorCode } from '../system/error-code';
-import { makeStateDirectory, writeDurably } from './durable-write';
+import { makeStateDirectory, ReservedFile, writeDurably } from './durable-write';
 
 /** Who this agent is to which server. */
 export interface Identity {
@@ -14,6 +14,9 @@ export interface Identity {
   /** Certificates of the server that count, whatever a later start is told or not told; empty: what the system trusts. */
   readonly fingerprints: readonly string[];
 }
+
+/** Larger than any: names and URLs are short, and there are few fingerprints. */
+const ROOM_BYTES = 16 * 1024;
 
 /** Null before the agent was enrolled. Throws when the file is there and cannot be used. */
 export function loadIdentity(stateDir: string): Identity | null {
@@ -31,7 +34,31 @@ export function loadIdentity(stateDir: string): Identity | null {
 /** Readable by the owner only (0600). */
 export function saveIdentity(stateDir: string, identity: Identity, killPoints: KillPoints): void {
   makeStateDirectory(stateDir);
-  writeDurably(identityPath(stateDir), `${JSON.stringify(identity, null, 2)}\n`, 'state.identity', killPoints);
+  writeDurably(identityPath(stateDir), textOf(identity), 'state.identity', killPoints);
+}
+
+/**
+ * Runs `obtain`, which asks the server for an identity, and saves that. The room for it is taken before: the server replaces
+ * the old secret and spends the code, so a new secret that cannot be kept would cut the machine off.
+ */
+export async function obtainAndSave(
+  stateDir: string,
+  obtain: () => Promise<Identity>,
+  killPoints: KillPoints,
+): Promise<Identity> {
+  makeStateDirectory(stateDir);
+  const file = ReservedFile.create(identityPath(stateDir), ROOM_BYTES);
+  try {
+    const identity = await obtain();
+    file.write(textOf(identity), 'state.identity', killPoints);
+    return identity;
+  } finally {
+    file.release();
+  }
+}
+
+function textOf(identity: Identity): string {
+  return `${JSON.stringify(identity, null, 2)}\n`;
 }
 
 function identityPath(stateDir: string): string {

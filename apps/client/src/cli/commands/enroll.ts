@@ -2,8 +2,7 @@ import type { AgentSettings } from '../../config/agent-settings';
 import { parseServerAddress } from '../../config/server-address';
 import type { ServerApi } from '../../server-api/server-api';
 import { loadServerTrust, type ServerTrust } from '../../server-api/server-trust';
-import { type Identity, loadIdentity, saveIdentity } from '../../state/identity';
-import { makeStateDirectory } from '../../state/durable-write';
+import { type Identity, loadIdentity, obtainAndSave, saveIdentity } from '../../state/identity';
 import { CliError, ExitCode } from '../failure';
 import { type Output } from '../output';
 import { readPassword } from '../password';
@@ -47,9 +46,7 @@ export async function enroll(world: World, output: Output, args: EnrollArguments
       `This machine is enrolled as "${existing.clientName}" at ${existing.serverUrl}. To make it another client, remove ${settings.stateDir}/identity.json or set HOLDFAST_STATE_DIR to another directory.`,
     );
   }
-  makeStateDirectory(settings.stateDir);
-  const identity = await obtain(world, { serverUrl, clientName, credentials, settings, existing, args });
-  saveIdentity(settings.stateDir, identity, killPointsOf(settings));
+  const identity = await attach(world, { serverUrl, clientName, credentials, settings, existing, args });
   await output.answer({ clientId: identity.clientId, name: identity.clientName, server: serverUrl }, [
     `Enrolled as "${printableBytes(Buffer.from(identity.clientName))}" at ${serverUrl}. Back up a folder: holdfast backup PATH`,
   ]);
@@ -77,7 +74,8 @@ function isSameClient(
   return existing.serverUrl === serverUrl && existing.clientName === clientName;
 }
 
-async function obtain(
+/** The identity, saved. */
+async function attach(
   world: World,
   {
     serverUrl,
@@ -97,25 +95,31 @@ async function obtain(
 ): Promise<Identity> {
   const trust = loadServerTrust(settings, existing);
   const { fingerprints } = trust;
+  const killPoints = killPointsOf(settings);
   const machine = { hostName: world.hostName, platform: process.platform, agentVersion: AGENT_VERSION };
   if (credentials.kind === 'secret') {
     const secret = (await readPassword(world, true)).trim();
     if (!SECRET.test(secret))
       throw new CliError('usage', 'Standard input holds no secret (64 hex digits).', ExitCode.usage);
-    return named(world, { serverUrl, clientId: credentials.clientId, clientName, secret, fingerprints }, trust);
+    const given = { serverUrl, clientId: credentials.clientId, clientName, secret, fingerprints };
+    return obtainAndSave(settings.stateDir, () => named(world, given, trust), killPoints);
   }
   const request = { name: clientName, ...machine };
   const password = credentials.kind === 'password' ? await readPassword(world, args.passwordStdin) : '';
-  const { clientId, secret } = await using(world.connect({ serverUrl, trust }), async (api) => {
-    if (credentials.kind === 'code') return api.enrolClient({ ...request, code: credentials.code });
-    const { access_token } = await api.login(credentials.username, password);
-    return api.registerClient(access_token, request);
-  });
-  const identity = { serverUrl, clientId, clientName, secret, fingerprints };
+  const obtain = (): Promise<Identity> =>
+    using(world.connect({ serverUrl, trust }), async (api) => {
+      const { clientId, secret } =
+        credentials.kind === 'code'
+          ? await api.enrolClient({ ...request, code: credentials.code })
+          : await api.registerClient((await api.login(credentials.username, password)).access_token, request);
+      return { serverUrl, clientId, clientName, secret, fingerprints };
+    });
+  const identity = await obtainAndSave(settings.stateDir, obtain, killPoints);
   if (credentials.kind !== 'code') return identity;
-  // Kept before anything else can fail: the code is spent. It may be for one client, whatever name was asked for.
-  saveIdentity(settings.stateDir, identity, killPointsOf(settings));
-  return named(world, identity, trust);
+  // After it was kept, as the code is spent: it may be for one client, whatever name was asked for.
+  const known = await named(world, identity, trust);
+  if (known.clientName !== clientName) saveIdentity(settings.stateDir, known, killPoints);
+  return known;
 }
 
 /** With the name that the server has for it; proves the secret, too. */
