@@ -266,6 +266,17 @@ describe('runCli', () => {
       expect(readdirSync(join(root, 'state'))).toEqual(['identity.json']);
     });
 
+    it.each(['', 'garbage', '{}', 'null', '[]'])('replaces an identity that is damaged: %j', async (damaged) => {
+      await enrol();
+      const path = join(root, 'state', 'identity.json');
+      writeFileSync(path, damaged);
+      expect((await run(['snapshots'])).stderr).toMatch(/is damaged.*holdfast enroll/);
+      const ran = await enrol();
+      expect(ran.code).toBe(0);
+      expect(ran.stderr).toContain('is damaged: this enrolment replaces it');
+      expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ clientId: SNAPSHOTS[0]!.id });
+    });
+
     it('can be repeated, but not to become another client', async () => {
       expect((await enrol()).code).toBe(0);
       expect((await enrol()).code).toBe(0);

@@ -15,10 +15,18 @@ export interface Identity {
   readonly fingerprints: readonly string[];
 }
 
+/** The file is there and holds no identity: the machine is to be enrolled again, which replaces it. */
+export class DamagedIdentityError extends Error {
+  constructor(readonly path: string) {
+    super(`${path} is damaged: enrol this machine again (holdfast enroll), which replaces it`);
+    this.name = 'DamagedIdentityError';
+  }
+}
+
 /** Larger than any: names and URLs are short, and there are few fingerprints. */
 const ROOM_BYTES = 16 * 1024;
 
-/** Null before the agent was enrolled. Throws when the file is there and cannot be used. */
+/** Null before the agent was enrolled. Throws when the file cannot be read, and DamagedIdentityError. */
 export function loadIdentity(stateDir: string): Identity | null {
   const path = identityPath(stateDir);
   let text: string;
@@ -86,7 +94,7 @@ function parseIdentity(text: string, path: string): Identity {
     typeof clientName === 'string' &&
     typeof secret === 'string' &&
     isListOfText(fingerprints);
-  if (!isUsable) throw new Error(`${path} is damaged: enrol this machine again`);
+  if (!isUsable) throw new DamagedIdentityError(path);
   return { serverUrl, clientId, clientName, secret, fingerprints };
 }
 

@@ -2,7 +2,7 @@ import type { AgentSettings } from '../../config/agent-settings';
 import { parseServerAddress } from '../../config/server-address';
 import type { ServerApi } from '../../server-api/server-api';
 import { loadServerTrust, type ServerTrust } from '../../server-api/server-trust';
-import { type Identity, loadIdentity, obtainAndSave, saveIdentity } from '../../state/identity';
+import { DamagedIdentityError, type Identity, loadIdentity, obtainAndSave, saveIdentity } from '../../state/identity';
 import { CliError, ExitCode } from '../failure';
 import { type Output } from '../output';
 import { readPassword } from '../password';
@@ -37,7 +37,7 @@ export async function enroll(world: World, output: Output, args: EnrollArguments
   const serverUrl = serverUrlOf(args.server, settings);
   const credentials = await credentialsOf(world, args);
   // Before the password is asked for, and before the server makes a client that could not be kept.
-  const existing = loadIdentity(settings.stateDir);
+  const existing = loadUnlessDamaged(settings.stateDir, output);
   const clientName =
     args.name ?? (credentials.kind === 'password' ? undefined : existing?.clientName) ?? world.hostName;
   if (existing !== null && !isSameClient(existing, { serverUrl, clientName, credentials })) {
@@ -51,6 +51,17 @@ export async function enroll(world: World, output: Output, args: EnrollArguments
     `Enrolled as "${printableBytes(Buffer.from(identity.clientName))}" at ${serverUrl}. Back up a folder: holdfast backup PATH`,
   ]);
   return ExitCode.done;
+}
+
+/** A damaged identity says nothing of who this machine was: it may become any client, and the file is replaced. */
+function loadUnlessDamaged(stateDir: string, output: Output): Identity | null {
+  try {
+    return loadIdentity(stateDir);
+  } catch (error) {
+    if (!(error instanceof DamagedIdentityError)) throw error;
+    output.notice(`${error.path} is damaged: this enrolment replaces it.`);
+    return null;
+  }
 }
 
 async function credentialsOf(
