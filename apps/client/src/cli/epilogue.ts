@@ -1,4 +1,5 @@
 import { type AgentSetting } from '#common';
+import { LOOKUP_RETRY_SECONDS, RETRY_SECONDS } from '../config/agent-settings';
 import { ExitCode } from './failure';
 
 export interface Section {
@@ -9,7 +10,7 @@ export interface Section {
 /** Those that most who run the agent need; docs/operations/settings.md has all. */
 const ENVIRONMENT: readonly (readonly [AgentSetting, string])[] = [
   ['HOLDFAST_STATE_DIR', 'where state is kept (default: /var/lib/holdfast for root, ~/.local/state/holdfast else)'],
-  ['HOLDFAST_RETRY_SECONDS', 'how long a call waits for a server that is away (default: 300)'],
+  ['HOLDFAST_RETRY_SECONDS', 'how long a command waits for a server that is away'],
   ['HOLDFAST_COMPRESSION_LEVEL', 'zstd level of new blocks, 0 to 19 (default: 3)'],
   ['SERVER_CA_FILE', "certificates (PEM) that the server's is checked against, beside those of the system"],
   ['SERVER_CERT_FINGERPRINT', "SHA-256 fingerprints that the server's own certificate must have one of"],
@@ -35,6 +36,12 @@ export const SECTIONS: readonly Section[] = [
     title: 'Exit codes',
     lines: [
       `${ExitCode.done} done, ${ExitCode.failed} failed, ${ExitCode.usage} bad usage or settings, ${ExitCode.partial} partial.`,
+    ],
+  },
+  {
+    title: 'A server that is away',
+    lines: [
+      `Commands wait for it: ${LOOKUP_RETRY_SECONDS} s those that answer a question (snapshots, ls, find, history, diff, runs, stats), ${RETRY_SECONDS} s all others. HOLDFAST_RETRY_SECONDS sets one time for all.`,
     ],
   },
   { title: 'Files', lines: ['State (secret, index files) is kept in HOLDFAST_STATE_DIR.'] },

@@ -5,8 +5,9 @@ import { PassThrough, Readable } from 'node:stream';
 import { type HistoryAnswer, type RegisterClientRequest, type SnapshotSummary } from '#common';
 import { dataChunkId, encodeEntry, keyString } from '#engine';
 import { FakeServer } from '../restore/testing';
+import { type HttpServerApiOptions } from '../server-api/http-server-api';
 import { type ServerApi } from '../server-api/server-api';
-import { ServerProblem } from '../server-api/server-problem';
+import { ServerProblem, ServerUnreachableError } from '../server-api/server-problem';
 import { decodeArgument } from './argument-bytes';
 import { runCli } from './run-cli';
 
@@ -45,6 +46,8 @@ describe('runCli', () => {
   let listed: SnapshotSummary[];
   /** What the server says instead of entries. */
   let missing: ServerProblem | null;
+  let connections: HttpServerApiOptions[];
+  let away: string | null;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
     server = new FakeServer().directory('/').file(Buffer.from([0x2f, 0x1b, 0xff]), 'hello');
@@ -53,6 +56,8 @@ describe('runCli', () => {
     asked = [];
     listed = [...SNAPSHOTS].reverse();
     missing = null;
+    connections = [];
+    away = null;
   });
   afterEach(() => {
     rmSync(root, { recursive: true, force: true });
@@ -114,7 +119,12 @@ describe('runCli', () => {
       stderr,
       workingDirectory: root,
       hostName: 'machine',
-      connect: () => fakeApi(),
+      connect: (connection) => {
+        connections.push(connection);
+        if (away === null) return fakeApi();
+        connection.onFirstWait?.(away);
+        throw new ServerUnreachableError('GET', away);
+      },
       signal: options.signal ?? new AbortController().signal,
     });
     const text = (stream: PassThrough): string => ((stream.read() as Buffer | null) ?? '').toString();
@@ -290,6 +300,36 @@ describe('runCli', () => {
         expect(ran.stdout).toContain('already-enrolled');
       }
       expect(registered).toBeNull();
+    });
+  });
+
+  describe('a server that is away', () => {
+    beforeEach(enrol);
+
+    it.each([
+      [['snapshots'], 15],
+      [['ls', 'latest'], 15],
+      [['find', 'x'], 15],
+      [['history', '/x'], 15],
+      [['diff', 'latest', 'latest'], 15],
+      [['runs'], 15],
+      [['stats'], 15],
+      [['check'], 300],
+      [['restore', 'latest', '--target', 'x'], 300],
+      [['backup', '/'], 300],
+    ])('is waited for by %j for %d s, or as long as is set, and that is told', async (args, seconds) => {
+      for (const [env, expected] of [
+        [{}, seconds],
+        [{ HOLDFAST_RETRY_SECONDS: '7' }, 7],
+      ] as const) {
+        connections = [];
+        away = 'connect ECONNREFUSED';
+        const { stderr } = await run([...args, '--json'], { env });
+        expect(connections[0]?.retry).toEqual({ retryForMs: expected * 1000 });
+        expect(stderr).toBe(
+          `holdfast: waiting for the server at http://127.0.0.1:1 (up to ${expected} s): connect ECONNREFUSED\n`,
+        );
+      }
     });
   });
 

@@ -10,12 +10,18 @@ describe('agent settings', () => {
     expect(settings).toEqual({
       stateDir: '/srv/state',
       retryForMs: 7000,
+      lookupRetryForMs: 7000,
       compressionLevel: 3,
       caFile: null,
       fingerprints: null,
       allowInsecureHttp: false,
       killAt: undefined,
     });
+  });
+
+  it('waits for the server shortly when a question is to be answered, unless told how long', () => {
+    expect(loadAgentSettings({})).toMatchObject({ retryForMs: 300_000, lookupRetryForMs: 15_000 });
+    expect(loadAgentSettings({ HOLDFAST_RETRY_SECONDS: '0' })).toMatchObject({ retryForMs: 0, lookupRetryForMs: 0 });
   });
 
   it('takes fingerprints as openssl, browsers and the page show them', () => {

@@ -3,12 +3,17 @@ import { killPointsFrom, unknownSettings } from '#common';
 import { type Environment, SettingReader } from './setting-reader';
 import { stateDirectory } from './state-directory';
 
+export const RETRY_SECONDS = 300;
+export const LOOKUP_RETRY_SECONDS = 15;
+
 /** What the agent's environment sets for commands and service alike; everything else of a command is an argument. */
 export interface AgentSettings {
   /** HOLDFAST_STATE_DIR: the client's secret and the index files. Absolute. */
   readonly stateDir: string;
   /** HOLDFAST_RETRY_SECONDS: how long a call waits for a server that is away. */
   readonly retryForMs: number;
+  /** The same for commands that answer a question: shorter, unless it was set. */
+  readonly lookupRetryForMs: number;
   /** HOLDFAST_COMPRESSION_LEVEL: zstd level of new blocks, 0 (stored) to 19. */
   readonly compressionLevel: number;
   /** SERVER_CA_FILE: certificates (PEM) that the server's is checked against, beside those of the system. */
@@ -37,9 +42,12 @@ export function loadAgentSettings(env: Environment = process.env): AgentSettings
 }
 
 export function readAgentSettings(reader: SettingReader): AgentSettings {
+  const stateDir = readStateDir(reader);
+  const retrySeconds = reader.integer('HOLDFAST_RETRY_SECONDS', { min: 0, max: 86_400, otherwise: null });
   return {
-    stateDir: readStateDir(reader),
-    retryForMs: reader.integer('HOLDFAST_RETRY_SECONDS', { min: 0, max: 86_400, otherwise: 300 }) * 1000,
+    stateDir,
+    retryForMs: (retrySeconds ?? RETRY_SECONDS) * 1000,
+    lookupRetryForMs: (retrySeconds ?? LOOKUP_RETRY_SECONDS) * 1000,
     compressionLevel: reader.integer('HOLDFAST_COMPRESSION_LEVEL', { min: 0, max: 19, otherwise: 3 }),
     caFile: reader.path('SERVER_CA_FILE'),
     fingerprints: readFingerprints(reader),

@@ -13,6 +13,7 @@ let answers: Answer[];
 let requests: { method: string; url: string; headers: IncomingMessage['headers']; body: Buffer }[];
 let api: HttpServerApi;
 let waits: number[];
+let told: string[];
 
 /** A clock on which waiting takes no time. */
 function instantClock(): RetryClock {
@@ -40,6 +41,7 @@ beforeEach(async () => {
   answers = [];
   requests = [];
   waits = [];
+  told = [];
   server = createServer((request, response) => {
     const pieces: Buffer[] = [];
     request.on('data', (piece: Buffer) => pieces.push(piece));
@@ -57,6 +59,7 @@ beforeEach(async () => {
     serverUrl: `http://127.0.0.1:${port}`,
     credentials: { clientId: 'c', secret: 's' },
     clock: instantClock(),
+    onFirstWait: (reason) => told.push(reason),
   });
 });
 afterEach(async () => {
@@ -107,6 +110,16 @@ describe('a call to the server', () => {
     expect(await api.sendBatch(RUN, 1, Buffer.from('records'))).toEqual({ nextSequence: 2 });
     expect(requests.slice(1).map(({ body }) => body.toString())).toEqual(Array(4).fill('records'));
     expect(waits).toHaveLength(3);
+  });
+
+  it('tells once that it waits, and why', async () => {
+    answers.push(problem(503, 'unavailable'), problem(503, 'unavailable'), json(200, { id: 't' }));
+    await api.openTask('cli');
+    expect(told).toEqual(['because']);
+    answers.push(problem(503, 'unavailable'), json(200, { id: 't' }));
+    await api.openTask('cli');
+    expect(waits).toHaveLength(3);
+    expect(told).toHaveLength(1);
   });
 
   it('waits as long as the server asks', async () => {

@@ -44,6 +44,8 @@ export interface HttpServerApiOptions {
   readonly trust?: ServerTrust;
   readonly retry?: Partial<RetryPolicy>;
   readonly clock?: RetryClock;
+  /** Told why, once: the first time that a call waits for the server. */
+  readonly onFirstWait?: (reason: string) => void;
 }
 
 /** The ServerApi over HTTP. Renews its own JWT from the client's secret. */
@@ -53,6 +55,7 @@ export class HttpServerApi implements ServerApi {
   private readonly policy: RetryPolicy;
   private readonly clock: RetryClock;
   private readonly token: AgentToken | null;
+  private onFirstWait: ((reason: string) => void) | null;
 
   constructor(options: HttpServerApiOptions) {
     const { serverUrl, trust } = options;
@@ -60,6 +63,7 @@ export class HttpServerApi implements ServerApi {
     this.http = new HttpClient({ serverUrl, ...trusted, signal: this.closing.signal });
     this.policy = { ...DEFAULT_RETRY, ...options.retry };
     this.clock = options.clock ?? SYSTEM_CLOCK;
+    this.onFirstWait = options.onFirstWait ?? null;
     this.token =
       options.credentials === undefined ? null : new AgentToken(this.http, options.credentials, () => this.clock.now());
   }
@@ -239,7 +243,11 @@ export class HttpServerApi implements ServerApi {
 
   private async retry<T>(call: HttpCall, attempt: () => Promise<T>): Promise<T> {
     const { policy, clock } = this;
-    return withRetry(`${call.method} ${call.path}`, attempt, { policy, clock, signal: this.closing.signal });
+    const onWait = (reason: string): void => {
+      this.onFirstWait?.(reason);
+      this.onFirstWait = null;
+    };
+    return withRetry(`${call.method} ${call.path}`, attempt, { policy, clock, signal: this.closing.signal, onWait });
   }
 }
 

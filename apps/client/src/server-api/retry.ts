@@ -34,9 +34,9 @@ export interface RetryClock {
 export async function withRetry<T>(
   call: string,
   attempt: () => Promise<T>,
-  options: { policy: RetryPolicy; clock: RetryClock; signal: AbortSignal },
+  options: { policy: RetryPolicy; clock: RetryClock; signal: AbortSignal; onWait?: (reason: string) => void },
 ): Promise<T> {
-  const { policy, clock, signal } = options;
+  const { policy, clock, signal, onWait } = options;
   const giveUpAt = clock.now() + policy.retryForMs;
   for (let delay = policy.firstDelayMs; ; delay = Math.min(2 * delay, policy.longestDelayMs)) {
     try {
@@ -45,6 +45,7 @@ export async function withRetry<T>(
       if (!(error instanceof TryAgainLater)) throw error;
       const wait = error.retryAfterMs ?? Math.ceil(delay * (0.5 + Math.random() / 2));
       if (clock.now() + wait > giveUpAt) throw new ServerUnreachableError(call, error.message, { cause: error });
+      onWait?.(error.message);
       await clock.sleep(wait, signal);
     }
   }

@@ -6,14 +6,14 @@ import { ExitCode } from '../failure';
 import { answerWithList } from '../list-answer';
 import { type Output } from '../output';
 import { printableBytes } from '../printable';
-import { withReadingSession } from '../session';
+import { withLookupSession } from '../session';
 import { assertReference, findSnapshot } from '../snapshot-reference';
 import { type World } from '../world';
 
 /** What became of the paths of one snapshot until another: two streams beside each other, in constant memory. */
 export async function diff(world: World, output: Output, [from, to]: readonly [string, string]): Promise<ExitCode> {
   for (const reference of [from, to]) assertReference(reference, 'snapshot');
-  return withReadingSession(world, async ({ api, settings: { stateDir } }) => {
+  return withLookupSession(world, async ({ api, settings: { stateDir } }) => {
     const [before, after] = [await findSnapshot(api, from), await findSnapshot(api, to)];
     const head = { from: before.id, to: after.id };
     await answerWithList(output, { stateDir, head, name: 'changes' }, async (add) => {

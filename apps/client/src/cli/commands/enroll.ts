@@ -7,7 +7,7 @@ import { CliError, ExitCode } from '../failure';
 import { type Output } from '../output';
 import { readPassword } from '../password';
 import { printableBytes } from '../printable';
-import { killPointsOf, settingsOf } from '../session';
+import { killPointsOf, patience, settingsOf } from '../session';
 import { AGENT_VERSION } from '../version';
 import { type World } from '../world';
 
@@ -106,6 +106,7 @@ async function attach(
 ): Promise<Identity> {
   const trust = loadServerTrust(settings, existing);
   const { fingerprints } = trust;
+  const asking = { trust, retryForMs: settings.retryForMs };
   const killPoints = killPointsOf(settings);
   const machine = { hostName: world.hostName, platform: process.platform, agentVersion: AGENT_VERSION };
   if (credentials.kind === 'secret') {
@@ -113,7 +114,7 @@ async function attach(
     if (!SECRET.test(secret))
       throw new CliError('usage', 'Standard input holds no secret (64 hex digits).', ExitCode.usage);
     const given = { serverUrl, clientId: credentials.clientId, clientName, secret, fingerprints };
-    return obtainAndSave(settings.stateDir, () => named(world, given, trust), killPoints);
+    return obtainAndSave(settings.stateDir, () => named(world, given, asking), killPoints);
   }
   const request = { name: clientName, ...machine };
   const password = credentials.kind === 'password' ? await readPassword(world, args.passwordStdin) : '';
@@ -128,15 +129,20 @@ async function attach(
   const identity = await obtainAndSave(settings.stateDir, obtain, killPoints);
   if (credentials.kind !== 'code') return identity;
   // After it was kept, as the code is spent: it may be for one client, whatever name was asked for.
-  const known = await named(world, identity, trust);
+  const known = await named(world, identity, asking);
   if (known.clientName !== clientName) saveIdentity(settings.stateDir, known, killPoints);
   return known;
 }
 
 /** With the name that the server has for it; proves the secret, too. */
-function named(world: World, identity: Identity, trust: ServerTrust): Promise<Identity> {
+function named(
+  world: World,
+  identity: Identity,
+  { trust, retryForMs }: { trust: ServerTrust; retryForMs: number },
+): Promise<Identity> {
   const { serverUrl, clientId, secret } = identity;
-  return using(world.connect({ serverUrl, credentials: { clientId, secret }, trust }), async (api) => ({
+  const waiting = patience(world, { serverUrl, retryForMs });
+  return using(world.connect({ serverUrl, credentials: { clientId, secret }, trust, ...waiting }), async (api) => ({
     ...identity,
     clientName: (await api.me()).name,
   }));

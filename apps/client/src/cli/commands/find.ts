@@ -10,7 +10,7 @@ import { type AddItem, answerWithList } from '../list-answer';
 import { jsonPath, type Output } from '../output';
 import { PathPattern } from '../path-pattern';
 import { printableBytes } from '../printable';
-import { withReadingSession } from '../session';
+import { withLookupSession } from '../session';
 import { allSnapshots, findSnapshot } from '../snapshot-reference';
 import { formatCount, formatTimeMs } from '../units';
 import { type World } from '../world';
@@ -26,7 +26,7 @@ export interface FindArguments {
 /** Paths that match a pattern. */
 export async function find(world: World, output: Output, args: FindArguments): Promise<ExitCode> {
   const pattern = PathPattern.parse(args.pattern);
-  return withReadingSession(world, async ({ api, settings: { stateDir } }) => {
+  return withLookupSession(world, async ({ api, settings: { stateDir } }) => {
     const bytes = encodeArgument(args.pattern);
     const { path: text, pathBase64 } = jsonPath(bytes);
     const head = { pattern: text, ...(pathBase64 === undefined ? {} : { patternBase64: pathBase64 }) };

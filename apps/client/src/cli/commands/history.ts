@@ -6,7 +6,7 @@ import { entryDocument, modeText } from '../entry-text';
 import { CliError, ExitCode } from '../failure';
 import { type Output } from '../output';
 import { printableBytes } from '../printable';
-import { withReadingSession } from '../session';
+import { withLookupSession } from '../session';
 import { formatTimeMs, formatTimeNs } from '../units';
 import { type World } from '../world';
 
@@ -15,7 +15,7 @@ export async function history(world: World, output: Output, pathText: string): P
   if (pathText === '') throw new CliError('usage', 'An empty path names nothing.', ExitCode.usage);
   // As a backup would name it: links on the way to it are resolved, itself it need not exist any more.
   const [path = Buffer.from('/')] = normaliseRoots([encodeArgument(pathText)], encodeArgument(world.workingDirectory));
-  return withReadingSession(world, async ({ api }) => {
+  return withLookupSession(world, async ({ api }) => {
     const { versions } = await api.history(path);
     const decoded = versions.map((version) => ({
       version,

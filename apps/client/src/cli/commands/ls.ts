@@ -4,7 +4,7 @@ import { entryDocument, entryLine } from '../entry-text';
 import { ExitCode } from '../failure';
 import { answerWithList } from '../list-answer';
 import { jsonPath, type Output } from '../output';
-import { withReadingSession } from '../session';
+import { withLookupSession } from '../session';
 import { findSnapshot, orNothingAt, snapshotPath, splitReference } from '../snapshot-reference';
 import { type World } from '../world';
 
@@ -12,7 +12,7 @@ import { type World } from '../world';
 export async function ls(world: World, output: Output, reference: string): Promise<ExitCode> {
   const { snapshot: wanted, path: pathText } = splitReference(reference);
   const path = snapshotPath(pathText, world.workingDirectory);
-  return withReadingSession(world, async ({ api, settings: { stateDir } }) => {
+  return withLookupSession(world, async ({ api, settings: { stateDir } }) => {
     const snapshot = await findSnapshot(api, wanted);
     const head = { snapshot: snapshot.id, ...jsonPath(path) };
     await answerWithList(output, { stateDir, head, name: 'entries' }, async (add) => {

@@ -4,7 +4,7 @@ import { allRuns } from '../all-runs';
 import { ExitCode } from '../failure';
 import { jsonPath, type Output } from '../output';
 import { printableBytes, printableMessage } from '../printable';
-import { withReadingSession } from '../session';
+import { withLookupSession } from '../session';
 import { assertReference, pickByReference } from '../snapshot-reference';
 import { formatBytes, formatCount, formatTimeMs } from '../units';
 import { type World } from '../world';
@@ -12,7 +12,7 @@ import { type World } from '../world';
 /** All runs of this machine, newest first; or one of them, with the paths that it told about. */
 export async function runs(world: World, output: Output, reference?: string): Promise<ExitCode> {
   if (reference !== undefined) assertReference(reference, 'run');
-  return withReadingSession(world, async ({ api }) => {
+  return withLookupSession(world, async ({ api }) => {
     const all = await allRuns(api);
     if (reference === undefined) {
       const lines = all.map(lineOf);

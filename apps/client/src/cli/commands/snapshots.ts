@@ -2,12 +2,12 @@ import { type SnapshotSummary } from '#common';
 import { ExitCode } from '../failure';
 import { jsonPath, type Output } from '../output';
 import { printableBytes } from '../printable';
-import { withReadingSession } from '../session';
+import { withLookupSession } from '../session';
 import { formatBytes, formatCount, formatTimeMs } from '../units';
 import { type World } from '../world';
 
 export async function snapshots(world: World, output: Output): Promise<ExitCode> {
-  return withReadingSession(world, async ({ api }) => {
+  return withLookupSession(world, async ({ api }) => {
     const answer = await api.snapshots();
     const lines = answer.snapshots.map(lineOf);
     await output.answer(

@@ -3,7 +3,7 @@ import { allRuns } from '../all-runs';
 import { ExitCode } from '../failure';
 import { type Output } from '../output';
 import { printableBytes } from '../printable';
-import { withReadingSession } from '../session';
+import { withLookupSession } from '../session';
 import { formatBytes, formatCount, formatTimeMs } from '../units';
 import { type World } from '../world';
 
@@ -12,7 +12,7 @@ import { type World } from '../world';
  * of its domain had stored before them is not counted, and nobody outside of it has a share in the figures.
  */
 export async function stats(world: World, output: Output): Promise<ExitCode> {
-  return withReadingSession(world, async ({ api }) => {
+  return withLookupSession(world, async ({ api }) => {
     const runs = await allRuns(api);
     const snapshots = runs.filter(({ stampMs }) => stampMs !== null);
     const total = sumOf(runs, snapshots);
