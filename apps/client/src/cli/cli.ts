@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { getSystemErrorMessage } from 'node:util';
 import { HttpServerApi } from '../server-api/http-server-api';
 import { errorCode } from '../system/error-code';
 import { processArguments, processDirectory } from './argument-bytes';
@@ -8,13 +9,13 @@ import { runCli } from './run-cli';
 /** The process's command line: runs it, sets the exit code, and lets the process end by itself. */
 export async function main(): Promise<void> {
   const { stdout, stderr, env } = process;
-  // Whoever reads our answer may stop reading (`| head`): not done, but nothing to shout about.
-  for (const stream of [stdout, stderr]) {
-    stream.on('error', (error) => {
-      if (errorCode(error) !== 'EPIPE') throw error;
-      process.exit(ExitCode.failed);
-    });
-  }
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever reads our answer may stop reading (`| head`): not done, but nothing to shout about.
+    if (errorCode(error) !== 'EPIPE') stderr.write(`holdfast: standard output: ${reasonOf(error)}\n`);
+    process.exit(ExitCode.failed);
+  });
+  // Nothing is left to say it to.
+  stderr.on('error', () => process.exit(ExitCode.failed));
   const cancel = new AbortController();
   const onSignal = (): void => {
     if (cancel.signal.aborted) process.exit(130);
@@ -36,4 +37,8 @@ export async function main(): Promise<void> {
     signal: cancel.signal,
   });
   process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+}
+
+function reasonOf(error: NodeJS.ErrnoException): string {
+  return error.errno === undefined ? error.message : getSystemErrorMessage(error.errno);
 }
