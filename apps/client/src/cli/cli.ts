@@ -6,24 +6,39 @@ import { processArguments, processDirectory } from './argument-bytes';
 import { ExitCode } from './failure';
 import { runCli } from './run-cli';
 
+/** SIGHUP: the terminal was closed, the connection to it was lost. */
+const CANCELLING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** With the signal's number, what a shell tells of a program that a signal ended. */
+const SIGNAL_EXIT = 128;
+
 /** The process's command line: runs it, sets the exit code, and lets the process end by itself. */
 export async function main(): Promise<void> {
   const { stdout, stderr, env } = process;
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // Whoever reads our answer may stop reading (`| head`): not done, but nothing to shout about.
-    if (errorCode(error) !== 'EPIPE') stderr.write(`holdfast: standard output: ${reasonOf(error)}\n`);
-    process.exit(ExitCode.failed);
-  });
-  // Nothing is left to say it to.
-  stderr.on('error', () => process.exit(ExitCode.failed));
   const cancel = new AbortController();
-  const onSignal = (): void => {
-    if (cancel.signal.aborted) process.exit(130);
+  for (const stream of [stdout, stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // A terminal that is gone, or anything else while the command cleans up: that is still to be done.
+      if (cancel.signal.aborted || (stream.isTTY && errorCode(error) === 'EIO')) {
+        process.exitCode = ExitCode.failed;
+        cancel.abort();
+        return;
+      }
+      // Whoever reads our answer may stop reading (`| head`): not done, but nothing to shout about.
+      if (stream === stdout && errorCode(error) !== 'EPIPE') {
+        stderr.write(`holdfast: standard output: ${reasonOf(error)}\n`);
+      }
+      process.exit(ExitCode.failed);
+    });
+  }
+  const onSignal = (name: NodeJS.Signals, number: number): void => {
+    // A terminal that closes sends SIGHUP more than once (the shell does, and the kernel): nobody's wish to stop at once.
+    if (cancel.signal.aborted && name === 'SIGHUP') return;
+    if (cancel.signal.aborted) process.exit(SIGNAL_EXIT + number);
     cancel.abort();
     if (stderr.isTTY) stderr.write('\nholdfast: cancelling, once more to stop at once\n');
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  process.exitCode = await runCli(processArguments(), {
+  for (const signal of CANCELLING) process.on(signal, onSignal);
+  const exitCode = await runCli(processArguments(), {
     env,
     // Made at its first use: few commands read it, and Node takes longer to make it than to parse a command line.
     get stdin() {
@@ -36,7 +51,9 @@ export async function main(): Promise<void> {
     connect: (options) => new HttpServerApi(options),
     signal: cancel.signal,
   });
-  process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  // Kept when the answer could not be told.
+  process.exitCode ??= exitCode;
+  for (const signal of CANCELLING) process.off(signal, onSignal);
 }
 
 function reasonOf(error: NodeJS.ErrnoException): string {

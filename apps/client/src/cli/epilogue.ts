@@ -35,7 +35,7 @@ export const SECTIONS: readonly Section[] = [
   {
     title: 'Exit codes',
     lines: [
-      `${ExitCode.done} done, ${ExitCode.failed} failed, ${ExitCode.usage} bad usage or settings, ${ExitCode.partial} partial.`,
+      `${ExitCode.done} done, ${ExitCode.failed} failed, ${ExitCode.usage} bad usage or settings, ${ExitCode.partial} partial. A signal (Ctrl-C, SIGTERM, SIGHUP) cancels, which is ${ExitCode.failed}; a second Ctrl-C or SIGTERM ends the command at once: 130, 143. 129: SIGHUP before it began.`,
     ],
   },
   {

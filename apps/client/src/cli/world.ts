@@ -12,6 +12,6 @@ export interface World {
   readonly workingDirectory: string;
   readonly hostName: string;
   connect(options: HttpServerApiOptions): ServerApi;
-  /** Aborted by SIGINT and SIGTERM. */
+  /** Aborted by SIGINT, SIGTERM and SIGHUP. */
   readonly signal: AbortSignal;
 }
