@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nativeCalls } from '../system/native-calls';
@@ -25,6 +25,20 @@ describe('the lock of a task', () => {
     expect(() => TaskLock.acquire(path, 'cli')).toThrow(new RegExp(`process ${process.pid}`));
     lock.release();
     TaskLock.acquire(path, 'cli').release();
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('leaves nothing behind when the disk is full', () => {
+    // As a full disk does it: the file is there, its content is not.
+    const full = jest.spyOn(fs, 'writeFileSync').mockImplementation((file) => {
+      closeSync(openSync(file as string, 'w'));
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    });
+    try {
+      expect(() => TaskLock.acquire(path, 'cli')).toThrow(/ENOSPC/);
+    } finally {
+      full.mockRestore();
+    }
     expect(readdirSync(directory)).toEqual([]);
   });
 

@@ -42,16 +42,27 @@ export class TaskLock {
     const holder: Holder = { ...identifyProcess(process.pid), nonce: randomUUID() };
     const text = JSON.stringify(holder);
     const draft = `${path}.${holder.nonce}`;
-    writeFileSync(draft, text, { mode: 0o600 });
+    try {
+      writeFileSync(draft, text, { mode: 0o600 });
+      return TaskLock.take(path, { draft, text, taskName });
+    } finally {
+      // Also what a full disk left of it.
+      rmSync(draft, { force: true });
+    }
+  }
+
+  private static take(
+    path: string,
+    { draft, text, taskName }: { draft: string; text: string; taskName: string },
+  ): TaskLock {
     const fd = openSync(draft, 'r');
-    let isHeld = false;
     try {
       tryFlock(fd);
-      isHeld = isTaken(path, draft, taskName);
+      makeLock(path, draft, taskName);
       return new TaskLock(path, text, fd);
-    } finally {
-      rmSync(draft, { force: true });
-      if (!isHeld) closeSync(fd);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
     }
   }
 
@@ -61,17 +72,17 @@ export class TaskLock {
   }
 }
 
-/** True, or it throws. */
-function isTaken(path: string, draft: string, taskName: string): true {
+/** Makes the draft the lock, or throws. */
+function makeLock(path: string, draft: string, taskName: string): void {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    if (tryLink(draft, path)) return true;
+    if (tryLink(draft, path)) return;
     const current = readText(path);
     if (current === null) continue;
     const other = parseHolder(current);
     if (other !== null && (isProcessAlive(other) || isFlocked(path, current))) {
       throw new TaskBusyError(taskName, other.pid);
     }
-    if (takeOver(draft, path, current)) return true;
+    if (takeOver(draft, path, current)) return;
   }
   throw new Error(`the lock ${path} cannot be taken: other processes keep taking it`);
 }
