@@ -4,13 +4,23 @@ import { type ServiceProcess, until } from './fleet-journey';
 export class AgentPage {
   private cookie = '';
 
-  private constructor(private readonly address: string) {}
+  private constructor(
+    private readonly address: string,
+    private readonly service: ServiceProcess,
+  ) {}
 
   static async of(service: ServiceProcess): Promise<AgentPage> {
     const address = await until('the configuration page is there', () => {
       return /the configuration page is at (http:\/\/\S+)/.exec(service.logSinceStart)?.[1] ?? null;
     });
-    return new AgentPage(address);
+    return new AgentPage(address, service);
+  }
+
+  /** Gives the setup code that the log told last, once the page was asked for; returns the status. */
+  async unlock(): Promise<number> {
+    await this.open();
+    const [, code = ''] = [...this.service.log.matchAll(/setup code of the configuration page: (\S+)/g)].at(-1) ?? [];
+    return (await this.send('unlock', { code })).status;
   }
 
   async open(): Promise<string> {
