@@ -10,6 +10,7 @@ import { finish, temporaryFolder } from './support/processes';
 
 const HOLDFAST = resolve(__dirname, '../bin/holdfast');
 const FULL_DEVICE = '/dev/full';
+const CLIENT = '01234567-89ab-4cde-8f01-23456789abcd';
 
 describe('the end of a command', () => {
   const folder = temporaryFolder('end');
@@ -45,7 +46,7 @@ describe('the end of a command', () => {
       await once(silent, 'listening');
       url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
       mkdirSync(env.HOLDFAST_STATE_DIR, { recursive: true });
-      const identity = { serverUrl: url, clientId: 'c', clientName: 'n', secret: 'ab'.repeat(32), fingerprints: [] };
+      const identity = { serverUrl: url, clientId: CLIENT, clientName: 'n', secret: 'ab'.repeat(32), fingerprints: [] };
       writeFileSync(join(env.HOLDFAST_STATE_DIR, 'identity.json'), JSON.stringify(identity));
     });
     afterEach(async () => {
@@ -67,7 +68,7 @@ describe('the end of a command', () => {
     });
 
     it('comes at once when it is sent again, but for a terminal that closes', async () => {
-      const child = spawn(HOLDFAST, ['enroll', '--server', url, '--client', 'c'], { env });
+      const child = spawn(HOLDFAST, ['enroll', '--server', url, '--client', CLIENT], { env });
       const ended = finish(child, 'ab'.repeat(32));
       const [, response] = (await once(silent, 'request')) as [unknown, ServerResponse];
       // Those that are pending at once are one: until the command has ended, or several of what must not end it.

@@ -193,9 +193,11 @@ describe('a catalog that is lost', () => {
     const admin = await Admin.login(server.url);
     const { stops } = await admin.call<MaintenanceAnswer>('GET', API.maintenance);
     expect(stops).toMatchObject([{ kind: 'storage-ahead', text: expect.stringContaining('--adopt') as string }]);
-    const early = await server.command(['restore-catalog', '--adopt']);
-    expect([early.code, early.stderr]).toEqual([1, expect.stringContaining('Stop all of them')]);
+    const early = await server.command(['restore-catalog', '--adopt', '--server-is-stopped']);
+    expect([early.code, early.stderr]).toEqual([1, expect.stringContaining('Another server works on this database')]);
     await server.kill('SIGTERM');
+    const soon = await server.command(['restore-catalog', '--adopt']);
+    expect([soon.code, soon.stderr]).toEqual([1, expect.stringContaining('Stop all of them')]);
     const report = reportOf(await server.command(['restore-catalog', '--adopt', '--server-is-stopped', '--json']));
     expect(report).toMatchObject({ isWhole: true, adoptedRuns: 1 });
     await server.start();
@@ -207,13 +209,15 @@ describe('a catalog that is lost', () => {
   it('is left alone by what does not fit, and holds a task whose chunks are gone', async () => {
     one.write('small', 'small');
     await one.backUp();
-    const used = await server.command(['restore-catalog']);
-    expect([used.code, used.stderr]).toEqual([1, expect.stringContaining('not empty')]);
+    const served = await server.command(['restore-catalog']);
+    expect([served.code, served.stderr]).toEqual([1, expect.stringContaining('Another server works on this database')]);
     await server.command(['catalog', 'dump']);
     const packsBefore = new Set(packs(server));
     one.write('lost', randomBytes(500_000));
     await one.backUp();
     await server.kill();
+    const used = await server.command(['restore-catalog']);
+    expect([used.code, used.stderr]).toEqual([1, expect.stringContaining('not empty')]);
     loseDatabase();
     const [name = ''] = readdirSync(join(server.dataPath, 'catalog'));
     const file = join(server.dataPath, 'catalog', name);

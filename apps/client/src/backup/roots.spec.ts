@@ -35,7 +35,19 @@ describe('roots', () => {
     expect(roots('link/')).toEqual(['a']);
     expect(roots('link//')).toEqual(['a']);
     expect(roots('a/b/')).toEqual(['a/b']);
-    expect(roots('dangling/', 'missing/')).toEqual(['dangling', 'missing']);
+    expect(roots('missing/')).toEqual(['missing']);
+  });
+
+  it('keep their name while what a link leads to is not mounted', () => {
+    symlinkSync('nowhere', work.path('dangling'));
+    symlinkSync(work.path('disk/data'), work.path('usb'));
+    symlinkSync('self', work.path('self'));
+    expect(roots('dangling/', 'dangling/.', 'dangling/b', 'usb/')).toEqual(['disk/data', 'nowhere']);
+    expect(roots('usb/x')).toEqual(['disk/data/x']);
+    expect(roots('usb')).toEqual(['usb']);
+    expect(roots('self/')).toEqual(['self']);
+    mkdirSync(work.path('disk/data'), { recursive: true });
+    expect(roots('usb/')).toEqual(['disk/data']);
   });
 
   it('tell which of them are links', () => {

@@ -1,8 +1,11 @@
-import { lstatSync } from 'node:fs';
+import { lstatSync, readlinkSync } from 'node:fs';
 import { posix } from 'node:path';
 import { comparePaths, isWithin, joinPath, parsePath, ROOT_PATH, splitPath } from '#engine';
 import { errorCode } from '../system/error-code';
 import { placeOnHost, realpathOnHost } from './host-root';
+
+/** Of Linux's own path resolution. */
+const MAX_LINKS = 40;
 
 /**
  * The paths that a task saves, in the one form that runs compare: absolute, parents without symlinks, the last name as
@@ -52,13 +55,30 @@ function normaliseRoot(
   return parsePath(joinPath(parent, Buffer.from(lastName, 'latin1')));
 }
 
-/** The real path of the longest part that exists, and the rest as it is written. */
-function realpathOfExisting(path: Buffer, hostRoot: Buffer): Buffer {
+/**
+ * The real path of the longest part that exists, and the rest as it is written. A link that leads to nothing is followed all the same: where a disk
+ * is not mounted, a root has the name that it has when it is, so what was saved of it is unavailable and not deselected.
+ */
+function realpathOfExisting(path: Buffer, hostRoot: Buffer, links = 0): Buffer {
   try {
     return realpathOnHost(hostRoot, path);
   } catch (error) {
     if (!['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'].includes(errorCode(error))) throw error;
     const { parent, name } = splitPath(parsePath(Buffer.from(posix.resolve(path.toString('latin1')), 'latin1')));
-    return parent.length === 0 ? Buffer.from('/') : joinPath(realpathOfExisting(parent, hostRoot), name);
+    if (parent.length === 0) return Buffer.from('/');
+    const above = realpathOfExisting(parent, hostRoot, links);
+    const target = links < MAX_LINKS ? targetOf(placeOnHost(hostRoot, joinPath(above, name))) : null;
+    if (target === null) return joinPath(above, name);
+    const followed = posix.resolve(above.toString('latin1'), target.toString('latin1'));
+    return realpathOfExisting(Buffer.from(followed, 'latin1'), hostRoot, links + 1);
+  }
+}
+
+/** Null: it is no link, or cannot be looked at. */
+function targetOf(place: Buffer): Buffer | null {
+  try {
+    return readlinkSync(place, { encoding: 'buffer' });
+  } catch {
+    return null;
   }
 }

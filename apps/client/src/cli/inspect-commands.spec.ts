@@ -338,7 +338,9 @@ describe('commands that look into what is stored', () => {
     const help = (await run(['--help'])).stdout;
     expect(help).toMatch(/^Service: Without a command, holdfast is the service/m);
     expect(help).toMatch(/^ {2}SERVER_URL: service: where the server is$/m);
-    expect(help).toContain(`Exit codes: 0 done, 1 failed, 2 bad usage or settings, 3 partial.\nFiles: State`);
+    expect(help).toContain('\nExit codes: 0 done, 1 failed, 2 bad usage or settings, 3 partial. A signal');
+    expect(help).toContain('\nA server that is away: Commands wait for it: 15 s those that answer');
+    expect(help).toContain('\nFiles: State');
     const { stdout: page } = await run(['man']);
     for (const section of ['SERVICE', 'EXIT CODES', 'FILES', 'ENVIRONMENT']) expect(page).toContain(`.SH ${section}\n`);
     expect(page).toContain('HOLDFAST_RETRY_SECONDS: how long');

@@ -58,7 +58,7 @@ describe('the record of a restore', () => {
 
   /** What a restore leaves that was cut off: its record, and files in two folders of the target. */
   function leave(changes: object = {}, conflicts: ConflictPolicy = 'skip'): void {
-    begin(conflicts).end(false);
+    begin(conflicts).end('cut-off');
     const content = JSON.parse(readFileSync(file(), 'utf8')) as object;
     writeFileSync(file(), JSON.stringify({ ...content, ...changes }));
     litter();
@@ -100,7 +100,7 @@ describe('the record of a restore', () => {
     const running = begin('skip');
     litter();
     await restore();
-    running.end(false);
+    running.end('cut-off');
     expect(left()).toEqual(BEFORE);
     expect(records()).toEqual([`restore-${NAME}.json`]);
   });
@@ -113,6 +113,7 @@ describe('the record of a restore', () => {
     ['no prefixes', { prefixes: PREFIX }],
     ['no policy', { conflicts: 'x' }],
     ['no machine', { bootId: 7 }],
+    ['no end', { isEnded: null }],
   ])('means nothing when it is of %s', async (_what, changes) => {
     leave(changes);
     await restore();
@@ -211,6 +212,19 @@ describe('the record of a restore', () => {
       expect(readFileSync(sandbox.in('d', 'f'), 'utf8')).toBe('whole');
     });
 
+    it('keeps files of a restore that had come to its end, but for what failed', async () => {
+      begin('skip').end('lacking');
+      const content = JSON.parse(readFileSync(file(), 'utf8')) as object;
+      expect(content).toMatchObject({ isEnded: true });
+      writeFileSync(file(), JSON.stringify({ ...content, bootId: 'another' }));
+      litter();
+      damage();
+      const { notes } = await sandbox.restore(snapshot(), { conflicts: 'skip' });
+      expect(notes).toEqual(['Temporary files of a restore that was cut off were removed (2 entries)']);
+      expect(readFileSync(sandbox.in('d', 'f'), 'utf8')).toBe('');
+      expect(records()).toEqual([]);
+    });
+
     it('keeps files when it did not', async () => {
       leave();
       damage();
@@ -246,7 +260,7 @@ describe('the record of a restore', () => {
     });
 
     it('has them finished with --skip-existing, and no others', async () => {
-      begin('skip').end(false);
+      begin('skip').end('cut-off');
       await sandbox.restore(snapshot(), { conflicts: 'skip' });
       expect(look()).toEqual({
         begun: [0o751, true],
@@ -265,14 +279,14 @@ describe('the record of a restore', () => {
     });
 
     it('leaves them alone without --skip-existing', async () => {
-      begin('skip').end(false);
+      begin('skip').end('cut-off');
       await sandbox.restore(snapshot(), { conflicts: 'refuse' });
       expect(look().begun).toEqual([0o1700, false]);
     });
 
     (process.getuid?.() === 0 ? it : it.skip)('leaves those of others alone (needs root)', async () => {
       chownSync(sandbox.in('begun'), 12_345, 12_345);
-      begin('skip').end(false);
+      begin('skip').end('cut-off');
       await sandbox.restore(snapshot(), { conflicts: 'skip' });
       expect(look().begun).toEqual([0o1700, false]);
       expect(lstatSync(sandbox.in('begun')).uid).toBe(12_345);
@@ -298,7 +312,7 @@ describe('the record of a restore', () => {
     });
 
     it('has them linked when it is what the snapshot has', async () => {
-      begin('skip').end(false);
+      begin('skip').end('cut-off');
       expect(await again()).toMatchObject({ files: 1, others: 1, skipped: 3, bytes: 0, failedCount: 0 });
       expect(inode('2')).toBe(inode('1'));
       expect(inode('l2')).toBe(inode('l1'));
@@ -333,7 +347,7 @@ describe('the record of a restore', () => {
       ],
     ])('has them restored from the server where it is %s', async (_what, change) => {
       change();
-      begin('skip').end(false);
+      begin('skip').end('cut-off');
       expect(await again()).toMatchObject({ files: 1, bytes: 4, failedCount: 0 });
       expect(inode('2')).not.toBe(inode('1'));
       expect(readFileSync(sandbox.in('2'), 'utf8')).toBe('same');
@@ -341,7 +355,7 @@ describe('the record of a restore', () => {
 
     (process.getuid?.() === 0 ? it : it.skip)('has them restored from the server where it is of others', async () => {
       chownSync(sandbox.in('1'), 12_345, 12_345);
-      begin('skip').end(false);
+      begin('skip').end('cut-off');
       await again();
       expect(inode('2')).not.toBe(inode('1'));
     });

@@ -2,6 +2,7 @@ import {
   closeSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   openSync,
   opendirSync,
   readdirSync,
@@ -9,6 +10,7 @@ import {
   rmSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { syncDirectory } from '../state/durable-write';
@@ -50,6 +52,8 @@ interface Content {
   conflicts: ConflictPolicy;
   /** Of the first of them; null where /proc does not tell. */
   bootId: string | null;
+  /** It came to its end, but for paths that failed: what it wrote is as safe as what any restore wrote. */
+  isEnded: boolean;
 }
 
 interface DeadRecord {
@@ -60,7 +64,7 @@ interface DeadRecord {
 }
 
 interface Parts {
-  readonly directory: string;
+  readonly content: Content;
   readonly file: string;
   /** Locked for as long as this process lives. */
   readonly fd: number;
@@ -100,7 +104,7 @@ export class RestoreRecord {
     const content = contentOf(scope);
     const dead = system === null ? [] : findDead(directory, content, system);
     const same = dead.filter((one) => isSameRestore(one.content, content));
-    const lost = dead.filter((one) => one.content.bootId !== content.bootId);
+    const lost = dead.filter((one) => !one.content.isEnded && one.content.bootId !== content.bootId);
     const earlier = {
       isCutOff: dead.length > 0,
       isContinued: same.length > 0 && lost.length === 0,
@@ -116,7 +120,7 @@ export class RestoreRecord {
     const fd = write(file, written, system);
     syncDirectory(directory);
     for (const one of same) rmSync(one.file, { force: true });
-    return new RestoreRecord(earlier, { directory, file, fd, dead, prefixes }, report);
+    return new RestoreRecord(earlier, { content: written, file, fd, dead, prefixes }, report);
   }
 
   /** Removes from an open directory of the target what restores left there that were cut off. What cannot be removed is tried again by the next. */
@@ -133,10 +137,12 @@ export class RestoreRecord {
     }
   }
 
-  /** `isWhole`: all was restored, and it met all directories that there are. */
-  end(isWhole: boolean): void {
-    if (isWhole && !this.hasMissed) rmSync(this.parts.file, { force: true });
-    closeSync(this.parts.fd);
+  /** `cut-off`: it did not come to its end; `lacking`: it did, but for paths that failed. */
+  end(how: 'whole' | 'lacking' | 'cut-off'): void {
+    const { file, fd, content } = this.parts;
+    if (how === 'whole' && !this.hasMissed) rmSync(file, { force: true });
+    else if (how !== 'cut-off') replaceText(fd, JSON.stringify({ ...content, isEnded: true }));
+    closeSync(fd);
     for (const { fd } of this.parts.dead) closeSync(fd);
   }
 
@@ -190,6 +196,7 @@ function contentOf({ prefix, target, targetFd, snapshotId, path, conflicts }: Re
     pathBase64: path.toString('base64'),
     conflicts,
     bootId: readBootId(),
+    isEnded: false,
   };
 }
 
@@ -206,6 +213,13 @@ function write(file: string, content: Content, system: Pick<SystemCalls, 'lockFi
     rmSync(file, { force: true });
     throw error;
   }
+}
+
+/** Of no more than some kilobytes. Cut off in the middle, it is a record that nobody can read. */
+function replaceText(fd: number, text: string): void {
+  ftruncateSync(fd, 0);
+  writeSync(fd, text, 0);
+  fsyncSync(fd);
 }
 
 function findDead(directory: string, own: Content, system: Pick<SystemCalls, 'lockFile'>): DeadRecord[] {
@@ -266,13 +280,14 @@ function parse(text: string): Content | null {
     return null;
   }
   if (content === null) return null;
-  const { prefixes, targetBase64, targetInode, snapshotId, pathBase64, conflicts, bootId } = content;
+  const { prefixes, targetBase64, targetInode, snapshotId, pathBase64, conflicts, bootId, isEnded } = content;
   if (!Array.isArray(prefixes) || !prefixes.every((prefix) => typeof prefix === 'string' && PREFIX.test(prefix))) {
     return null;
   }
   if (typeof targetBase64 !== 'string' || typeof targetInode !== 'string') return null;
   if (typeof snapshotId !== 'string' || typeof pathBase64 !== 'string') return null;
   if (conflicts !== 'refuse' && conflicts !== 'skip' && conflicts !== 'overwrite') return null;
-  if (bootId !== null && typeof bootId !== 'string') return null;
-  return { prefixes: prefixes as string[], targetBase64, targetInode, snapshotId, pathBase64, conflicts, bootId };
+  if (typeof isEnded !== 'boolean' || (bootId !== null && typeof bootId !== 'string')) return null;
+  const names = prefixes as string[];
+  return { prefixes: names, targetBase64, targetInode, snapshotId, pathBase64, conflicts, bootId, isEnded };
 }

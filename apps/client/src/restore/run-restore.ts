@@ -171,7 +171,7 @@ async function restoreInto(
     placements.abandon();
     links.close();
     // Where something failed, folders may be left as they were begun.
-    record.end(isDone && report.failedCount === 0);
+    record.end(!isDone ? 'cut-off' : report.failedCount > 0 ? 'lacking' : 'whole');
   }
 }
 

@@ -52,7 +52,7 @@ export function assertWritable(
     if (path.length === 1 || (absent !== null && isWithin(path, absent))) continue;
     const existing = look(tree, path);
     if (existing === 'directory' && isDirectory) {
-      if (whyClosed(tree.open(path)) === null) return;
+      if (isOpenAt(tree, path)) return;
       continue;
     }
     if (isDirectory) absent = Buffer.from(path);
@@ -60,6 +60,16 @@ export function assertWritable(
   }
   if (!isAsked) return;
   throw new RestoreError('target', `The target cannot be written: ${reason}.`);
+}
+
+/** False also of one that cannot be opened: what is in it fails by name. */
+function isOpenAt(tree: DirectoryTree, path: Buffer): boolean {
+  try {
+    return whyClosed(tree.open(path)) === null;
+  } catch (error) {
+    if (!['EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'ELOOP'].includes(errorCode(error))) throw error;
+    return false;
+  }
 }
 
 function* pathsOf(ancestors: readonly Buffer[], spool: EntrySpool): Generator<{ path: Buffer; isDirectory: boolean }> {

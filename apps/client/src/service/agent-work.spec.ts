@@ -8,7 +8,7 @@ import { loadServiceSettings } from '../config/service-settings';
 import { AgentLog } from '../log/agent-log';
 import { LogSpool } from '../log/log-spool';
 import type { Body } from '../server-api/server-api';
-import { ServerUnreachableError } from '../server-api/server-problem';
+import { ServerProblem, ServerUnreachableError } from '../server-api/server-problem';
 import { ServiceState } from '../state/service-state';
 import { TaskState } from '../state/task-state';
 import { AgentSession } from './agent-session';
@@ -319,6 +319,19 @@ describe('the agent at work', () => {
     await until(() => states()[0] === 'succeeded' && work.runner.waitingKeys[0] === heldId);
     held.release();
     await until(() => printed.join('').includes('task "held": run started'));
+  });
+
+  it('leaves a scheduled run that the server refuses until its next time', async () => {
+    workspace.server.onCall = (call) => {
+      if (call !== 'startRun') return;
+      throw new ServerProblem({ code: 'quota-exceeded', status: 507, detail: 'No room.' }, 'POST /runs');
+    };
+    const { work } = start();
+    await until(() => printed.join('').includes('run failed: POST /runs: No room.'));
+    await until(() => work.runner.waitingKeys.length === 0);
+    // Made again at once, it would be refused many times by now.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(workspace.server.calls.get('startRun')).toBe(1);
   });
 
   it('makes a run that it was stopped in again, when it is started again', async () => {

@@ -68,18 +68,31 @@ export class TaskMemories {
     this.save({ tasks: { ...this.memory.tasks, [key]: { ...before, ...change } } });
   }
 
+  /** Its run began. Throws when the disk cannot hold that: it counts here all the same, or the task would be due again at once. */
+  began(key: string, nowMs: number): void {
+    this.note(key, { beganMs: nowMs });
+  }
+
+  /** Its run could not begin, and is given up: it is due again when its schedule says so. Throws as `began` does. */
+  gaveUp(key: string, nowMs: number): void {
+    this.note(key, { beganMs: nowMs, pending: null });
+  }
+
   /** What was pending has ended. Throws when the disk cannot hold that yet: it counts here, and is kept with the next change. */
   endPending(key: string): void {
-    const before = this.of(key);
-    if (before === null) return;
-    this.memory = { ...this.memory, tasks: { ...this.memory.tasks, [key]: { ...before, pending: null } } };
-    this.state.schedule.save(this.memory);
+    if (this.of(key) !== null) this.note(key, { pending: null });
   }
 
   /** Tasks that are no more. */
   forgetAllBut(keys: readonly string[]): void {
     const kept = Object.entries(this.memory.tasks).filter(([key]) => keys.includes(key));
     if (kept.length < Object.keys(this.memory.tasks).length) this.save({ tasks: Object.fromEntries(kept) });
+  }
+
+  private note(key: string, change: Partial<TaskMemory>): void {
+    const before = this.of(key) ?? { beganMs: null, pending: null };
+    this.memory = { ...this.memory, tasks: { ...this.memory.tasks, [key]: { ...before, ...change } } };
+    this.state.schedule.save(this.memory);
   }
 
   private save(change: Partial<ScheduleMemory>): void {

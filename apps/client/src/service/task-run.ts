@@ -115,7 +115,7 @@ export class TaskRun {
     const { session, log } = this.parts;
     this.run = run;
     this.walked = walked;
-    session.parts.memories.remember(this.task.key, { beganMs: session.parts.clock.now() });
+    session.parts.memories.began(this.task.key, session.parts.clock.now());
     log.info(`task "${this.task.name}": run started (${this.pending.trigger})`, run.runId);
     this.progress.start(run);
     const refusal = this.refusal();

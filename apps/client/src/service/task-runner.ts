@@ -156,6 +156,7 @@ export class TaskRunner {
         this.waiting.unshift(next);
       } else {
         log.error(`task "${task.name}": run failed: ${messageOf(error)}`, run.runId ?? undefined);
+        if (next.queuedRunId === null && run.runId === null) this.giveUp(next.key);
         this.drop(next);
       }
     } finally {
@@ -201,9 +202,22 @@ export class TaskRunner {
     this.follow.onRunEnded();
   }
 
+  /** A run that the server refuses, or that cannot begin here, would be refused again at once. */
+  private giveUp(key: string): void {
+    this.writeDown(key, () => {
+      this.memories.gaveUp(key, this.parts.session.parts.clock.now());
+    });
+  }
+
   private forgetPending(key: string): void {
-    try {
+    this.writeDown(key, () => {
       this.memories.endPending(key);
+    });
+  }
+
+  private writeDown(key: string, write: () => void): void {
+    try {
+      write();
     } catch (error) {
       if (!isSystemError(error)) throw error;
       this.parts.log.error(`task "${key}": that its run is over cannot be written down: ${messageOf(error)}`);

@@ -96,16 +96,17 @@ function isFlocked(path: string, text: string): boolean {
     return false;
   }
   try {
-    return readFileSync(fd, 'utf8') === text && tryFlock(fd) === false;
+    // Shared: two that look at once do not take each other for its holder.
+    return readFileSync(fd, 'utf8') === text && tryFlock(fd, 'shared') === false;
   } finally {
     closeSync(fd);
   }
 }
 
 /** Null where there are no such locks: without native calls, and on some network file systems. */
-function tryFlock(fd: number): boolean | null {
+function tryFlock(fd: number, kind: 'exclusive' | 'shared' = 'exclusive'): boolean | null {
   try {
-    return nativeCalls()?.lockFile(fd) ?? null;
+    return nativeCalls()?.lockFile(fd, kind) ?? null;
   } catch {
     return null;
   }
@@ -114,8 +115,9 @@ function tryFlock(fd: number): boolean | null {
 function takeOver(draft: string, path: string, dead: string): boolean {
   const claim = `${path}.claim-${createHash('sha256').update(dead).digest('hex').slice(0, 16)}`;
   if (!tryLink(draft, claim)) {
-    const claimant = parseHolder(readText(claim) ?? '');
-    if (claimant !== null && !isProcessAlive(claimant)) rmSync(claim, { force: true });
+    const text = readText(claim) ?? '';
+    const claimant = parseHolder(text);
+    if (claimant !== null && !isProcessAlive(claimant) && !isFlocked(claim, text)) rmSync(claim, { force: true });
     return false;
   }
   // Ours is the only claim on this dead lock; it may have been replaced before we claimed it.

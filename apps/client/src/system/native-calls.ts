@@ -42,8 +42,11 @@ export interface NativeCalls {
   chmodFile(fd: number, mode: number): void;
   /** Of a handle that createFile opened: Node has its own books on those that it opened itself. */
   closeFile(fd: number): void;
-  /** flock(2): false when another open file, of whichever process, has the lock. Held until `fd` is closed, also by the process's death. */
-  lockFile(fd: number): boolean;
+  /**
+   * flock(2): false when another open file, of whichever process, has the lock. Held until `fd` is closed, also by the process's death.
+   * `shared`: beside others that are shared, too.
+   */
+  lockFile(fd: number, kind?: 'exclusive' | 'shared'): boolean;
   /** Nanoseconds since 1970, negative before. */
   setTimes(path: Buffer, atimeNs: bigint, mtimeNs: bigint): void;
   setTimesOfFile(fd: number, atimeNs: bigint, mtimeNs: bigint): void;
@@ -59,7 +62,7 @@ const RENAME_NOREPLACE = 1;
 const CREATE_FLAGS =
   fileConstants.O_WRONLY | fileConstants.O_CREAT | fileConstants.O_EXCL | fileConstants.O_NOFOLLOW | 0o2000000;
 const { EINTR, EWOULDBLOCK } = constants.errno;
-const [LOCK_EX, LOCK_NB] = [2, 4];
+const [LOCK_SH, LOCK_EX, LOCK_NB] = [1, 2, 4];
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const NODE_MODES: Record<NodeKind, number> = {
@@ -194,8 +197,8 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls,
     closeFile: (fd) => {
       check('close', null, close(fd));
     },
-    lockFile: (fd) => {
-      const result = flock(fd, LOCK_EX | LOCK_NB);
+    lockFile: (fd, kind = 'exclusive') => {
+      const result = flock(fd, (kind === 'shared' ? LOCK_SH : LOCK_EX) | LOCK_NB);
       if (result < 0 && koffi.errno() === EWOULDBLOCK) return false;
       check('flock', null, result);
       return true;

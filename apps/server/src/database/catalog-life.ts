@@ -10,6 +10,10 @@ const LEFT_OUT: ReadonlySet<WritePoint> = new Set([
   ...(['settings.set', 'leases.take', 'logs.change', 'clients.seen', 'sign-in.attempt', 'runs.lease'] as const),
   ...(['catalog.load', 'catalog.adopt'] as const),
 ]);
+/** Those that come with every window of every backup: each stands by itself, also when it is committed right after the mark of a restore. */
+const FREQUENT: ReadonlySet<WritePoint> = new Set([
+  ...(['chunks.missing', 'packs.uploading', 'packs.live', 'packs.dead', 'runs.batch'] as const),
+]);
 const WATCHED = WRITE_POINTS.filter((point) => !LEFT_OUT.has(point));
 
 /**
@@ -31,11 +35,16 @@ export class CatalogLife {
 
   /** `life`: the one in which this process started. */
   watch(life: string): void {
-    this.database.require('catalog-life', WATCHED, (tx) => this.assertSame(tx, life));
+    const [frequent, others] = [true, false].map((isFrequent) =>
+      WATCHED.filter((point) => FREQUENT.has(point) === isFrequent),
+    );
+    this.database.require('catalog-life', frequent ?? [], (tx) => this.assertSame(tx, life));
+    // With a lock: the mark of a restore waits for these.
+    this.database.require('catalog-life', others ?? [], (tx) => this.assertSame(tx, life, tx.forShare()));
   }
 
-  private async assertSame(tx: Sql, life: string): Promise<void> {
-    if ((await this.starts.life(tx)) === life) return;
+  private async assertSame(tx: Sql, life: string, locking = ''): Promise<void> {
+    if ((await this.starts.life(tx, locking)) === life) return;
     const message =
       'The catalog was brought back, or its database is another one, since this server started: nothing is written any more.';
     if (!this.isBesideServer) {

@@ -29,9 +29,11 @@ export class ServerStarts {
     return life;
   }
 
-  /** Null: no server ever worked on it. */
-  async life(sql: Sql): Promise<string | null> {
-    const row = await sql.get<{ value: string }>('select value from settings where name = ?', [LIFE_SETTING]);
+  /** Null: no server ever worked on it. `locking`: what to lock its row with (`tx.forShare()`), if with anything. */
+  async life(sql: Sql, locking = ''): Promise<string | null> {
+    const row = await sql.get<{ value: string }>(`select value from settings where name = ? ${locking}`, [
+      LIFE_SETTING,
+    ]);
     return row?.value ?? null;
   }
 

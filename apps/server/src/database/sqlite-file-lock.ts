@@ -15,6 +15,8 @@ const held: BetterSqlite3.Database[] = [];
 export function lockFile(path: string): BetterSqlite3.Database | null {
   const file = new BetterSqlite3(path, { timeout: 0 });
   try {
+    // Nothing is written, which a full disk would not take.
+    file.pragma('journal_mode = memory');
     file.exec('begin exclusive');
     return file;
   } catch (error) {
