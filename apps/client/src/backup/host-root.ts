@@ -2,7 +2,7 @@ import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { isWithin, ROOT_PATH } from '#engine';
 
 /** Of Linux's own path resolution. */
-const MAX_LINKS = 40;
+export const MAX_LINKS = 40;
 /** No path begins with it. */
 const NOWHERE = Buffer.from('\0nowhere');
 

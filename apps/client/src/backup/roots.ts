@@ -2,10 +2,7 @@ import { lstatSync, readlinkSync } from 'node:fs';
 import { posix } from 'node:path';
 import { comparePaths, isWithin, joinPath, parsePath, ROOT_PATH, splitPath } from '#engine';
 import { errorCode } from '../system/error-code';
-import { placeOnHost, realpathOnHost } from './host-root';
-
-/** Of Linux's own path resolution. */
-const MAX_LINKS = 40;
+import { MAX_LINKS, placeOnHost, realpathOnHost } from './host-root';
 
 /**
  * The paths that a task saves, in the one form that runs compare: absolute, parents without symlinks, the last name as
