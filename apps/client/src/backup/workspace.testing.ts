@@ -1,13 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type KillPoints, NO_KILL_POINTS } from '#common';
+import { withoutPrivileges } from '../system/privileges.testing';
 import type { BackupOptions, BackupOutcome } from './backup';
 import { FakeServer } from './fake-server.testing';
 import { runBackup } from './run-backup';
-
-const NOBODY = 65_534;
 
 /** A source tree, a state directory and a server in memory, for one test. */
 export class Workspace {
@@ -39,16 +37,8 @@ export class Workspace {
     );
   }
 
-  /** Runs as a user whom permissions bind: as root, under another effective user for the time. */
-  async withoutPrivileges<T>(action: () => Promise<T>): Promise<T> {
-    if (process.geteuid?.() !== 0) return action();
-    execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, this.base]);
-    process.seteuid?.(NOBODY);
-    try {
-      return await action();
-    } finally {
-      process.seteuid?.(0);
-    }
+  withoutPrivileges<T>(action: () => Promise<T>): Promise<T> {
+    return withoutPrivileges(this.base, action);
   }
 
   remove(): void {

@@ -19,6 +19,7 @@ export type SystemCalls = Pick<
   | 'createFile'
   | 'writeFile'
   | 'chmodFile'
+  | 'checkWritable'
   | 'closeFile'
   | 'lockFile'
 >;

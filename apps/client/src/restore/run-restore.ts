@@ -130,7 +130,7 @@ async function restoreInto(
   const ancestors = ancestorsOf(options.path);
   // Nothing can be in the way in an empty target, whose entries would all be looked at once more.
   if (!isEmpty(tree.targetFd)) refuseConflicts(ancestors, spool, tree, policy);
-  assertWritable(ancestors, spool, tree, policy);
+  assertWritable(ancestors, spool, tree, policy, system);
   const prefix = temporaryPrefix();
   const scope = { ...options, prefix, targetFd: tree.targetFd };
   const record = inStateDirectory(() => RestoreRecord.begin(deps.spoolDirectory, scope, context));

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { isWithin } from '#engine';
 import { type DirectoryTree } from './directory-tree';
 import { type EntrySpool } from './entry-spool';
-import { type ConflictPolicy } from './ports';
+import { type ConflictPolicy, type SystemCalls } from './ports';
 import { look } from './restore-context';
 import { reasonOf, RestoreError } from './restore-error';
 import { errorCode } from '../system/error-code';
@@ -43,8 +43,9 @@ export function assertWritable(
   spool: EntrySpool,
   tree: DirectoryTree,
   policy: ConflictPolicy,
+  system: SystemCalls | null,
 ): void {
-  const reason = whyClosed(tree.targetFd);
+  const reason = whyClosed(tree.targetFd, system);
   if (reason === null) return;
   let isAsked = false;
   let absent: Buffer | null = null;
@@ -52,7 +53,7 @@ export function assertWritable(
     if (path.length === 1 || (absent !== null && isWithin(path, absent))) continue;
     const existing = look(tree, path);
     if (existing === 'directory' && isDirectory) {
-      if (isOpenAt(tree, path)) return;
+      if (isOpenAt(tree, path, system)) return;
       continue;
     }
     if (isDirectory) absent = Buffer.from(path);
@@ -63,9 +64,9 @@ export function assertWritable(
 }
 
 /** False also of one that cannot be opened: what is in it fails by name. */
-function isOpenAt(tree: DirectoryTree, path: Buffer): boolean {
+function isOpenAt(tree: DirectoryTree, path: Buffer, system: SystemCalls | null): boolean {
   try {
-    return whyClosed(tree.open(path)) === null;
+    return whyClosed(tree.open(path), system) === null;
   } catch (error) {
     if (!['EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'ELOOP'].includes(errorCode(error))) throw error;
     return false;
@@ -78,9 +79,10 @@ function* pathsOf(ancestors: readonly Buffer[], spool: EntrySpool): Generator<{ 
 }
 
 /** Why nothing can be made in an open directory; null: it can. Nothing is tried, which would change its times. */
-function whyClosed(directory: number): string | null {
+function whyClosed(directory: number, system: SystemCalls | null): string | null {
   try {
-    accessSync(`/proc/self/fd/${directory}`, constants.W_OK | constants.X_OK);
+    if (system === null) accessSync(`/proc/self/fd/${directory}`, constants.W_OK | constants.X_OK);
+    else system.checkWritable(directory);
     return null;
   } catch (error) {
     return closedReason(error);

@@ -40,6 +40,11 @@ export interface NativeCalls {
   /** All of `bytes`, from where the last writing ended. */
   writeFile(fd: number, bytes: Uint8Array): void;
   chmodFile(fd: number, mode: number): void;
+  /**
+   * Throws where nothing can be made in an open directory with the rights that the process acts with. access(2), which Node has,
+   * asks for those of the real user, without the capabilities that a service's user was given.
+   */
+  checkWritable(directory: number): void;
   /** Of a handle that createFile opened: Node has its own books on those that it opened itself. */
   closeFile(fd: number): void;
   /**
@@ -58,6 +63,8 @@ export interface NativeCalls {
 
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EACCESS = 0x200;
+const OWN_NAME = Buffer.from('.\0');
 const RENAME_NOREPLACE = 1;
 const CREATE_FLAGS =
   fileConstants.O_WRONLY | fileConstants.O_CREAT | fileConstants.O_EXCL | fileConstants.O_NOFOLLOW | 0o2000000;
@@ -134,6 +141,7 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls,
   const openat = func('openat', 'int', ['int', pointer, 'int', 'uint32']);
   const write = func('write', 'int64', ['int', pointer, 'size_t']);
   const fchmod = func('fchmod', 'int', ['int', 'uint32']);
+  const faccessat = func('faccessat', 'int', ['int', pointer, 'int', 'int']);
   const close = func('close', 'int', ['int']);
   const flock = func('flock', 'int', ['int', 'int']);
 
@@ -193,6 +201,10 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls,
     },
     chmodFile: (fd, mode) => {
       check('fchmod', null, fchmod(fd, mode));
+    },
+    checkWritable: (directory) => {
+      const modes = fileConstants.W_OK | fileConstants.X_OK;
+      check('faccessat', null, faccessat(directory, OWN_NAME, modes, AT_EACCESS));
     },
     closeFile: (fd) => {
       check('close', null, close(fd));

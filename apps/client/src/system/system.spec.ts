@@ -1,9 +1,11 @@
 import {
   chmodSync,
+  closeSync,
   linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -18,6 +20,7 @@ import { decodeDeviceNumber, encodeDeviceNumber } from './device-number';
 import { DirectoryHandle } from './directory-handle';
 import { kindOf } from './kind-of';
 import { nativeCalls, nativeCallsProblem } from './native-calls';
+import { withoutPrivileges } from './privileges.testing';
 
 let directory: string;
 beforeEach(() => {
@@ -171,6 +174,23 @@ describe('system calls', () => {
     expect(() => {
       native.makeNode(bytes(join(directory, 'fifo')), 'fifo', 0o600);
     }).toThrow(/EEXIST/);
+  });
+
+  it('tell whether the user that the process acts as can write in a directory', async () => {
+    const [fd, calls] = [openSync(directory, 'r'), nativeCalls()!];
+    const asking = (mode: number): Promise<boolean> => {
+      chmodSync(directory, mode);
+      return withoutPrivileges(directory, () => {
+        calls.checkWritable(fd);
+        return Promise.resolve(true);
+      });
+    };
+    try {
+      await expect(asking(0o500)).rejects.toMatchObject({ code: 'EACCES' });
+      await expect(asking(0o700)).resolves.toBe(true);
+    } finally {
+      closeSync(fd);
+    }
   });
 });
 

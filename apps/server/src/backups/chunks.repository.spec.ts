@@ -370,31 +370,33 @@ eachDatabase('ChunksRepository', (open, dialect) => {
       expect(found.get(keyString(keyOf('a')))).toMatchObject({ no });
     });
 
-    const itOnPostgres = dialect === 'postgres' ? it : it.skip;
-    itOnPostgres.each<[string, NewChunk, number]>([
-      ['another chunk', newChunk('z'), MINE],
-      ['a list', newChunk('a', { height: 1 }), MINE],
-      ['the chunk of another domain', newChunk('a'), OTHERS],
-    ])('takes no number that a database which was set back gave to %s', async (_, other, domainNo) => {
-      const repository = new ChunksRepository();
-      const [a] = await upload(repository, 'a');
-      await write((tx) => tx.run('delete from chunks where no = ?', [a!]));
-      const [no] = await insert([other], domainNo);
-      await set(no!, `no = ${String(a)}`);
-      expect(names((await ask(repository, 'a')).missing, ['a'])).toEqual(['a/0']);
-    });
+    // SQLite never gives a number twice: its file is brought back as a whole, with what was remembered gone.
+    if (dialect === 'postgres') {
+      it.each<[string, NewChunk, number]>([
+        ['another chunk', newChunk('z'), MINE],
+        ['a list', newChunk('a', { height: 1 }), MINE],
+        ['the chunk of another domain', newChunk('a'), OTHERS],
+      ])('takes no number that a database which was set back gave to %s', async (_, other, domainNo) => {
+        const repository = new ChunksRepository();
+        const [a] = await upload(repository, 'a');
+        await write((tx) => tx.run('delete from chunks where no = ?', [a!]));
+        const [no] = await insert([other], domainNo);
+        await set(no!, `no = ${String(a)}`);
+        expect(names((await ask(repository, 'a')).missing, ['a'])).toEqual(['a/0']);
+      });
 
-    itOnPostgres('tells two chunks apart that had the same number, one before the database was set back', async () => {
-      const repository = new ChunksRepository();
-      const [a] = await upload(repository, 'a');
-      await write((tx) => tx.run('delete from chunks where no = ?', [a!]));
-      const [no] = await insert([newChunk('z')]);
-      await set(no!, `no = ${String(a)}`);
-      repository.remember(MINE, [{ ...newChunk('z'), name: keyString(keyOf('z')), no: a! }]);
-      const { missing: absent, found } = await ask(repository, 'a', 'z');
-      expect(names(absent, ['a', 'z'])).toEqual(['a/0']);
-      expect([...found.keys()]).toEqual([keyString(keyOf('z'))]);
-    });
+      it('tells two chunks apart that had the same number, one before the database was set back', async () => {
+        const repository = new ChunksRepository();
+        const [a] = await upload(repository, 'a');
+        await write((tx) => tx.run('delete from chunks where no = ?', [a!]));
+        const [no] = await insert([newChunk('z')]);
+        await set(no!, `no = ${String(a)}`);
+        repository.remember(MINE, [{ ...newChunk('z'), name: keyString(keyOf('z')), no: a! }]);
+        const { missing: absent, found } = await ask(repository, 'a', 'z');
+        expect(names(absent, ['a', 'z'])).toEqual(['a/0']);
+        expect([...found.keys()]).toEqual([keyString(keyOf('z'))]);
+      });
+    }
 
     it('revives a remembered chunk that was condemned', async () => {
       const repository = new ChunksRepository();
