@@ -25,7 +25,11 @@ export interface MaintenanceRun {
 }
 
 /** Why nothing is deleted: no version by retention or forget, no chunk and no pack by reclaim. */
-export const DELETION_STOPS = ['clock-leapt', 'clock-behind', 'storage-ahead', 'storage-unverified'] as const;
+export const DELETION_STOPS = [
+  ...(['clock-leapt', 'clock-behind', 'storage-ahead', 'storage-unverified'] as const),
+  // Of one server only: reports of jobs and the log tell of it, the list of stops does not.
+  'server-old',
+] as const;
 export type DeletionStopKind = (typeof DELETION_STOPS)[number];
 
 export interface DeletionStop {

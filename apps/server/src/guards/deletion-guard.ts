@@ -4,6 +4,7 @@ import { actorOf } from '../audit/actor';
 import { AuditService } from '../audit/audit.service';
 import { ExportLine } from '../config-export/export-line';
 import { Database } from '../database/database';
+import { migrationLevel } from '../database/migration-level';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import type { PersonIdentity } from '../users/person-identity';
@@ -32,6 +33,13 @@ export class GuardRepositories {
     readonly exports: ExportLine,
   ) {}
 }
+
+/** This server's own, of which the database, and the servers that are as new as it, know nothing. */
+const SERVER_OLD: FoundStop = {
+  kind: 'server-old',
+  state: 'server-old',
+  text: 'A newer version of Holdfast has migrated the database, and this server does not know what its rows mean now: upgrade it.',
+};
 
 /**
  * Looked at before anything is deleted: a wrong storage, an older database or a wrong clock deletes the wrong things (durability.md,
@@ -73,8 +81,7 @@ export class DeletionGuard {
     // First: what cannot be read in storage must stand as a stop, for those too who only ask what stands.
     await this.lookAtStorage();
     await this.beat();
-    const [stop] = await this.state();
-    if (stop !== undefined) throw deletionStopped(stop);
+    await this.database.read((sql) => this.assertIn(sql));
   }
 
   /**
@@ -99,6 +106,7 @@ export class DeletionGuard {
 
   /** The stop that {@link assertIn} would throw. */
   async findIn(sql: Sql): Promise<FoundStop | undefined> {
+    if ((await migrationLevel(sql)) === 'newer') return SERVER_OLD;
     const [stop] = await this.repositories.stops.list(sql);
     return stop ?? (await this.watches.clock.look(sql))[0];
   }
@@ -109,7 +117,7 @@ export class DeletionGuard {
    */
   async acknowledge(person: PersonIdentity, kind: DeletionStopKind, state: string): Promise<void> {
     if (!canBeAcknowledged(kind))
-      throw new DomainError('conflict', 'The right storage must be brought back: this cannot be acknowledged.');
+      throw new DomainError('conflict', `${kind} cannot be acknowledged: it must be put right.`);
     // Looked at anew: what was shown to him must be all that there is.
     const lead = kind === 'storage-ahead' ? await this.lookAtStorage() : null;
     await this.database.write('guards.acknowledge', async (tx) => {

@@ -75,5 +75,5 @@ export class DeletionStopsRepository {
 
 /** The right storage can be brought back; that another is the right one cannot be believed. */
 export function canBeAcknowledged(kind: DeletionStopKind): boolean {
-  return kind !== 'storage-unverified';
+  return kind !== 'storage-unverified' && kind !== 'server-old';
 }

@@ -102,6 +102,20 @@ eachDatabase('the guard of deletions', (open) => {
     expect(await safe()).toBe('deletion-stopped');
   });
 
+  it('lets a server delete nothing when a newer one has migrated the database', async () => {
+    await db.database.write('settings.set', (tx) =>
+      tx.run('insert into migrations (timestamp, name) values (?, ?)', [9_000_000_000_000, 'Later9000000000000']),
+    );
+    await expect(guard.assertSafe()).rejects.toMatchObject({
+      code: 'deletion-stopped',
+      message: expect.stringMatching(/upgrade it\. Nothing is deleted until this is put right\.$/) as string,
+    });
+    expect(await codeOf(db.database.read((sql) => guard.assertIn(sql)))).toBe('deletion-stopped');
+    // It stands for this server alone.
+    expect(await kinds()).toEqual([]);
+    await expect(guard.acknowledge(ADMIN, 'server-old', 'server-old')).rejects.toMatchObject({ code: 'conflict' });
+  });
+
   it('adds small leaps up', async () => {
     for (let leap = 0; leap < 4; leap += 1) {
       db.clock.advance(6 * HOUR);

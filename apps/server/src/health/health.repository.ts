@@ -15,9 +15,4 @@ export class HealthRepository {
     );
     return row?.outcome;
   }
-
-  /** Names of the migrations that the database has been through, as TypeORM keeps them. */
-  async migrations(sql: Sql): Promise<string[]> {
-    return (await sql.all<{ name: string }>('select name from migrations order by id')).map(({ name }) => name);
-  }
 }

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { HealthCheck, ReadyAnswer } from '#common';
 import { Clock } from '../config/clock';
 import { Database } from '../database/database';
-import { MIGRATIONS } from '../database/migrations';
+import { migrationLevel } from '../database/migration-level';
 import { DomainError } from '../http/domain-error';
 import { RepositoryIdentity } from '../storage/repository-identity';
 import { DeletionState } from './deletion-state';
@@ -97,10 +97,9 @@ export class ReadinessService {
   }
 
   private async lookAtMigrations(): Promise<HealthCheck> {
-    const done = await this.database.read((sql) => this.repository.migrations(sql));
-    const known = MIGRATIONS.map(({ name }) => name);
-    if (known.some((name) => !done.includes(name))) return { status: 'failed', detail: 'migrations are missing' };
-    if (done.some((name) => !known.includes(name))) {
+    const level = await this.database.read(migrationLevel);
+    if (level === 'older') return { status: 'failed', detail: 'migrations are missing' };
+    if (level === 'newer') {
       return { status: 'failed', detail: 'a newer version has migrated the database: upgrade this server' };
     }
     return OK;
