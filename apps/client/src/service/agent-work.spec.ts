@@ -334,6 +334,101 @@ describe('the agent at work', () => {
     expect(workspace.server.calls.get('startRun')).toBe(1);
   });
 
+  describe('when the server has a fault in a run', () => {
+    const fault = (): never => {
+      throw new ServerProblem({ code: 'internal', status: 500, detail: 'Oh.' }, 'POST /runs');
+    };
+    /** Long pauses end when the test says so. */
+    const long = (): { pause: Pause; asked: number[]; end: () => void } => {
+      const asked: number[] = [];
+      const waiting: (() => void)[] = [];
+      return {
+        asked,
+        end: () => {
+          for (const wake of waiting.splice(0)) wake();
+        },
+        pause: (ms, signal) => {
+          if (ms < 60_000) return REAL_PAUSE(ms, signal);
+          asked.push(ms);
+          return new Promise((wake) => waiting.push(wake));
+        },
+      };
+    };
+
+    it.each([
+      ['before it began', 'startRun', []],
+      ['after it began', 'missing', ['failed']],
+    ])('makes it again some minutes later, %s, also over a restart', async (_, faulty, before) => {
+      const { pause, asked, end } = long();
+      workspace.server.onCall = (call) => {
+        if (call === faulty) fault();
+      };
+      const { work, stop } = start({}, pause);
+      await until(() => asked.length === 1);
+      expect(states()).toEqual(before);
+      end();
+      await until(() => asked.length === 2);
+      expect(asked).toEqual([60_000, 300_000]);
+      expect(work.runner.waitingKeys).toEqual(['own']);
+      expect(printed.join('')).toContain('made again in 5 min');
+      await stop();
+      workspace.server.onCall = () => undefined;
+      start({}, pause);
+      await until(() => states().at(-1) === 'succeeded');
+    });
+
+    it('leaves it until its next time when it has been made often enough', async () => {
+      const { pause, asked, end } = long();
+      workspace.server.onCall = (call) => {
+        if (call === 'startRun') fault();
+      };
+      const { work } = start({}, pause);
+      for (let count = 1; count <= 4; count += 1) {
+        await until(() => asked.length === count);
+        end();
+      }
+      await until(() => work.runner.waitingKeys.length === 0);
+      expect(workspace.server.calls.get('startRun')).toBe(5);
+    });
+
+    it('makes an ordered one again as long as the server wants it', async () => {
+      const { pause, asked, end } = long();
+      workspace.server.onCall = (call) => {
+        if (call === 'startRun') fault();
+      };
+      const { work } = start({ ...serverOnly() }, pause);
+      serverTask({});
+      const order = { kind: 'run', runId: 'queued', taskId: fleet.taskId } as const;
+      fleet.tell([order]);
+      await until(() => asked.length === 1);
+      fleet.tell([order]);
+      end();
+      await until(() => asked.length === 2);
+      expect(workspace.server.calls.get('startRun')).toBe(2);
+      fleet.tell([]);
+      await until(() => work.runner.waitingKeys.length === 0);
+      end();
+      await sleep(50);
+      expect(workspace.server.calls.get('startRun')).toBe(2);
+    });
+
+    it('has it done by one that is ordered meanwhile', async () => {
+      const { pause, asked, end } = long();
+      workspace.server.onCall = (call) => {
+        if (call === 'startRun' && asked.length === 0) fault();
+      };
+      const { work } = start({}, pause);
+      await until(() => asked.length === 1 && fleet.lastPing !== null);
+      fleet.tell([{ kind: 'run', runId: 'queued', taskId: fleet.taskId }]);
+      await until(() => states().at(-1) === 'succeeded');
+      await until(() => work.runner.waitingKeys.length === 0);
+      const runs = states().length;
+      end();
+      await sleep(50);
+      expect(states()).toHaveLength(runs);
+    });
+  });
+
   it('makes a run that it was stopped in again, when it is started again', async () => {
     const inner = workspace.path('inner');
     const first = start({ PRE_COMMANDS: `test -e ${inner} || (touch ${inner} && sleep 600)` });

@@ -29,7 +29,7 @@ export interface AgentWorkParts {
   readonly environment: Environment;
   readonly hostName: string;
   readonly stopping: AbortSignal;
-  /** Between the polls. Default: real time. */
+  /** Between the polls, and after faults of the server. Default: real time. */
   readonly pause?: Pause;
 }
 
@@ -49,9 +49,10 @@ export class AgentWork {
     const onRunEnded = () => {
       this.clock.plan();
     };
-    this.runner = new TaskRunner({ ...parts, grants }, link, { refreshConfig: onConfig, onRunEnded });
+    const pause = parts.pause ?? REAL_PAUSE;
+    this.runner = new TaskRunner({ ...parts, grants }, link, { refreshConfig: onConfig, onRunEnded }, pause);
     this.clock = new TaskClock(session, this.runner, registry, log);
-    this.poll = new CommandPoll(session, link, this.runner, log, onConfig, parts.pause ?? REAL_PAUSE);
+    this.poll = new CommandPoll(session, link, this.runner, log, onConfig, pause);
     this.pinger = new Pinger(session, link, this.clock, grants, log, onConfig);
     this.shipper = new LogShipper(spool, session.parts.fleet, link);
   }

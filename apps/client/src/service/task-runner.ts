@@ -6,12 +6,15 @@ import { isProblem, ServerUnreachableError } from '../server-api/server-problem'
 import { TaskBusyError } from '../state/task-lock';
 import { isSystemError } from '../system/error-code';
 import type { PendingRun } from '../state/service-state';
+import type { Pause } from './command-poll';
 import type { ServerLink } from './server-link';
 import { messageOf, TaskRun, type TaskRunParts } from './task-run';
 
 /** How often a task that another process, or an earlier run on the server, holds is tried again. */
 const BUSY_PAUSE_MS = 2_000;
 const AFTER_FAILURE_PAUSE_MS = 1_000;
+/** How long a run waits that the server had a fault in, by how many it had before; then it is left until its next time. */
+const FAULT_PAUSES_MS = [60_000, 300_000, 900_000, 3_600_000];
 
 export interface FollowServer {
   /** Fetches the config and does what follows from a change of it. Throws what the call throws. */
@@ -25,14 +28,19 @@ interface WaitingRun {
   readonly pending: PendingRun;
   /** The run that the server queued for it; null: none. */
   readonly queuedRunId: string | null;
+  /** How often the server had a fault in it. */
+  readonly faults: number;
 }
 
 /**
  * Runs tasks one after the other, in the order in which they became due. A run that is due while another runs waits; one
- * that cannot begin because the server is away, or refuses this agent, waits for it. What is pending stands on disk until it has ended.
+ * that cannot begin because the server is away, or refuses this agent, waits for it; one that the server has a fault in is made again
+ * some minutes later, an hour at last. What is pending stands on disk until it has ended.
  */
 export class TaskRunner {
   private waiting: WaitingRun[] = [];
+  /** After a fault of the server. */
+  private readonly postponed = new Set<WaitingRun>();
   private current: TaskRun | null = null;
   /** Runs that the server queued and that have begun here: it may tell of them once more. */
   private readonly begun = new Set<string>();
@@ -42,6 +50,7 @@ export class TaskRunner {
     private readonly parts: TaskRunParts,
     private readonly link: ServerLink,
     private readonly follow: FollowServer,
+    private readonly pauseAfterFault: Pause,
   ) {}
 
   /** What runs now; null: nothing. */
@@ -50,22 +59,28 @@ export class TaskRunner {
   }
 
   get waitingKeys(): string[] {
-    return this.waiting.map(({ key }) => key);
+    return [...this.waiting, ...this.postponed].map(({ key }) => key);
   }
 
   /** Puts a task in the queue. One that waits already is not put there twice. */
   request(key: string, pending: PendingRun, queuedRunId: string | null = null): void {
     if (this.waiting.some((run) => run.key === key)) return;
+    for (const run of this.postponed) {
+      // Another one that is ordered does not wait for it.
+      if (run.key === key && (queuedRunId === null || run.queuedRunId === queuedRunId)) return;
+    }
     // What the server queued it tells again after a restart; all else is remembered here.
     if (queuedRunId === null) this.memories.remember(key, { pending });
-    this.waiting.push({ key, pending, queuedRunId });
+    this.waiting.push({ key, pending, queuedRunId, faults: 0 });
     this.wake();
   }
 
   /** All that the server wants at present: runs now, and the ends of runs. */
   obey(commands: readonly AgentCommand[]): void {
     const queued = new Set(commands.filter(({ kind }) => kind === 'run').map(({ runId }) => runId));
-    this.waiting = this.waiting.filter(({ queuedRunId }) => queuedRunId === null || queued.has(queuedRunId));
+    const isWanted = ({ queuedRunId }: WaitingRun): boolean => queuedRunId === null || queued.has(queuedRunId);
+    this.waiting = this.waiting.filter(isWanted);
+    for (const run of this.postponed) if (!isWanted(run)) this.postponed.delete(run);
     for (const { kind, runId, taskId } of commands) {
       if (kind === 'cancel') {
         if (this.current?.runId === runId) this.current.cancel.abort(new Error('the run was cancelled'));
@@ -89,7 +104,7 @@ export class TaskRunner {
       await this.attempt(next).catch((error: unknown) => {
         if (stopping.aborted) return undefined;
         this.parts.log.error(`task "${next.key}": ${messageOf(error)}`);
-        this.drop(next);
+        if (!this.postpone(next, error)) this.drop(next);
         return this.pause(AFTER_FAILURE_PAUSE_MS);
       });
     }
@@ -145,6 +160,8 @@ export class TaskRunner {
       const end = await run.perform();
       if (end === 'cancelled' && stopping.aborted) return;
       log.info(`task "${task.name}": run ${end}`, run.runId ?? undefined);
+      // What waited to be made again is made.
+      for (const other of this.postponed) if (other.key === next.key) this.postponed.delete(other);
       this.drop(next);
     } catch (error) {
       if (stopping.aborted) return;
@@ -156,6 +173,9 @@ export class TaskRunner {
         this.waiting.unshift(next);
       } else {
         log.error(`task "${task.name}": run failed: ${messageOf(error)}`, run.runId ?? undefined);
+        // The server queued one run: what came of it, it knows.
+        const isOver = next.queuedRunId !== null && run.runId !== null;
+        if (!isOver && this.postpone(next, error)) return;
         if (next.queuedRunId === null && run.runId === null) this.giveUp(next.key);
         this.drop(next);
       }
@@ -165,6 +185,27 @@ export class TaskRunner {
       this.follow.onRunEnded();
     }
     if (pauseMs > 0) await this.pause(pauseMs);
+  }
+
+  /** Has a run made again some time later that ended in a fault of the server. False: it did not, or has been made often enough. */
+  private postpone(run: WaitingRun, error: unknown): boolean {
+    const { stopping, log } = this.parts;
+    const pauseMs = FAULT_PAUSES_MS[run.faults];
+    if (pauseMs === undefined || !isProblem(error, 'internal', 'storage-full')) return false;
+    this.waiting = this.waiting.filter((other) => other !== run);
+    const again = { ...run, faults: run.faults + 1 };
+    this.postponed.add(again);
+    log.warn(`task "${run.key}": made again in ${pauseMs / 60_000} min, for the fault is the server's`);
+    void this.pauseAfterFault(pauseMs, stopping).then(() => {
+      if (!this.postponed.delete(again)) return;
+      this.waiting.push(again);
+      this.wake();
+    });
+    return true;
+  }
+
+  private isWaiting(key: string): boolean {
+    return this.waitingKeys.includes(key);
   }
 
   /** Another process, or an earlier run on the server, holds the task. */
@@ -196,9 +237,7 @@ export class TaskRunner {
 
   private drop(run: WaitingRun): void {
     this.waiting = this.waiting.filter((other) => other !== run);
-    if (this.memories.of(run.key)?.pending != null && !this.waiting.some(({ key }) => key === run.key)) {
-      this.forgetPending(run.key);
-    }
+    if (this.memories.of(run.key)?.pending != null && !this.isWaiting(run.key)) this.forgetPending(run.key);
     this.follow.onRunEnded();
   }
 
