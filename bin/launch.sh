@@ -6,6 +6,8 @@ if [ ! -f "$root/dist/$app" ]; then
   exit 1
 fi
 # The runtime that `npm ci` installed (package.json says which) comes first; then a system Node that is new enough.
+# Node gives signals their defaults back: that this is to outlive its terminal (nohup ignores signal 1) is told by a variable.
+case $(grep '^SigIgn:' /proc/self/status 2>/dev/null) in *[13579bdf]) export HOLDFAST_HANGUP_IGNORED=1 ;; esac
 # exec, no fork: signals and the exit code are the app's own. No flag is an empty word, hence no quotes.
 node=$root/node_modules/.bin/node
 [ -x "$node" ] && exec "$node" $flags "$root/dist/$app" "$@"

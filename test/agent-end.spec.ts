@@ -80,5 +80,18 @@ describe('the end of a command', () => {
       response.writeHead(404).end();
       expect((await ended).code).toBe(signal === 'SIGHUP' ? 1 : 128 + constants.signals[signal]);
     });
+
+    if (signal === 'SIGHUP') {
+      it('does not come where it is to outlive its terminal', async () => {
+        // What nohup does.
+        const child = spawn('/bin/sh', ['-c', 'trap "" HUP; exec "$0" "$@"', HOLDFAST, 'snapshots'], { env });
+        const ended = finish(child);
+        const [, response] = (await once(silent, 'request')) as [unknown, ServerResponse];
+        child.kill(signal);
+        await sleep(50);
+        response.writeHead(404).end();
+        expect(await ended).toMatchObject({ code: 1, stderr: expect.not.stringMatching(/cancelled/i) as string });
+      });
+    }
   });
 });

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import type { LoggerService, NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { onHangUp, outlivesTerminal } from '#common';
 import { openServerLog } from './journal/open-server-log';
 import { AppModule } from './app.module';
 import { HELP, parseJobWords } from './cli/job-words';
@@ -45,7 +46,7 @@ export async function serve(
     }
     const jobWords = parseJobWords(words);
     const restoreWords = parseRestoreWords(words);
-    const settings = loadServerSettings(env);
+    const settings = Object.assign(loadServerSettings(env), { outlivesTerminal: outlivesTerminal(env) });
     if (jobWords !== null) process.exit(await runJob(settings, jobWords));
     if (restoreWords !== null) process.exit(await restoreCatalog(settings, restoreWords));
     if (command === 'reset-password') {
@@ -115,7 +116,7 @@ function tellOfWait(): void {
 function stopOnSignals(
   app: NestExpressApplication,
   connections: Connections,
-  { tls }: Pick<ServerSettings, 'tls'>,
+  settings: Pick<ServerSettings, 'tls' | 'outlivesTerminal'>,
 ): void {
   let isStopping = false;
   const stop = (): void => {
@@ -138,8 +139,8 @@ function stopOnSignals(
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  // The terminal was closed. With TLS it means to look at the certificate (ServedCertificate).
-  if (tls === null) process.on('SIGHUP', stop);
+  // With TLS it means to look at the certificate (ServedCertificate).
+  if (settings.tls === null) onHangUp(settings.outlivesTerminal, stop);
 }
 
 async function localUrl(app: NestExpressApplication): Promise<string> {

@@ -15,6 +15,7 @@ export {
 } from './account.dto';
 export { API } from './api-paths';
 export { ReadChunksQuery, type Verifier } from './chunk.dto';
+export { onHangUp, outlivesTerminal } from './hang-up';
 export { type HealthCheck, type ReadyAnswer } from './health';
 export {
   DamagedFilesQuery,

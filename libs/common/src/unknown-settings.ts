@@ -1,3 +1,4 @@
+import { HANG_UP_IGNORED } from './hang-up';
 import { AGENT_SECRETS, AGENT_SETTINGS, SERVER_SECRETS, SERVER_SETTINGS, TEST_SETTINGS } from './setting-names';
 
 /** What begins so is meant for Holdfast. */
@@ -30,6 +31,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   ...[...SERVER_SECRETS, ...AGENT_SECRETS].map((name) => `${name}_FILE`),
   ...TEST_SETTINGS,
   ...TOLD_TO_COMMANDS.map((name) => `HOLDFAST_${name}`),
+  HANG_UP_IGNORED,
 ]);
 
 /**

@@ -1,13 +1,13 @@
 import { hostname } from 'node:os';
 import { getSystemErrorMessage } from 'node:util';
+import { onHangUp, outlivesTerminal } from '#common';
 import { HttpServerApi } from '../server-api/http-server-api';
 import { errorCode } from '../system/error-code';
 import { processArguments, processDirectory } from './argument-bytes';
 import { ExitCode } from './failure';
 import { runCli } from './run-cli';
 
-/** SIGHUP: the terminal was closed, the connection to it was lost. */
-const CANCELLING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const CANCELLING = ['SIGINT', 'SIGTERM'] as const;
 /** With the signal's number, what a shell tells of a program that a signal ended. */
 const SIGNAL_EXIT = 128;
 
@@ -38,6 +38,7 @@ export async function main(): Promise<void> {
     if (stderr.isTTY) stderr.write('\nholdfast: cancelling, once more to stop at once\n');
   };
   for (const signal of CANCELLING) process.on(signal, onSignal);
+  const settled = onHangUp(outlivesTerminal(env), onSignal);
   const exitCode = await runCli(processArguments(), {
     env,
     // Made at its first use: few commands read it, and Node takes longer to make it than to parse a command line.
@@ -54,6 +55,7 @@ export async function main(): Promise<void> {
   // Kept when the answer could not be told.
   process.exitCode ??= exitCode;
   for (const signal of CANCELLING) process.off(signal, onSignal);
+  settled();
 }
 
 function reasonOf(error: NodeJS.ErrnoException): string {

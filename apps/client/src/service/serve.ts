@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ConsoleLogger, type INestApplicationContext, type NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { onHangUp, outlivesTerminal } from '#common';
 import { loadServiceSettings, missingSettings, type PageSettings, thisMachine } from '../config/service-settings';
 import { type Environment, SettingsError } from '../config/setting-reader';
 import { AgentLog } from '../log/agent-log';
@@ -67,7 +68,7 @@ function lockState(stateDir: string): TaskLock {
 }
 
 async function run(options: AgentModuleOptions): Promise<void> {
-  const stopped = stopOnSignals();
+  const stopped = stopOnSignals(options.environment);
   const app = await start(options);
   const service = app.get(AgentService);
   try {
@@ -110,8 +111,8 @@ function portError({ port, host }: PageSettings, error: unknown): Error {
   );
 }
 
-/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once: nothing is lost, a kill is survived. */
-function stopOnSignals(): Promise<void> {
+/** Resolves at the first SIGTERM or SIGINT, or when the terminal closes; the second ends the process at once: nothing is lost, a kill is survived. */
+function stopOnSignals(env: Environment): Promise<void> {
   return new Promise((resolve) => {
     let isStopping = false;
     const stop = (): void => {
@@ -120,6 +121,11 @@ function stopOnSignals(): Promise<void> {
       resolve();
     };
     process.on('SIGTERM', stop).on('SIGINT', stop);
+    // Terminals say it more than once.
+    onHangUp(outlivesTerminal(env), () => {
+      isStopping = true;
+      resolve();
+    });
   });
 }
 

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { killPointsFrom } from '#common';
+import { killPointsFrom, onHangUp } from '#common';
 import { CorruptError, UnsupportedError } from '#engine';
 import { CatalogAdoption, type AdoptionReport } from '../catalog/catalog-adoption.service';
 import { CatalogDumps } from '../catalog/catalog-dumps';
@@ -23,6 +23,8 @@ import { RestoreModule } from './restore.module';
 import type { RestoreWords } from './restore-words';
 
 const [WHOLE, LEFT] = [0, 3];
+/** As a shell tells of a program that SIGHUP ended. */
+const HUNG_UP = 129;
 /** Servers give a sign of life once a minute. */
 const SEEN_LATELY_MS = 150_000;
 
@@ -31,6 +33,7 @@ const SEEN_LATELY_MS = 150_000;
  * knows beyond it. Prints what became of it; returns the exit code. Killed anywhere, the same command goes on or begins anew.
  */
 export async function restoreCatalog(settings: ServerSettings, words: RestoreWords): Promise<number> {
+  onHangUp(settings.outlivesTerminal, () => process.exit(HUNG_UP));
   // A server may be at work on the storage, if not on this database.
   const own = Object.assign(settings, { isBesideServer: true, isRestoring: true, logLevel: 'warn' } as const);
   const storage = new KillPointStorage(

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { MaintenanceRun } from '#common';
+import { type MaintenanceRun, onHangUp } from '#common';
 import type { ServerSettings } from '../config/server-settings';
 import { HOST } from '../audit/actor';
 import { DomainError } from '../http/domain-error';
@@ -34,6 +34,7 @@ export async function runJob(settings: ServerSettings, words: JobWords): Promise
   // What the job did until then stands; it ends as failed, and the next one goes on.
   const stop = (): void => void maintenance.onModuleDestroy();
   process.once('SIGINT', stop).once('SIGTERM', stop);
+  onHangUp(settings.outlivesTerminal, stop);
   try {
     const { job, isDryRun, isFull, isJson } = words;
     const run = await maintenance.runToEnd(job, { trigger: 'person', isDryRun, isFull, by: HOST });

@@ -105,6 +105,8 @@ export class ServerSettings {
   isRestoring = false;
   /** Tests only: kill point at which this process dies. */
   killAt: string | undefined;
+  /** It was started so that it goes on when its terminal closes. */
+  outlivesTerminal = false;
 
   /** People reach the server over https only. */
   get usesHttps(): boolean {
