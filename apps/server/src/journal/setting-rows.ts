@@ -64,7 +64,7 @@ const ROWS: Readonly<Record<ServerSetting, Row>> = {
   PROTECT_DAYS: [
     'What is removed',
     'Nothing goes that was current within',
-    (it) => (it.protectDays === 0 ? 'no window' : days(it.protectDays)),
+    (it) => (it.protectDays === 0 ? 'no window: what is deleted is gone at once' : days(it.protectDays)),
   ],
   DELETED_DAYS: [
     'What is removed',
