@@ -158,9 +158,8 @@ export class ConfigAdoptionRepository {
     else {
       if (table === 'users') await tx.run(`update users set state = 'disabled' where id = ?`, [id]);
       if (table === 'clients') await tx.run(`update clients set state = 'revoked' where id = ?`, [id]);
-      await tx.run(`update ${table} set deleted_at = coalesce(deleted_at, ?), purge_after = ? where id = ?`, [
-        ...[now, now, id],
-      ]);
+      // Without an end: nobody said that it is to go for good (PurgeService).
+      await tx.run(`update ${table} set deleted_at = coalesce(deleted_at, ?) where id = ?`, [now, id]);
     }
   }
 

@@ -4,6 +4,7 @@ import { ReclaimService } from '../backups/reclaim.service';
 import { CatalogDump } from '../catalog/catalog-dump.service';
 import { DeletionGuard } from '../guards/deletion-guard';
 import { DomainError } from '../http/domain-error';
+import { PurgeService } from '../retention/purge.service';
 import { RetentionSimulation } from '../retention/retention-simulation';
 import { RetentionService } from '../retention/retention.service';
 import { SpaceReckoning } from '../space/space-reckoning';
@@ -25,6 +26,7 @@ export class MaintenanceJobs {
   constructor(
     private readonly retention: RetentionService,
     private readonly simulation: RetentionSimulation,
+    private readonly purge: PurgeService,
     private readonly reclaim: ReclaimService,
     private readonly scrub: ScrubService,
     private readonly guard: DeletionGuard,
@@ -37,7 +39,7 @@ export class MaintenanceJobs {
     if (job === 'space') return this.space.run(how);
     if (job === 'scrub') return this.scrub.run(how);
     if (job === 'catalog-dump') return this.dump.run(how);
-    return how.isDryRun ? this.simulation.simulateAll() : this.applyRetention(how);
+    return how.isDryRun ? this.simulateRetention() : this.applyRetention(how);
   }
 
   /** What is wrong with single packs keeps no other back; in the end the pass has failed all the same, and says so. */
@@ -51,14 +53,25 @@ export class MaintenanceJobs {
     );
   }
 
+  private async simulateRetention(): Promise<object> {
+    return { ...(await this.simulation.simulateAll()), deletedTasks: (await this.purge.due()).length };
+  }
+
   /** A task of which a run is on is left out: its commit, and tomorrow's application, come to it. */
   private async applyRetention({ signal, onProgress }: JobOptions): Promise<object> {
     await this.guard.assertSafe();
-    const report = { tasks: 0, skippedTasks: 0 };
+    const report = { tasks: 0, skippedTasks: 0, purgedTasks: 0, purgedVersions: 0 };
     for (const taskNo of await this.retention.tasksToApply()) {
       signal.throwIfAborted();
       if (await this.retention.applyToTask(taskNo, signal)) report.tasks += 1;
       else report.skippedTasks += 1;
+      onProgress(report);
+    }
+    for (const taskNo of await this.purge.due()) {
+      const removed = await this.purge.purge(taskNo, signal);
+      if (removed === null) report.skippedTasks += 1;
+      else if (removed > 0) report.purgedTasks += 1;
+      report.purgedVersions += removed ?? 0;
       onProgress(report);
     }
     return report;

@@ -7,6 +7,8 @@ import { FreedBytes } from './freed-bytes';
 import { PinsRepository } from './pins.repository';
 import { PinRepositories, PinsService } from './pins.service';
 import { ProtectWindowModule } from './protect-window.module';
+import { PurgeRepository } from './purge.repository';
+import { PurgeRepositories, PurgeService } from './purge.service';
 import { RemovalCompletion } from './removal-record';
 import { RemovalsRepository } from './removals.repository';
 import { RetentionPoliciesRepository } from './retention-policies.repository';
@@ -30,6 +32,8 @@ const REPOSITORIES = [
   ForgetRepositories,
   PinRepositories,
   SimulationReading,
+  PurgeRepository,
+  PurgeRepositories,
 ];
 
 /** How long versions are kept, and their removal. */
@@ -47,7 +51,8 @@ const REPOSITORIES = [
     VersionsDescending,
     ForgetService,
     PinsService,
+    PurgeService,
   ],
-  exports: [PinsService, RetentionService, RetentionPoliciesService, RetentionSimulation],
+  exports: [PinsService, PurgeService, RetentionService, RetentionPoliciesService, RetentionSimulation],
 })
 export class RetentionModule {}
