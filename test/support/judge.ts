@@ -8,7 +8,13 @@ function has(program: string): boolean {
 }
 
 /** What this machine offers to the tests. A test that lacks something is skipped by name; .ci/run fails on any skip. */
-export const machine = { isRoot, hasRsync: has('rsync'), hasAcl: has('setfacl'), hasXattr: has('setfattr') } as const;
+export const machine = {
+  isRoot,
+  hasRsync: has('rsync'),
+  hasAcl: has('setfacl'),
+  hasXattr: has('setfattr'),
+  hasSetpriv: has('setpriv'),
+} as const;
 
 /** `it` where all needs are met, a named skip elsewhere. */
 export function itWith(...needs: (keyof typeof machine)[]): jest.It {
