@@ -3,10 +3,11 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AGENT_SECRETS, AGENT_SETTINGS, SERVER_SECRETS, SERVER_SETTINGS } from '#common';
+import { loadServiceSettings } from '../apps/client/src/config/service-settings';
 import { loadServerSettings } from '../apps/server/src/config/server-settings';
 import { enrolmentView } from '../apps/server/src/fleet/enrolment.view';
 import { Moments } from '../apps/server/src/pages/moments';
-import { stackOf } from './support/compose';
+import { dotEnvOf, interpolated, stackOf } from './support/compose';
 
 const ROOT = join(__dirname, '..');
 const textOf = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
@@ -77,6 +78,74 @@ describe.each(FILES)('%s', (file) => {
         expect([needed, isWatched]).toEqual([needed, true]);
       }
     }
+  });
+});
+
+describe('.env.example, copied to .env as its first line says', () => {
+  const example = dotEnvOf('.env.example');
+  /** Where it says something else than compose without a `.env`, and why it may. */
+  const deliberate: Readonly<Record<string, string>> = {
+    ADMIN_USERNAME: 'an empty one is admin, too',
+    DATABASE_PATH: 'the same file, seen from /app; and the stack has PostgreSQL',
+  };
+  const imageOf = (file: string): Record<string, string> => {
+    const lines = [...textOf(file).matchAll(/^ENV (.*)$/gm)].map(([, line = '']) => line);
+    return Object.fromEntries(
+      lines.flatMap((line) => line.split(' ')).map((pair) => pair.split('=') as [string, string]),
+    );
+  };
+  const inCompose = (file: string, service: string, dotEnv: Record<string, string>): Record<string, string> => {
+    const { environment = {} } = stackOf(file).services[service]!;
+    return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, interpolated(value, dotEnv)]));
+  };
+
+  it.each([...FILES, 'docker-compose.host.yml'])('leaves every variable of %s at its default there', (file) => {
+    for (const [, name = '', otherwise = ''] of textOf(file).matchAll(/\$\{([A-Z0-9_]+):-([^}]*)\}/g)) {
+      if (name in deliberate) continue;
+      expect([name, example[name] || otherwise]).toEqual([name, otherwise]);
+    }
+  });
+
+  it('leaves what the images set as it is, where all of .env reaches the container', () => {
+    const { environment = {} } = stackOf('docker-compose.server.yml').services['server']!;
+    for (const [name, value] of Object.entries(imageOf('Dockerfile.server'))) {
+      if (name in environment || name in deliberate || !(name in example)) continue;
+      expect([name, example[name] || value]).toEqual([name, value]);
+    }
+  });
+
+  it('makes the same server as no .env, one that makes the bucket of the empty storage', () => {
+    const settingsWith = (dotEnv: Record<string, string>): object => {
+      const given = {
+        ...imageOf('Dockerfile.server'),
+        ...dotEnv,
+        ...inCompose('docker-compose.yml', 'server', dotEnv),
+      };
+      const secrets = {
+        DATABASE_URL: 'postgresql://database/holdfast',
+        AWS_ACCESS_KEY_ID: 'k',
+        AWS_SECRET_ACCESS_KEY: 's',
+      };
+      const noFiles = Object.entries(given).filter(([name]) => !name.endsWith('_FILE'));
+      const settings = loadServerSettings({ ...Object.fromEntries(noFiles), ...secrets });
+      return Object.assign(settings, {
+        origins: null,
+        databasePath: null,
+        adminUsername: settings.adminUsername ?? 'admin',
+      });
+    };
+    expect(settingsWith(example)).toEqual(settingsWith({}));
+    expect(settingsWith(example)).toMatchObject({ s3: { createBucket: true } });
+  });
+
+  it('makes the same agent as no .env, one that runs commands of the server', () => {
+    const machine = { hostName: 'box', isContainer: true, timeZone: 'UTC' };
+    const settingsWith = (dotEnv: Record<string, string>): object => {
+      const given = { ...imageOf('Dockerfile.client'), ...inCompose('docker-compose.client.yml', 'client', dotEnv) };
+      return loadServiceSettings(given, machine);
+    };
+    expect(settingsWith(example)).toEqual(settingsWith({}));
+    expect(settingsWith(example)).toMatchObject({ grants: { remoteCommands: true } });
   });
 });
 

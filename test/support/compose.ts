@@ -54,9 +54,15 @@ export function stackOf(file: string): Compose {
   return merged;
 }
 
-/** `${NAME:-default}` and `$$` as compose reads them, with no `.env` and nothing of ours in the environment. */
-export function withDefaults(value: string | number): string {
+/** `${NAME:-default}` and `$$` as compose reads them, with `dotEnv` as what `.env` says and nothing of ours in the environment. */
+export function interpolated(value: string | number, dotEnv: Readonly<Record<string, string>> = {}): string {
   return String(value)
-    .replace(/\$\{[A-Z0-9_]+:-([^}]*)\}/g, '$1')
+    .replace(/\$\{([A-Z0-9_]+):-([^}]*)\}/g, (_, name: string, otherwise: string) => dotEnv[name] || otherwise)
     .replaceAll('$$', '$');
+}
+
+/** The lines `NAME=value` of a file such as `.env`. */
+export function dotEnvOf(file: string): Record<string, string> {
+  const lines = readFileSync(join(ROOT, file), 'utf8').matchAll(/^([A-Z][A-Z0-9_]*)=(.*)$/gm);
+  return Object.fromEntries([...lines].map(([, name = '', value = '']) => [name, value]));
 }

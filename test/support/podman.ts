@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import type { Compose, Service } from './compose';
-import { withDefaults } from './compose';
+import { interpolated } from './compose';
 import { system } from './processes';
 
 /** Runs of ours have limits of files and processes that need no right to raise them. */
@@ -114,7 +114,7 @@ export class PodmanStack {
       ),
       ...each(
         '--env',
-        Object.entries(service.environment ?? {}).map(([key, value]) => `${key}=${withDefaults(value)}`),
+        Object.entries(service.environment ?? {}).map(([key, value]) => `${key}=${interpolated(value)}`),
       ),
       ...each('--tmpfs', service.tmpfs),
       ...each('--cap-drop', service.cap_drop),
@@ -131,7 +131,7 @@ export class PodmanStack {
       ...(service.healthcheck === undefined ? [] : [`--health-cmd=${service.healthcheck.test.slice(1).join(' ')}`]),
       ...(program === undefined ? [] : [`--entrypoint=${program}`]),
       service.image ?? '',
-      ...rest.map(withDefaults),
+      ...rest.map((word) => interpolated(word)),
     ];
   }
 }
