@@ -150,7 +150,7 @@ describe('.env.example, copied to .env as its first line says', () => {
 });
 
 describe('the commands that the page shows for compose', () => {
-  it('set what docker-compose.client.yml passes on: compose drops every other name in silence', () => {
+  it('set what the two compose files pass on: compose drops every other name in silence', () => {
     const { compose } = enrolmentView({
       name: 'box',
       paths: '/home',
@@ -165,8 +165,14 @@ describe('the commands that the page shows for compose', () => {
     const names = new Set(shown.map(([, name = '']) => name));
     expect(names).toContain('SERVER_CERT_FINGERPRINT');
     expect(names).toContain('SERVER_CA_FILE');
-    const { environment = {} } = stackOf('docker-compose.client.yml').services.client!;
-    for (const name of names) expect([name, environment[name]]).toEqual([name, `\${${name}:-}`]);
+    const files = [...compose.matchAll(/ -f (\S+)/g)].map(([, file = '']) => file);
+    expect(files).toEqual(['docker-compose.client.yml', 'docker-compose.host.yml']);
+    const [client, host] = files.map((file) => stackOf(file).services.client!.environment ?? {});
+    for (const name of names) {
+      const passedOn = { ...client, ...host }[name];
+      const own = name === 'MONITORED_PATHS' ? /^\$\{MONITORED_PATHS:\?.+\}$/ : new RegExp(`^\\$\\{${name}:-\\}$`);
+      expect([name, passedOn]).toEqual([name, expect.stringMatching(own)]);
+    }
   });
 });
 

@@ -13,7 +13,7 @@ const facts = {
 
 describe('the commands that enrol a machine', () => {
   it('quote each value for the shell', () => {
-    const { node, compose } = enrolmentView(facts);
+    const { node } = enrolmentView(facts);
     expect(node.split('\n')).toEqual([
       'SERVER_URL=https://backup.example.org \\',
       'ENROLMENT_CODE=CODE-1234 \\',
@@ -21,7 +21,15 @@ describe('the commands that enrol a machine', () => {
       "MONITORED_PATHS='/home/ann, /srv' \\",
       'npm run start:client',
     ]);
-    expect(compose).toMatch(/\ndocker compose -f docker-compose.client.yml up -d$/);
+  });
+
+  it('back up the same paths of the machine with Docker Compose', () => {
+    const { node, compose } = enrolmentView(facts);
+    const [start] = node.split('npm run');
+    expect(compose).toBe(
+      `${start}docker compose -f docker-compose.client.yml -f docker-compose.host.yml up --build -d`,
+    );
+    expect(enrolmentView({ ...facts, paths: '' }).compose).toContain('\nMONITORED_PATHS=/home \\\n');
   });
 
   it('pin a certificate that signed itself, and none of an authority, whose renewal would lock the machine out', () => {

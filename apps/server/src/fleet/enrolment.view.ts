@@ -13,6 +13,8 @@ export interface EnrolmentFacts {
 }
 
 const UNKNOWN_SERVER = 'https://backup.example.org';
+/** The second file mounts the machine: with the first alone the paths would be those of the container, and empty. */
+const COMPOSE_UP = 'docker compose -f docker-compose.client.yml -f docker-compose.host.yml up --build -d';
 
 /** Pure: commands to copy, each value quoted for the shell. */
 export function enrolmentView(facts: EnrolmentFacts) {
@@ -25,6 +27,7 @@ export function enrolmentView(facts: EnrolmentFacts) {
     ['ENROLMENT_CODE', code],
     ['CLIENT_NAME', name],
     ...(pinned === null ? [] : [['SERVER_CERT_FINGERPRINT', pinned] as const]),
+    ['MONITORED_PATHS', folders],
   ] as const;
   const lines = values.map(([setting, value]) => `${setting}=${quoted(value)} \\`);
   return {
@@ -36,8 +39,8 @@ export function enrolmentView(facts: EnrolmentFacts) {
     isPinned: pinned !== null,
     isServerUnknown: serverUrl === null,
     unknownServer: UNKNOWN_SERVER,
-    compose: [...lines, 'docker compose -f docker-compose.client.yml up -d'].join('\n'),
-    node: [...lines, `MONITORED_PATHS=${quoted(folders)} \\`, 'npm run start:client'].join('\n'),
+    compose: [...lines, COMPOSE_UP].join('\n'),
+    node: [...lines, 'npm run start:client'].join('\n'),
   };
 }
 
