@@ -30,7 +30,8 @@ const STORAGE_CLASSES = [
 
 /**
  * Reads the S3_ and AWS_ variables. `value` gives a variable's text, or null when it is not set; `report` takes what is wrong,
- * by name and never by value. Null without S3_BUCKET, or when something was wrong.
+ * by name and never by value. Null without S3_BUCKET, or when something was wrong. Who sets what counts with a bucket only means one:
+ * without its name his backups would go to the local disk, and nothing would say so. (Keys and region may be the machine's own.)
  */
 export function readS3Settings(
   value: (name: ServerSetting) => string | null,
@@ -77,6 +78,9 @@ export function readS3Settings(
     forcePathStyle: flag('S3_FORCE_PATH_STYLE', endpoint !== null),
     createBucket: flag('S3_CREATE_BUCKET', false),
   };
+  const meansBucket =
+    [endpoint, value('S3_PREFIX'), storageClass].some((text) => text !== null) || settings.createBucket;
+  if (bucket === null && meansBucket) refuse('S3_BUCKET: is missing');
   return bucket === null || problems.length > 0 ? null : { bucket, ...settings };
 }
 

@@ -69,7 +69,7 @@ describe('loadServerSettings', () => {
   });
 
   it('keeps objects on local disk without S3_BUCKET, in S3 with it, and takes a path style for an endpoint', () => {
-    expect(loadServerSettings({ S3_PREFIX: 'a', BACKUP_STORAGE_PATH: '/srv' }).s3).toBeNull();
+    expect(loadServerSettings({ BACKUP_STORAGE_PATH: '/srv' }).s3).toBeNull();
     expect(loadServerSettings({ S3_BUCKET: 'team', BACKUP_STORAGE_PATH: '/srv' }).s3).toEqual({
       bucket: 'team',
       endpoint: null,
@@ -95,6 +95,21 @@ describe('loadServerSettings', () => {
       forcePathStyle: true,
       createBucket: true,
     });
+  });
+
+  it.each([
+    { S3_ENDPOINT: 'https://s3.example.org' },
+    { S3_PREFIX: 'backups' },
+    { S3_STORAGE_CLASS: 'STANDARD_IA' },
+    { S3_CREATE_BUCKET: 'true' },
+  ])('does not take local disk for a bucket whose name was left out (%j)', (env) => {
+    expect(() => loadServerSettings({ ...env, S3_BUCKET: '' })).toThrow('S3_BUCKET: is missing');
+  });
+
+  it('keeps objects on local disk beside what the machine may have set for other programs, and what says no', () => {
+    const keys = { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'key', AWS_REGION: 'eu-central-1' };
+    const env = { ...keys, S3_ENDPOINT: '', S3_CREATE_BUCKET: 'false', S3_FORCE_PATH_STYLE: 'false' };
+    expect(loadServerSettings(env).s3).toBeNull();
   });
 
   it("takes S3's region, class and style of addresses as they are set", () => {
