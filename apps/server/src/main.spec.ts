@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -218,6 +227,18 @@ describe('the server process', () => {
     expect(server.output).not.toContain('    at ');
     expect(server.output.length).toBeGreaterThan(40);
   });
+
+  it.each([[[]], [['restore-catalog']]])(
+    'names setting, path and reason, without a stack, when its storage cannot be there (%j)',
+    async (words: string[]) => {
+      const file = join(folder, 'file');
+      writeFileSync(file, '');
+      const server = new ServerProcess({ ...env, BACKUP_STORAGE_PATH: file }, words);
+      running.push(server);
+      await expect(server.exit()).resolves.toBe(1);
+      expect(server.output).toMatch(/^BACKUP_STORAGE_PATH: \S+file cannot be used \((ENOTDIR|EEXIST)\): .*\n$/);
+    },
+  );
 
   it('refuses a secret key file that was emptied', async () => {
     await start().untilItServes();

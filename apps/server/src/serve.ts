@@ -3,6 +3,7 @@ import type { LoggerService, NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { onHangUp, outlivesTerminal } from '#common';
+import { isForOperator } from './journal/for-operator';
 import { openServerLog } from './journal/open-server-log';
 import { AppModule } from './app.module';
 import { HELP, parseJobWords } from './cli/job-words';
@@ -16,7 +17,6 @@ import { LiveEvents } from './fleet/live-events';
 import { configureHttp } from './http/configure-http';
 import type { Connections } from './http/connections';
 import { holdSqliteDatabase } from './database/sqlite-file-lock';
-import { DomainError } from './http/domain-error';
 import { assertPortIsFree, portError } from './http/port';
 import { resetPassword } from './reset-password';
 import { ScrubService } from './scrub/scrub.service';
@@ -154,10 +154,7 @@ function describe(settings: ServerSettings): string {
   return `${database}, storage ${storage}`;
 }
 
-/** Errors that were written for the operator without a stack; others are faults and show all they know. */
 function wordsFor(error: unknown): string {
-  if (error instanceof SettingsError || error instanceof StartError || error instanceof DomainError) {
-    return error.message;
-  }
+  if (isForOperator(error)) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -1,6 +1,7 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { StartError } from '../config/start-error';
+import { makeFolder } from '../config/make-folder';
+import { StartError, unusableFolder } from '../config/start-error';
 import type { DatabasePlace } from '../database/open-snapshot';
 import { takePostgresRestoreLock } from '../database/postgres-restore-lock';
 import { lockFile, lockOutServers } from '../database/sqlite-file-lock';
@@ -18,7 +19,7 @@ export function takeRestoreLock({ databaseUrl, databasePath }: DatabasePlace): P
 // eslint-disable-next-line @typescript-eslint/require-await -- PostgreSQL does not answer at once
 async function takeFileLock(databasePath: string): Promise<() => Promise<void>> {
   const path = `${databasePath}-restoring`;
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolderOf(databasePath);
   const restoring = lockFile(path);
   if (restoring === null) {
     throw new StartError(
@@ -40,5 +41,14 @@ async function takeFileLock(databasePath: string): Promise<() => Promise<void>> 
   } catch (error) {
     giveBack();
     throw error;
+  }
+}
+
+function makeFolderOf(databasePath: string): void {
+  const folder = dirname(databasePath);
+  try {
+    makeFolder(folder);
+  } catch (error) {
+    throw unusableFolder('DATABASE_PATH', folder, error);
   }
 }

@@ -30,6 +30,14 @@ describe('loadOrCreateSecret', () => {
     expect(readdirSync(folder)).toEqual(['secret']);
   });
 
+  it('names the path when it cannot be kept', async () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    await expect(loadOrCreateSecret(join(file, 'secret'), () => 'x')).rejects.toThrow(
+      `BACKUP_STORAGE_PATH: ${join(file, 'secret')} cannot be read or made (ENOTDIR)`,
+    );
+  });
+
   it('takes the rights of others away from a file that was opened to them', async () => {
     const file = join(folder, 'secret');
     writeFileSync(file, 'kept\n');

@@ -1,15 +1,29 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, link, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from './make-folder';
+import { reasonOf, StartError } from './start-error';
 
 /**
  * The secret kept in `path` (mode 0600), made by `generate` when there is none. The file appears whole or not at all, and
  * survives a crash once this resolves. When several servers start at once on one directory, all get the same secret.
+ * Throws StartError when it can be neither read nor kept.
  */
 export async function loadOrCreateSecret(path: string, generate: () => string): Promise<string> {
+  try {
+    return await loadOrCreate(path, generate);
+  } catch (error) {
+    throw new StartError(
+      `BACKUP_STORAGE_PATH: ${path} cannot be read or made (${reasonOf(error)}): its owner must be the user of this process, and its disk not full.`,
+      { cause: error },
+    );
+  }
+}
+
+async function loadOrCreate(path: string, generate: () => string): Promise<string> {
   const existing = await readSecret(path);
   if (existing !== null) return existing;
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const secret = generate();
   const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
   try {

@@ -5,3 +5,20 @@ export class StartError extends Error {
     this.name = 'StartError';
   }
 }
+
+/** Of a folder that a setting names; `error`: what the system said of it. */
+export function unusableFolder(setting: string, path: string, error: unknown): StartError {
+  const code = reasonOf(error);
+  const advice =
+    code === 'ENOSPC' || code === 'EDQUOT'
+      ? 'its disk is full'
+      : 'it must be a folder, or one that can be made, which the user of this process may write to';
+  return new StartError(`${setting}: ${path} cannot be used (${code}): ${advice}.`, { cause: error });
+}
+
+/** The system's code (EACCES), else the words. */
+export function reasonOf(error: unknown): string {
+  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
+    return error.code;
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,8 +1,9 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import BetterSqlite3 from 'better-sqlite3';
-import { StartError } from '../config/start-error';
+import { makeFolder } from '../config/make-folder';
+import { reasonOf, StartError } from '../config/start-error';
 import { isUnavailable } from './database-errors';
 
 /** A server that is told to stop takes some 20 s at most; the next one may be started meanwhile. */
@@ -41,15 +42,13 @@ export async function holdSqliteDatabase(
 ): Promise<void> {
   const path = servingLockOf(databasePath);
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     closeSync(openSync(path, 'a'));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     // Restores go on with a full disk.
     if (code === 'ENOSPC' || code === 'EDQUOT') return;
-    throw new StartError(`DATABASE_PATH: ${databasePath} cannot be opened (${code ?? String(error)}).`, {
-      cause: error,
-    });
+    throw cannotBeOpened(databasePath, error);
   }
   for (let waited = 0; ; waited += LOOK_MS) {
     const lock = lockFile(path);
@@ -68,6 +67,10 @@ export function lockOutServers(databasePath: string): BetterSqlite3.Database {
   const lock = lockFile(servingLockOf(databasePath));
   if (lock === null) throw heldByServer('Stop it first. Nothing was changed.');
   return lock;
+}
+
+function cannotBeOpened(databasePath: string, error: unknown): StartError {
+  return new StartError(`DATABASE_PATH: ${databasePath} cannot be opened (${reasonOf(error)}).`, { cause: error });
 }
 
 function heldByServer(advice: string): StartError {

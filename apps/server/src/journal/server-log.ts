@@ -2,6 +2,7 @@ import type { LoggerService } from '@nestjs/common';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type { ServerLogLevel } from '#common';
 import { currentRequestId } from '../http/request-context';
+import { isForOperator } from './for-operator';
 
 /** What Nest says about its own modules and routes: of use to developers only. */
 const NEST_CONTEXTS = ['InstanceLoader', 'NestApplication', 'NestFactory', 'RouterExplorer', 'RoutesResolver'];
@@ -75,6 +76,8 @@ export class ServerLog implements LoggerService {
   /** Nest hands over `(message, [stack,] context)`. */
   private write(level: ServerLogLevel, message: unknown, rest: readonly unknown[]): void {
     if (!this.logger.isLevelEnabled(level)) return;
+    // Of a start that failed. Whoever started prints the same in plain words, without a stack.
+    if (rest.at(-1) === 'ExceptionHandler' && isForOperator(message)) return;
     const words = rest.filter((item) => typeof item === 'string');
     const requestId = currentRequestId();
     const fields = {

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { makeFolder } from '../config/make-folder';
 
 const NAME = 'disk-claim';
 
@@ -36,7 +37,7 @@ export function writeClaimFile(folder: string, what: Pick<DiskClaimFile, 'token'
   const path = join(folder, NAME);
   const { pid } = process;
   const claim: DiskClaimFile = { ...what, host: hostname(), space: processSpace(), pid, began: beganAt(pid) };
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   writeFileSync(`${path}.new`, JSON.stringify(claim), { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }

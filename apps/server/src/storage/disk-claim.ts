@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import type { WritePoint } from '#common';
 import { ServerSettings } from '../config/server-settings';
-import { StartError } from '../config/start-error';
+import { StartError, unusableFolder } from '../config/start-error';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
@@ -183,7 +183,7 @@ export class DiskClaim implements OnModuleDestroy {
       writeClaimFile(folder, { token, before, isDoubtful });
       this.tokens = [...this.tokens, token];
     } catch (error) {
-      if (!mayKeepToken) throw error;
+      if (!mayKeepToken) throw unusableFolder('BACKUP_STORAGE_PATH', folder, error);
       this.logger.warn(`the claim could not be written to ${folder}: ${wordsOf(error)}`);
       token = before;
     }

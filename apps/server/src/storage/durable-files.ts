@@ -20,16 +20,22 @@ export async function syncDirectory(directory: string): Promise<void> {
  */
 export async function makeDirectoryDurably(directory: string): Promise<void> {
   try {
-    await mkdir(directory);
+    await makeDirectory(directory);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT' && dirname(directory) !== directory) {
-      await makeDirectoryDurably(dirname(directory));
-      await makeDirectoryDurably(directory);
-      return;
-    }
-    if (errnoOf(error) !== 'EEXIST') throw error;
+    if (errnoOf(error) !== 'ENOENT' || dirname(directory) === directory) throw error;
+    await makeDirectoryDurably(dirname(directory));
+    // Once more, and not until it is there: below /proc the system says ENOENT for ever.
+    await makeDirectory(directory);
   }
   await syncDirectory(dirname(directory));
+}
+
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
 }
 
 /** Writes the body to `path`, which must not exist, and syncs it; on failure nothing is left at `path`. */

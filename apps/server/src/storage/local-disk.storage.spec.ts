@@ -113,6 +113,18 @@ describe('LocalDiskStorage', () => {
     await expect(storage.get(packKey(3))).rejects.toMatchObject({ code: 'storage-unavailable' });
   });
 
+  it('that cannot be where BACKUP_STORAGE_PATH says is refused with setting, path and reason', async () => {
+    const file = join(opened.directory, 'file');
+    await writeFile(file, '');
+    for (const path of [file, join(file, 'below')]) {
+      const refusal = new RegExp(
+        `^BACKUP_STORAGE_PATH: ${path} cannot be used \\((ENOTDIR|EEXIST)\\): it must be a folder`,
+      );
+      await expect(LocalDiskStorage.open(path)).rejects.toThrow(refusal);
+      await expect(LocalDiskStorage.openBeside(path)).rejects.toThrow(refusal);
+    }
+  });
+
   (canMount() ? it : it.skip)('says that the storage is full, and leaves nothing behind (needs root)', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'holdfast-full-'));
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory]);

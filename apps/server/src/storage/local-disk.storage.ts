@@ -3,6 +3,8 @@ import type { Dirent } from 'node:fs';
 import { type FileHandle, mkdir, mkdtemp, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
+import { makeFolder } from '../config/make-folder';
+import { unusableFolder } from '../config/start-error';
 import { DomainError } from '../http/domain-error';
 import { makeDirectoryDurably, syncDirectory, writeBodyDurably } from './durable-files';
 import { type ByteRange, MAX_GET_BYTES, type Storage, type StorageBody, type StoredObject } from './storage';
@@ -27,7 +29,7 @@ export class LocalDiskStorage implements Storage {
     readonly spoolDir: string,
   ) {}
 
-  /** Makes the directory when it is missing and empties its spool. One server process per directory. */
+  /** Makes the directory when it is missing and empties its spool. One server process per directory. Throws StartError, or `storage-full`. */
   static async open(directory: string): Promise<LocalDiskStorage> {
     const root = resolve(directory);
     const storage = new LocalDiskStorage(root, join(root, 'tmp'));
@@ -36,7 +38,7 @@ export class LocalDiskStorage implements Storage {
       await rm(storage.spoolDir, { recursive: true, force: true });
       await mkdir(storage.spoolDir, { mode: 0o700 });
     } catch (error) {
-      throw storageError('prepare', 'BACKUP_STORAGE_PATH', error);
+      throw unusable(root, error);
     }
     return storage;
   }
@@ -48,10 +50,10 @@ export class LocalDiskStorage implements Storage {
   static async openBeside(directory: string): Promise<LocalDiskStorage> {
     const root = resolve(directory);
     try {
-      await mkdir(join(root, 'tmp'), { recursive: true, mode: 0o700 });
+      makeFolder(join(root, 'tmp'));
       return new LocalDiskStorage(root, await mkdtemp(join(root, 'tmp', 'beside-')));
     } catch (error) {
-      throw storageError('prepare', 'BACKUP_STORAGE_PATH', error);
+      throw unusable(root, error);
     }
   }
 
@@ -184,6 +186,11 @@ export class LocalDiskStorage implements Storage {
       throw isAbsence(error) ? notMounted() : storageError('look at', REPOSITORY_KEY, error);
     }
   }
+}
+
+function unusable(root: string, error: unknown): Error {
+  const failed = storageError('prepare', 'BACKUP_STORAGE_PATH', error);
+  return failed.code === 'storage-full' ? failed : unusableFolder('BACKUP_STORAGE_PATH', root, error);
 }
 
 function isAbsence(error: unknown): boolean {

@@ -26,6 +26,14 @@ describe('the spool of a server', () => {
     return path;
   }
 
+  it('that cannot be made is refused with setting, path and reason', async () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    await expect(openOwnSpool(file)).rejects.toThrow(
+      `SPOOL_PATH: ${file} cannot be used (EEXIST): it must be a folder`,
+    );
+  });
+
   async function until(condition: () => boolean): Promise<void> {
     while (!condition()) await new Promise((resolve) => setImmediate(resolve));
   }

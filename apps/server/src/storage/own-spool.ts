@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../config/make-folder';
+import { unusableFolder } from '../config/start-error';
 
 const NAME = /^spool-/;
 const SIGN_OF_LIFE_MS = 60_000;
@@ -11,14 +13,23 @@ const DEAD_AFTER_MS = 15 * 60_000;
  * A spool of this process alone below `directory`, which several servers may share, those in other containers and on other
  * machines too: so no process number tells whether a spool's owner lives, but a sign of life, the directory's time, which every
  * server sets once a minute. Spools of the dead go at the start, and later when their time has come.
+ * Throws StartError.
  */
 export async function openOwnSpool(directory: string): Promise<string> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const own = await mkdtemp(join(directory, 'spool-'));
+  const own = await makeOwn(directory);
   await removeDeadSpools(directory, own);
   // Never holds up the end of the process. What fails is tried again a minute later.
   setInterval(() => void beat(directory, own).catch(() => undefined), SIGN_OF_LIFE_MS).unref();
   return own;
+}
+
+async function makeOwn(directory: string): Promise<string> {
+  try {
+    makeFolder(directory);
+    return await mkdtemp(join(directory, 'spool-'));
+  } catch (error) {
+    throw unusableFolder('SPOOL_PATH', directory, error);
+  }
 }
 
 async function beat(directory: string, own: string): Promise<void> {
