@@ -7,5 +7,8 @@ export interface HealthCheck {
 /** Answer of `GET /health/ready`. When a check fails it is a problem `unavailable` with `details.checks`. */
 export interface ReadyAnswer {
   status: 'ok' | 'warning';
-  checks: Record<'database' | 'migrations' | 'storage' | 'disk' | 'deletion' | 'dump' | 'certificate', HealthCheck>;
+  checks: Record<
+    'database' | 'migrations' | 'storage' | 'disk' | 'deletion' | 'dump' | 'damage' | 'certificate',
+    HealthCheck
+  >;
 }

@@ -14,7 +14,7 @@ export class HealthApiController {
     return { status: 'ok' };
   }
 
-  /** Database, migrations, storage and disk are fit for work; 503 with what is not. Stopped deletion is a warning. */
+  /** Database, migrations, storage and disk are fit for work; 503 with what is not. Stopped deletion and damage are warnings. */
   @Public()
   @Get(API.ready)
   ready(): Promise<ReadyAnswer> {

@@ -27,6 +27,7 @@ describe('GET /health/ready', () => {
     const { checks } = (await answer.json()) as ReadyAnswer;
     expect(Object.keys(checks).sort()).toEqual([
       'certificate',
+      'damage',
       'database',
       'deletion',
       'disk',
@@ -98,6 +99,23 @@ describe('GET /health/ready', () => {
     expect(await (await look()).json()).toMatchObject({ status: 'warning', checks: { dump } });
     await ended('succeeded', 0);
     expect(await (await look()).json()).toMatchObject({ checks: { dump: { status: 'ok' } } });
+  });
+
+  it('is 200 with a warning while stored bytes are damaged, and no more once they are healed', async () => {
+    const database = server.app.get(Database, { strict: false });
+    const change = (sql: string): Promise<unknown> => database.write('settings.set', (tx) => tx.run(sql));
+    await change(
+      `insert into packs (no, key, state, task_no, run_number, created_at, changed_at) values (1, 'one', 'live', 1, 1, 1, 1)`,
+    );
+    await change(
+      `insert into chunks (id, height, domain_no, size, pack_no, block_offset, block_length, chunk_offset, chunk_length, damaged)
+       values (x'00', 0, 1, 10, 1, 16, 10, 0, 10, 1)`,
+    );
+    const answer = await look();
+    const damage = { status: 'warning', detail: 'stored bytes are damaged or missing' };
+    expect([answer.status, await answer.json()]).toMatchObject([200, { status: 'warning', checks: { damage } }]);
+    await change('update chunks set damaged = 0');
+    expect(await (await look()).json()).toMatchObject({ checks: { damage: { status: 'ok' } } });
   });
 
   it('is 200 with a warning while deletion is stopped', async () => {

@@ -56,15 +56,16 @@ export class ReadinessService {
   }
 
   private async look(): Promise<Checks> {
-    const [database, migrations, storage, disk, deletion, dump] = await Promise.all([
+    const [database, migrations, storage, disk, deletion, dump, damage] = await Promise.all([
       checked(() => this.database.read((sql) => this.repository.probe(sql)).then(() => OK)),
       checked(() => this.lookAtMigrations()),
       checked(() => this.identity.verify().then(() => OK)),
       checked(() => this.lookAtDisks()),
       checked(() => this.deletion.look()),
       checked(() => this.lookAtDump()),
+      checked(() => this.lookAtDamage()),
     ]);
-    // Backups and restores go on while nothing is deleted or dumped, and while that cannot be told.
+    // Backups and restores go on while nothing is deleted or dumped and some of it is damaged, and while that cannot be told.
     const lesser = (check: HealthCheck): HealthCheck => ({ ...check, status: atMostWarning(check) });
     const certificate = this.lookAtCertificate();
     return {
@@ -74,6 +75,7 @@ export class ReadinessService {
       disk,
       deletion: lesser(deletion),
       dump: lesser(dump),
+      damage: lesser(damage),
       certificate,
     };
   }
@@ -94,6 +96,11 @@ export class ReadinessService {
     const outcome = await this.database.read((sql) => this.repository.lastDump(sql));
     if (outcome === undefined || outcome === 'succeeded') return OK;
     return { status: 'warning', detail: 'the last dump of the catalog did not succeed' };
+  }
+
+  private async lookAtDamage(): Promise<HealthCheck> {
+    const hasDamage = await this.database.read((sql) => this.repository.hasDamage(sql));
+    return hasDamage ? { status: 'warning', detail: 'stored bytes are damaged or missing' } : OK;
   }
 
   private async lookAtMigrations(): Promise<HealthCheck> {

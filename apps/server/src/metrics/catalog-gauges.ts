@@ -12,6 +12,8 @@ export function catalogGauges(registry: Registry) {
     logical: gauge('holdfast_snapshot_bytes', 'Bytes that all snapshots show'),
     packs: gauge('holdfast_packs', 'Packs, by state', ['state']),
     packBytes: gauge('holdfast_pack_bytes', 'Bytes of packs, by state', ['state']),
+    damaged: gauge('holdfast_damaged_chunks', 'Chunks whose stored bytes are wrong or gone, whoever found that'),
+    faulty: gauge('holdfast_faulty_packs', 'Live packs with a fault that their last reading found'),
     ratio: gauge('holdfast_dedup_ratio', 'Bytes that all snapshots show, per byte in live packs'),
     clients: gauge('holdfast_clients', 'Clients, by status', ['status']),
     success: gauge(

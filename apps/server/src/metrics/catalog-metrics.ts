@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DomainError } from '../http/domain-error';
 import { ReadinessService } from '../health/readiness.service';
 import { CatalogFigures, type ClientFigures, type Figures } from './figures';
-import type { JobFigures } from './figures.repository';
+import type { JobFigures, PackFigures } from './figures.repository';
 import { catalogGauges } from './catalog-gauges';
 import { Metrics } from './metrics';
 
@@ -55,7 +55,7 @@ export class CatalogMetrics {
     for (const { folder, freeBytes } of await this.readiness.space()) this.gauges.disk.set({ folder }, freeBytes);
   }
 
-  private set({ runs, packs, jobs, clients }: Figures): void {
+  private set({ runs, packs, damagedChunks, jobs, clients }: Figures): void {
     for (const state of RUN_STATES) this.gauges.runs.set({ state }, runs.find((row) => row.state === state)?.runs ?? 0);
     const sum = (of: (row: (typeof runs)[number]) => number): number => runs.reduce((total, row) => total + of(row), 0);
     const logical = sum((row) => (['succeeded', 'partial'].includes(row.state) ? row.logicalBytes : 0));
@@ -63,15 +63,21 @@ export class CatalogMetrics {
     this.gauges.read.set(sum((row) => row.readBytes));
     this.gauges.sent.set(sum((row) => row.storedBytes));
     this.gauges.logical.set(logical);
+    this.setPacks(packs, logical);
+    this.gauges.damaged.set(damagedChunks);
+    this.setClients(clients);
+    this.setJobs(jobs);
+  }
+
+  private setPacks(packs: readonly PackFigures[], logicalBytes: number): void {
     for (const state of PACK_STATES) {
       const row = packs.find((found) => found.state === state);
       this.gauges.packs.set({ state }, row?.packs ?? 0);
       this.gauges.packBytes.set({ state }, row?.bytes ?? 0);
     }
-    const live = packs.find(({ state }) => state === 'live')?.bytes ?? 0;
-    this.gauges.ratio.set(live === 0 ? 0 : logical / live);
-    this.setClients(clients);
-    this.setJobs(jobs);
+    const live = packs.find(({ state }) => state === 'live');
+    this.gauges.faulty.set(live?.faulty ?? 0);
+    this.gauges.ratio.set(live === undefined || live.bytes === 0 ? 0 : logicalBytes / live.bytes);
   }
 
   /** Anew each time: a client that has gone has no series any more. */

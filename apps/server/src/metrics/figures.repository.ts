@@ -14,6 +14,8 @@ export interface PackFigures {
   readonly state: string;
   readonly packs: number;
   readonly bytes: number;
+  /** With a fault that scrub found and that stands. */
+  readonly faulty: number;
 }
 
 export interface JobFigures {
@@ -44,7 +46,10 @@ export class FiguresRepository {
   }
 
   packs(sql: Sql): Promise<PackFigures[]> {
-    return sql.all<PackFigures>('select state, count(*) as packs, sum(length) as bytes from packs group by state');
+    return sql.all<PackFigures>(
+      `select state, count(*) as packs, sum(length) as bytes, sum(case when fault is null then 0 else 1 end) as faulty
+       from packs group by state`,
+    );
   }
 
   /** The last ended run of each job, rehearsals left out. */

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ClientsQuery } from '#common';
+import { DamageService } from '../backups/damage.service';
 import { Database } from '../database/database';
 import { FleetService } from '../fleet/fleet.service';
 import type { PersonIdentity } from '../users/person-identity';
@@ -26,6 +27,8 @@ export interface ClientFigures {
 export interface Figures {
   readonly runs: readonly RunFigures[];
   readonly packs: readonly PackFigures[];
+  /** Found by scrub, a restore or reclaim, by whichever process. */
+  readonly damagedChunks: number;
   readonly jobs: readonly JobFigures[];
   readonly clients: readonly ClientFigures[];
 }
@@ -39,6 +42,7 @@ export class CatalogFigures {
     private readonly database: Database,
     private readonly repository: FiguresRepository,
     private readonly fleet: FleetService,
+    private readonly damage: DamageService,
   ) {}
 
   get(): Promise<Figures> {
@@ -57,7 +61,8 @@ export class CatalogFigures {
       await this.repository.jobs(sql),
     ]);
     const { clients } = await this.fleet.list(METRICS, new ClientsQuery());
-    return { runs: await this.lookAtRuns(), packs, jobs, clients };
+    const damagedChunks = await this.damage.countChunks();
+    return { runs: await this.lookAtRuns(), packs, damagedChunks, jobs, clients };
   }
 
   private async lookAtRuns(): Promise<RunFigures[]> {

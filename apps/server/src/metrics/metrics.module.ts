@@ -1,4 +1,5 @@
 import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
+import { BackupsModule } from '../backups/backups.module';
 import { FleetModule } from '../fleet/fleet.module';
 import { HealthModule } from '../health/health.module';
 import { CatalogMetrics } from './catalog-metrics';
@@ -10,7 +11,7 @@ import { MetricsController } from './metrics.controller';
 
 /** What Prometheus asks for. `Metrics` itself is the storage's, which everything uses. */
 @Module({
-  imports: [FleetModule, HealthModule],
+  imports: [BackupsModule, FleetModule, HealthModule],
   controllers: [MetricsController],
   providers: [CatalogFigures, CatalogMetrics, FiguresRepository, MetricsAccess],
 })

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { API, type StartRunAnswer } from '#common';
 import { AppModule } from '../app.module';
+import { Database } from '../database/database';
 import { enrol, newUser, signIn } from '../fleet/testing';
 import { problemFrom, type TestServer, TestServers } from '../http/testing';
 
@@ -111,7 +112,14 @@ describe('GET /metrics', () => {
     expect(valueOf('holdfast_job_figure{task="retention",figure="tasks"}')).toBe(0);
     expect(valueOf('holdfast_check_failed{check="storage"}')).toBe(0);
     expect(valueOf('holdfast_disk_free_bytes{folder="storage"}')).toBeGreaterThan(0);
+    expect(valueOf('holdfast_damaged_chunks')).toBe(0);
+    expect(valueOf('holdfast_faulty_packs')).toBe(0);
     expect(valueOf('holdfast_catalog_readable')).toBe(1);
+  });
+
+  it.each(['get', 'put', 'stream', 'list'])('counts failures of the storage at %s from nothing on', (operation) => {
+    for (const code of ['object-missing', 'corrupt', 'storage-unavailable', 'storage-full'])
+      expect(text).toContain(`holdfast_storage_errors_total{operation="${operation}",code="${code}"}`);
   });
 
   describe.each([
@@ -126,11 +134,7 @@ describe('GET /metrics', () => {
       expect(asked.length).toBeGreaterThan(0);
       for (const name of asked) expect([...OF_PROMETHEUS, ...known]).toContain(name);
       const series = text.split('\n').filter((line) => asked.some((name) => line.startsWith(`${name}{`)));
-      // A counter of failures has no series before the first: its labels are those of the code.
-      const labels =
-        series.length === 0
-          ? ['operation', 'code']
-          : series.flatMap((line) => [...line.matchAll(/[{,]([a-z_]+)=/g)].map(([, name]) => name));
+      const labels = series.flatMap((line) => [...line.matchAll(/[{,]([a-z_]+)=/g)].map(([, name]) => name));
       for (const label of labelsOf(query)) expect(labels).toContain(label);
     });
   });
@@ -148,6 +152,29 @@ describe('GET /metrics', () => {
     ];
     for (const { expr, words } of told)
       for (const name of named(words)) expect(expr).toMatch(new RegExp(`by \\([^)]*\\b${name}\\b`));
+  });
+});
+
+describe('damage', () => {
+  const servers = new TestServers();
+  afterEach(() => servers.stopAll());
+
+  it('is told as it stands in the catalog, whichever process found it', async () => {
+    const settings = { metricsAddresses: ['127.0.0.0/8'] };
+    const server = await servers.start({ imports: (parts) => [AppModule.with(parts)], settings });
+    await server.app.get(Database, { strict: false }).write('scrub.progress', async (tx) => {
+      const pack = 'insert into packs (no, key, state, task_no, run_number, created_at, changed_at, fault)';
+      await tx.run(`${pack} values (1, 'one', 'live', 1, 1, 1, 1, 'its index is damaged'),
+        (2, 'two', 'live', 1, 1, 1, 1, null), (3, 'three', 'dead', 1, 1, 1, 1, 'its index is damaged')`);
+      const chunk =
+        'insert into chunks (id, height, domain_no, size, pack_no, block_offset, block_length, chunk_offset, chunk_length, damaged)';
+      await tx.run(`${chunk} values (x'00', 0, 1, 10, 2, 16, 10, 0, 10, 1), (x'01', 0, 1, 10, 2, 16, 10, 0, 10, 1),
+        (x'02', 0, 1, 10, 2, 30, 10, 0, 10, 0)`);
+    });
+    const text = await (await fetch(server.url + API.metrics)).text();
+    expect(text).toMatch(/^holdfast_damaged_chunks 2$/m);
+    expect(text).toMatch(/^holdfast_faulty_packs 1$/m);
+    expect(text).toMatch(/^holdfast_check_failed\{check="damage"\} 1$/m);
   });
 });
 

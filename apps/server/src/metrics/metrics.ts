@@ -4,7 +4,12 @@ import type { ConnectionLimit } from '../http/refused-connections';
 
 /** From what the database answers at once to what an upload of a pack over a slow line takes, in seconds. */
 const REQUEST_BUCKETS = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
+const STORAGE_OPERATIONS = ['put', 'get', 'stream', 'delete', 'list', 'stat'] as const;
+/** What a storage that fails answers; `internal`: what no code says. */
+const STORAGE_FAILURES = ['object-missing', 'corrupt', 'storage-unavailable', 'storage-full', 'internal'];
 const STORAGE_BUCKETS = [0.002, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+export type StorageOperation = (typeof STORAGE_OPERATIONS)[number];
 
 /**
  * What this process counts, in a registry of its own. Prometheus' rules for names: base units, `_total` for what only rises.
@@ -75,9 +80,11 @@ export class Metrics {
   });
 
   constructor() {
-    // From the start, or the first ones would be no increase.
+    // From the start, or the first ones would be no increase: a series that begins at 1 has not risen.
     for (const limit of ['MAX_CONNECTIONS', 'MAX_CONNECTIONS_PER_ADDRESS'] satisfies ConnectionLimit[])
       this.refusedConnections.inc({ limit }, 0);
+    for (const operation of STORAGE_OPERATIONS)
+      for (const code of STORAGE_FAILURES) this.storageErrors.inc({ operation, code }, 0);
     // The process itself: memory, CPU, garbage collection, and how long the event loop was held.
     collectDefaultMetrics({ register: this.registry });
   }

@@ -1,9 +1,7 @@
 import { Readable } from 'node:stream';
 import { DomainError } from '../http/domain-error';
-import type { Metrics } from '../metrics/metrics';
+import type { Metrics, StorageOperation } from '../metrics/metrics';
 import type { ByteRange, Storage, StorageBody, StoredObject } from './storage';
-
-type Operation = 'put' | 'get' | 'stream' | 'delete' | 'list' | 'stat';
 
 /** Counts calls, bytes, times and failures. That an object is missing is an answer, and still counted: nothing asks for what is not there. */
 export class MeteredStorage implements Storage {
@@ -61,7 +59,7 @@ export class MeteredStorage implements Storage {
     }
   }
 
-  private async measure<T>(operation: Operation, call: () => Promise<T>): Promise<T> {
+  private async measure<T>(operation: StorageOperation, call: () => Promise<T>): Promise<T> {
     const end = this.metrics.storageCalls.startTimer({ operation });
     try {
       return await call();
@@ -73,7 +71,7 @@ export class MeteredStorage implements Storage {
     }
   }
 
-  private fail(operation: Operation, error: unknown): void {
+  private fail(operation: StorageOperation, error: unknown): void {
     this.metrics.storageErrors.inc({ operation, code: error instanceof DomainError ? error.code : 'internal' });
   }
 }
