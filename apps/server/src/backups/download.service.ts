@@ -9,14 +9,12 @@ import { holdMemory } from '../http/held-memory';
 import { streamAnswer } from '../http/stream-answer';
 import { PinsService } from '../retention/pins.service';
 import type { PersonIdentity } from '../users/person-identity';
+import { downloadBytes } from './download-bytes';
 import { attachment, parseRange } from './download-headers';
 import { type ByteRange, FileContent } from './file-content';
 import { decodeVersion, type VersionReference } from './file-paths';
 import { FilesService } from './files.service';
 import { heldBytes } from './held-bytes';
-
-/** Two windows of a file's chunks, and the blocks that they come in. */
-const DOWNLOAD_BYTES = 32 * 1024 * 1024;
 
 interface Wanted {
   readonly person: PersonIdentity;
@@ -49,7 +47,7 @@ export class DownloadService {
       return;
     }
     const { start, end } = range ?? { start: 0, end: file.size };
-    holdMemory(request, DOWNLOAD_BYTES);
+    holdMemory(request, downloadBytes({ start, end }, file.size));
     const hold = () =>
       this.pins.lease({ clientNo: client.no, holder: wanted.person.userId }, reference.snapshotId, 'download');
     await hold();

@@ -1,6 +1,8 @@
+import { downloadBytes } from './download-bytes';
 import { attachment, parseRange } from './download-headers';
 import { decodeVersion, encodeVersion } from './file-paths';
 import { heldBytes } from './held-bytes';
+import { HELD_MEMORY } from '../http/held-memory';
 
 describe('the header of a download', () => {
   it.each([
@@ -80,5 +82,28 @@ describe('the bytes of a download', () => {
 
   it('go on when it cannot be held anew, and try again', async () => {
     await expect(holdsAt([0, 12, 30], true)).resolves.toEqual([12, 30]);
+  });
+});
+
+describe('what a download holds', () => {
+  const MIB = 1024 * 1024;
+  const mib = (start: number, end: number, size: number): number =>
+    Math.ceil(downloadBytes({ start, end }, size) / MIB);
+
+  it.each([
+    ['nothing', 0, 0, 0, 6],
+    ['a small file', 0, 1_000, 1_000, 6],
+    ['a small file that shares its block', 0, 256 * 1024, 256 * 1024, 7],
+    // Its chunks are read whole, and so are their blocks.
+    ['a byte of a huge file', 5, 6, 1e12, 24],
+    ['a file of two chunks', 0, 2 * MIB, 2 * MIB, 14],
+    ['a huge file', 0, 1e12, 1e12, 32],
+  ])('of %s is bounded by what is read for it', (_, start, end, size, most) => {
+    expect(mib(start, end, size)).toBe(most);
+  });
+
+  it('lets one person have many small ones at a time', () => {
+    expect(Math.floor(HELD_MEMORY.perCaller / downloadBytes({ start: 0, end: 1_000 }, 1_000))).toBeGreaterThan(20);
+    expect(Math.floor(HELD_MEMORY.perCaller / downloadBytes({ start: 0, end: 1e12 }, 1e12))).toBe(5);
   });
 });

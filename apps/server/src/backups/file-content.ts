@@ -16,8 +16,9 @@ interface Extent {
   readonly size: number;
 }
 
-/** Chunks fetched at a time: one window is in memory while the one before is written. */
-const WINDOW_BYTES = 8 * 1024 * 1024;
+/** A window of chunks is fetched when it holds so many bytes, or so many chunks: an agent may cut a file as small as it likes. */
+export const WINDOW_BYTES = 8 * 1024 * 1024;
+const WINDOW_CHUNKS = 1_024;
 
 /** The bytes of a file for people, who have no agent to put chunks together. */
 @Injectable()
@@ -25,7 +26,7 @@ export class FileContent {
   constructor(private readonly chunks: ChunkReaderService) {}
 
   /**
-   * In order, no more than two windows ahead of the reader. Throws `corrupt` when stored bytes are bad or gone, also after
+   * In order, a window at a time; what that holds is what `downloadBytes` says. Throws `corrupt` when stored bytes are bad or gone, also after
    * bytes were given: never wrong ones.
    */
   async *read(domainNo: number, content: ContentRef | null, range: ByteRange): AsyncGenerator<Buffer, void, undefined> {
@@ -35,7 +36,7 @@ export class FileContent {
     for await (const extent of this.extents(domainNo, content, range)) {
       window.push(extent);
       windowBytes += extent.size;
-      if (windowBytes < WINDOW_BYTES) continue;
+      if (windowBytes < WINDOW_BYTES && window.length < WINDOW_CHUNKS) continue;
       yield* this.readWindow(domainNo, window, range);
       window = [];
       windowBytes = 0;
