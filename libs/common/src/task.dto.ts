@@ -145,6 +145,8 @@ export interface TaskDetail {
   head: string | null;
   createdMs: number;
   deletedMs: number | null;
+  /** A deleted task can be brought back until then. */
+  restorableUntilMs: number | null;
 }
 
 export interface TasksAnswer {

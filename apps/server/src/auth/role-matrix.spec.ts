@@ -164,6 +164,7 @@ const ROUTES: Readonly<Record<string, Who>> = {
   'GET /clients/:clientId/tasks/:taskId': { page: 'change-tasks' },
   'POST /clients/:clientId/tasks/:taskId': { page: 'change-tasks' },
   'POST /clients/:clientId/tasks/:taskId/delete': { page: 'change-tasks' },
+  'POST /clients/:clientId/tasks/:taskId/restore': { page: 'change-tasks' },
 };
 
 const START = {

@@ -42,6 +42,7 @@ export function taskDetail(task: DefinedTask, rules: DetailRules): TaskDetail {
     head: task.head,
     createdMs: task.createdAt,
     deletedMs: task.deletedAt,
+    restorableUntilMs: task.purgeAfter,
   };
 }
 

@@ -73,6 +73,8 @@ export function clientView(facts: ClientFacts) {
     isOldConfig: client.configSeen !== null && client.configSeen < client.configVersion,
     rights,
     tasks: present.map((task) => taskRow(task, { client, isActive: active.has(task.id), rights, moments })),
+    deletedTasks: deletedRows(tasks, moments),
+    canEditTasks: isUsable(client) && rights.changesTasks,
     runs: runs.map((run) => runRow(run, client.id, moments)),
     older: facts.olderRuns === null ? null : `/clients/${client.id}?runs=${facts.olderRuns}#runs`,
     newest: facts.isFirstRuns ? null : `/clients/${client.id}#runs`,
@@ -150,8 +152,7 @@ function taskRow(
   },
 ) {
   const { id, name, origin, definition, lastRun } = task;
-  const isUsable = client.status !== 'deleted' && client.status !== 'revoked';
-  const isCommanded = isUsable && rights.controlsRuns && origin !== 'command-line';
+  const isCommanded = isUsable(client) && rights.controlsRuns && origin !== 'command-line';
   return {
     id,
     clientId: client.id,
@@ -166,8 +167,19 @@ function taskRow(
     good: moments.near(task.lastGoodMs),
     canRun: isCommanded && !isActive,
     canCancel: isCommanded && isActive,
-    canEdit: isUsable && rights.changesTasks && origin !== 'agent',
+    canEdit: isUsable(client) && rights.changesTasks && origin !== 'agent',
   };
+}
+
+function isUsable({ status }: ClientDetail): boolean {
+  return status !== 'deleted' && status !== 'revoked';
+}
+
+/** Those that can still be brought back. */
+function deletedRows(tasks: readonly TaskDetail[], moments: Moments) {
+  return tasks
+    .filter(({ restorableUntilMs }) => (restorableUntilMs ?? 0) > moments.nowMs)
+    .map(({ id, name, restorableUntilMs }) => ({ id, name, until: moments.at(restorableUntilMs) }));
 }
 
 /** As the agent told; before it did, as the schedule says. */

@@ -8,10 +8,19 @@ import { scheduleOfForm } from './task-form';
 const SHOWN_RUNS = 5;
 const MAX_SAMPLES = 200;
 
+/** What its page says of a task that is deleted, instead of its form. */
+export interface DeletedTask {
+  readonly restorableUntilMs: number | null;
+  /** Bringing them back is changing what runs on somebody's machine. */
+  readonly hasCommands: boolean;
+}
+
 export interface TaskFormFacts {
   readonly client: ClientDetail;
   /** Null: a new one. */
   readonly taskId: string | null;
+  /** Null: it is not. */
+  readonly deleted: DeletedTask | null;
   readonly form: TaskForm;
   readonly nowMs: number;
   /** In which who looks reads times. */
@@ -28,12 +37,13 @@ const CRONS = [
 ];
 
 /** Pure: the form of a task, with what its schedule and its excludes would do. */
-export function taskFormView({ client, taskId, form, nowMs, viewerZone, isFresh }: TaskFormFacts) {
+export function taskFormView({ client, taskId, deleted, form, nowMs, viewerZone, isFresh }: TaskFormFacts) {
   return {
     title: taskId === null ? 'New task' : form.name,
     clientId: client.id,
     clientName: client.name,
     taskId,
+    deleted: deleted === null ? null : deletedView(deleted, { moments: new Moments(viewerZone, nowMs), isFresh }),
     action: taskId === null ? `/clients/${client.id}/tasks/new` : `/clients/${client.id}/tasks/${taskId}`,
     form,
     isCron: form.schedule === 'cron',
@@ -47,6 +57,14 @@ export function taskFormView({ client, taskId, form, nowMs, viewerZone, isFresh 
     allowedPaths: client.grants?.allowedPaths.join(', ') ?? null,
     agentRunsCommands: client.grants?.remoteCommands ?? true,
     needsPassword: !isFresh,
+  };
+}
+
+function deletedView({ restorableUntilMs, hasCommands }: DeletedTask, facts: { moments: Moments; isFresh: boolean }) {
+  const { moments, isFresh } = facts;
+  return {
+    until: (restorableUntilMs ?? 0) > moments.nowMs ? moments.at(restorableUntilMs) : null,
+    needsPassword: hasCommands && !isFresh,
   };
 }
 

@@ -6,7 +6,7 @@ import { showPage, type PageAnswer } from '../pages/page';
 import { ClientConfigService } from './client-config.service';
 import { FleetService } from './fleet.service';
 import type { TaskForm } from './task-form';
-import { taskFormView } from './task-form.view';
+import { type DeletedTask, taskFormView } from './task-form.view';
 
 /** The form of a task, with what was wrong with it. */
 @Injectable()
@@ -19,7 +19,7 @@ export class TaskPage {
 
   async show(
     { person, timeZone }: SignedInViewer,
-    { clientId, ...task }: { clientId: string; taskId: string | null; form: TaskForm },
+    { clientId, ...task }: { clientId: string; taskId: string | null; deleted: DeletedTask | null; form: TaskForm },
     problem: FormProblem | null = null,
   ): Promise<PageAnswer> {
     const view = taskFormView({
