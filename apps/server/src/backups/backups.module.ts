@@ -65,6 +65,7 @@ import { RunsApiController } from './runs.api.controller';
 import { RunsRepository } from './runs.repository';
 import { RunsScheduler } from './runs.scheduler';
 import { RunsService } from './runs.service';
+import { SetBackRuns } from './set-back-runs';
 import { SnapshotsApiController } from './snapshots.api.controller';
 import { SnapshotWalk } from './snapshots-walk';
 import { SnapshotsRepository } from './snapshots.repository';
@@ -115,6 +116,7 @@ const RUNS = [
   RunProblems,
   RunCommit,
   RunUndo,
+  SetBackRuns,
   RunsScheduler,
   ManifestWriter,
   ManifestChanges,

@@ -49,6 +49,11 @@ export class ManifestWriter {
     return null;
   }
 
+  /** Whether storage has a manifest of the run, whole or not. */
+  async isStored(run: RunRow): Promise<boolean> {
+    return (await this.storage.stat(manifestKey(run.taskId, run.number, run.runId))) !== null;
+  }
+
   /** Stores the record that the run is void, whatever manifest of it there is or still comes. Idempotent. */
   async writeVoid(run: RunRow): Promise<void> {
     const encoder = new RecordStreamEncoder('manifest');

@@ -237,7 +237,12 @@ export class ReclaimService {
     for (;;) {
       const before = (await this.database.now()) - STALE_UPLOAD_MS;
       const stale = await this.database.read((sql) => packs.listStaleUploading(sql, before, PACKS_PER_STEP));
-      for (const { no } of stale) await this.database.write('packs.dead', (tx) => packs.markDead(tx, no));
+      for (const { no } of stale) {
+        await this.database.write('packs.dead', async (tx) => {
+          await this.guard.assertIn(tx);
+          return packs.markDead(tx, no);
+        });
+      }
       if (stale.length < PACKS_PER_STEP) return;
     }
   }

@@ -10,6 +10,7 @@ import type { RunGrant } from './run-grant';
 import { runOver } from './runs-refusals';
 import type { RunKey, RunRow } from './run-row';
 import { RunsRepository } from './runs.repository';
+import { SetBackRuns } from './set-back-runs';
 
 /** Versions that one slice looks at; it is one transaction when the run touched any of them. */
 const SLICE_ROWS = 5_000;
@@ -41,6 +42,7 @@ export class RunUndo implements OnModuleDestroy {
     private readonly database: Database,
     private readonly manifests: ManifestWriter,
     private readonly repositories: UndoRepositories,
+    private readonly setBack: SetBackRuns,
   ) {}
 
   /**
@@ -104,6 +106,7 @@ export class RunUndo implements OnModuleDestroy {
 
   private async undo(run: RunRow): Promise<void> {
     await this.manifests.forgetDraft(run);
+    if (await this.setBack.mustStay(run)) return;
     // Void before rows: with a manifest in storage and no rows, a rebuild would bring the run back.
     if (run.stampMs !== null) await this.manifests.writeVoid(run);
     const isUndone = (await this.undoTouched(run)) || (await this.undoAll(run));

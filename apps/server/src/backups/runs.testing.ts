@@ -51,6 +51,7 @@ import { TestDisk } from './ingest.testing';
 import { QuotaRepository } from './quota.repository';
 import { UploadRoom } from './upload-room';
 import { RunsScheduler } from './runs.scheduler';
+import { SetBackRuns } from './set-back-runs';
 import { RunsService } from './runs.service';
 import { SnapshotWalk } from './snapshots-walk';
 import { SnapshotsRepository } from './snapshots.repository';
@@ -120,7 +121,8 @@ export class TestServer {
     this.drafts = new ManifestDrafts(storage);
     const manifests = new ManifestWriter(database, storage, runRows, changes, this.drafts);
     this.manifests = manifests;
-    this.undos = new RunUndo(database, manifests, new UndoRepositories(runRows, reading, writing, touched));
+    const setBack = new SetBackRuns(manifests, this.retention.guard);
+    this.undos = new RunUndo(database, manifests, new UndoRepositories(runRows, reading, writing, touched), setBack);
     this.commits = new RunCommit(
       database,
       settings,

@@ -200,6 +200,35 @@ eachDatabase('a catalog that is restored from a dump', (open, source) => {
     },
   );
 
+  it('takes a run over that a server was kept from undoing, and lets its task go on', async () => {
+    await agent.backUp(directory('/'));
+    await agent.start();
+    await agent.send(fileOf('/a', await upload(many('first'))));
+    await dump();
+    const { runId } = await agent.commit();
+    const shown = await server.shown(agent, runId);
+    const place = await emptyPlace(source, folder, cleanups);
+    const { restored } = await restore(place);
+    // As if the same had come back from a standby: the row says that the run goes on.
+    await restored.write('settings.set', async (tx) => {
+      await tx.run(`update runs set state = 'running', outcome = null, stamp = null, ended_at = null where id = ?`, [
+        runId,
+      ]);
+      await tx.run('update tasks set head_run = 1, last_stamp = (select max(stamp) from runs where number = 1)');
+    });
+    const again = new TestServer(restored, storage as object as WatchedStorage);
+    agent.use(again);
+    await again.undos.closeExpired();
+    await again.undos.idle();
+    expect(await codeOf(agent.start())).toBe('task-not-adopted');
+    expect(await told(place, ADOPT)).toMatchObject({ isWhole: true, adoptedRuns: 1, heldTasks: [] });
+    expect(await again.shown(agent, runId)).toEqual(shown);
+    const guard = guardOn(restored, storage);
+    await codeOf(guard.assertSafe());
+    expect((await guard.state()).map(({ kind }) => kind)).not.toContain('storage-ahead');
+    expect((await agent.start()).number).toBe(3);
+  });
+
   it('forgets again what was forgotten after a run that a clock ahead of its time had stamped', async () => {
     await agent.backUp(directory('/'), file('/secret', 0o600));
     await dump();

@@ -135,6 +135,25 @@ export class DeletionGuard {
     this.logger.warn(`${person.username} acknowledged ${kind} (${state}).`);
   }
 
+  /**
+   * For a run that never began its commit, by its row, and that has a manifest in storage: the database was set back. Stops deletions
+   * until an admin says so, and holds the task, for a newer run would keep this one from being taken over. False, and nothing is
+   * changed, when he gave the run up.
+   */
+  async stopForRun(run: { taskNo: number; number: number; runId: string }): Promise<boolean> {
+    const { stops } = this.repositories;
+    const stop = await this.database.read((sql) => this.watches.storage.stopOfRun(sql, run.runId));
+    if (stop === null) return false;
+    await this.settle('guards.stop', async (tx) => {
+      const reason = `run ${run.number} was committed, and the database is from before that`;
+      await stops.holdTask(tx, run.taskNo, reason);
+      // What stands already names this run, or does with the next look: another name for it would confuse who acknowledges it.
+      const standing = (await stops.list(tx)).find(({ kind }) => kind === stop.kind);
+      return { found: [StorageWatch.lasting(standing ?? stop)], isGone: [], result: null };
+    });
+    return true;
+  }
+
   private async accept(
     tx: Sql,
     kind: DeletionStopKind,

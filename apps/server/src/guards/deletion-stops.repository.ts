@@ -49,6 +49,14 @@ export class DeletionStopsRepository {
     await tx.run('delete from held_tasks');
   }
 
+  /** The task starts no run until then. */
+  async holdTask(tx: Sql, taskNo: number, reason: string): Promise<void> {
+    await tx.run(
+      'insert into held_tasks (task_no, reason, since_at) values (?, ?, ?) on conflict (task_no) do nothing',
+      [...[taskNo, reason, await tx.now()]],
+    );
+  }
+
   /** By UUID of the task: its next run gets a number above this one. */
   async raiseRunNumbers(tx: Sql, numbers: ReadonlyMap<string, number>): Promise<void> {
     for (const [taskId, number] of numbers) {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { configNumber } from '#engine';
+import { configNumber, voidKey } from '#engine';
 import { ExportLine } from '../config-export/export-line';
 import { Database } from '../database/database';
+import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { RepositoryIdentity } from '../storage/repository-identity';
 import { type Storage, STORAGE } from '../storage/storage';
@@ -23,6 +24,12 @@ export interface StorageLead {
   readonly stampMs: number | null;
   /** Number of the newest config export in storage, where it is above all that the database made; else null. */
   readonly configExport: number | null;
+}
+
+/** Found by the name of its object. */
+interface StoredRecord extends NamedRecord {
+  /** Of the object that says it is void. */
+  readonly voidKey: string;
 }
 
 /** How the state of a stop begins that ends by itself: what was unknown has a name, and is known or gone. */
@@ -66,6 +73,14 @@ export class StorageWatch {
     };
   }
 
+  /** The lasting stop for a run alone that has a manifest in storage; null: the database knows it, or an admin gave it up. */
+  async stopOfRun(sql: Sql, runId: string): Promise<FoundStop | null> {
+    const found = await this.reading.recorded.findUnknown(sql, [{ kind: 'run', id: runId }]);
+    const unknown = found.map(({ record }) => record);
+    const stop = StorageWatch.stopOf({ unknown, stampMs: null, configExport: null });
+    return stop === null ? null : StorageWatch.lasting(stop);
+  }
+
   /**
    * Whether a stop of this state is over once storage leads no more. A newer run, or an export, raises what the database knows
    * without making it less old: what was told by a stamp or a number stands until somebody says what becomes of it.
@@ -104,23 +119,42 @@ export class StorageWatch {
 
   private async named(): Promise<Pick<StorageLead, 'unknown' | 'runNumbers'>> {
     const unknown: NamedRecord[] = [];
+    const ended: StoredRecord[] = [];
+    const voids = new Set<string>();
     const runNumbers = new Map<string, number>();
-    let records: NamedRecord[] = [];
+    let records: StoredRecord[] = [];
     const look = async (): Promise<void> => {
       const looked = records;
       records = [];
       if (looked.length === 0) return;
-      unknown.push(...(await this.database.read((sql) => this.reading.recorded.findUnknown(sql, looked))));
+      const found = await this.database.read((sql) => this.reading.recorded.findUnknown(sql, looked));
+      for (const { record, isEnded } of found) (isEnded ? ended : unknown).push(record);
     };
     for await (const { key } of this.storage.list('tasks/')) {
       const [, taskId = '', kind, digits, id] = RECORD_KEY.exec(key) ?? [];
       if (id === undefined) continue;
       if (kind !== 'removed') runNumbers.set(taskId, Math.max(Number(digits), runNumbers.get(taskId) ?? 0));
-      if (kind === 'void') continue;
-      if (records.push({ kind: kind === 'run' ? 'run' : 'removal', id }) >= KEYS_PER_LOOK) await look();
+      if (kind === 'void') {
+        voids.add(id);
+        continue;
+      }
+      const record = {
+        kind: kind === 'run' ? 'run' : 'removal',
+        id,
+        voidKey: voidKey(taskId, Number(digits), id),
+      } as const;
+      if (records.push(record) >= KEYS_PER_LOOK) await look();
     }
     await look();
+    unknown.push(...(await this.withoutVoid(ended.filter(({ id }) => !voids.has(id)))));
     return { unknown, runNumbers };
+  }
+
+  /** Asked for by name: one may have been undone since the listing went by. */
+  private async withoutVoid(ended: readonly StoredRecord[]): Promise<StoredRecord[]> {
+    const found: StoredRecord[] = [];
+    for (const record of ended) if ((await this.storage.stat(record.voidKey)) === null) found.push(record);
+    return found;
   }
 }
 

@@ -12,6 +12,7 @@ import { RunBatchesRepository } from '../run-batches.repository';
 import { BatchRepositories, BatchWriter } from '../runs-batch';
 import { RunUndo, UndoRepositories } from '../runs-undo';
 import { RunsRepository } from '../runs.repository';
+import { SetBackRuns } from '../set-back-runs';
 import { AdoptionRunsRepository } from './adoption-runs.repository';
 import { ContentAdoption, ContentRepositories } from './content-adoption';
 import { FoundChunksRepository } from './found-chunks.repository';
@@ -37,6 +38,11 @@ import { TaskAdoption, TaskAdoptionParts } from './task-adoption';
     ManifestWriter,
     UndoRepositories,
     RunUndo,
+    // Taken over as soon as they are undone.
+    {
+      provide: SetBackRuns,
+      useValue: { mustStay: () => Promise.resolve(false) } satisfies Pick<SetBackRuns, 'mustStay'>,
+    },
     AdoptionRunsRepository,
     FoundChunksRepository,
     ContentRepositories,
