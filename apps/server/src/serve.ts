@@ -1,8 +1,9 @@
 import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
 import type { LoggerService, NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { onHangUp, outlivesTerminal } from '#common';
+import { onHangUp, outlivesTerminal, reachedAt } from '#common';
 import { isForOperator } from './journal/for-operator';
 import { openServerLog } from './journal/open-server-log';
 import { AppModule } from './app.module';
@@ -62,7 +63,7 @@ export async function serve(
     if (settings.databaseUrl === null) await holdSqliteDatabase(settings.databasePath, { onWait: tellOfWait });
     const { app, connections } = await start(settings);
     stopOnSignals(app, connections, settings);
-    process.stdout.write(`Holdfast serves on ${await localUrl(app)} (${describe(settings)})\n`);
+    process.stdout.write(`Holdfast serves on ${boundTo(app, settings)} (${describe(settings)})\n`);
   } catch (error) {
     process.stderr.write(`${wordsFor(error)}\n`);
     process.exit(error instanceof SettingsError ? BAD_SETTINGS : FAILED);
@@ -143,8 +144,8 @@ function stopOnSignals(
   if (settings.tls === null) onHangUp(settings.outlivesTerminal, stop);
 }
 
-async function localUrl(app: NestExpressApplication): Promise<string> {
-  return (await app.getUrl()).replace('[::1]', 'localhost').replace('127.0.0.1', 'localhost');
+function boundTo(app: NestExpressApplication, { tls }: ServerSettings): string {
+  return reachedAt(tls === null ? 'http' : 'https', app.getHttpServer().address() as AddressInfo);
 }
 
 /** Without DATABASE_URL, which holds a password. */

@@ -198,3 +198,4 @@ export {
 } from './setting-names';
 export { LogLevelRequest, SERVER_LOG_LEVELS, type LogLevelAnswer, type ServerLogLevel } from './server-log.dto';
 export { unknownSettings } from './unknown-settings';
+export { reachedAt } from './reached-at';

@@ -9,6 +9,8 @@ import type { AgentModuleOptions } from './agent.module';
 import { AgentService } from './agent.service';
 import { start } from './serve';
 
+const MACHINE = { hostName: 'machine', isContainer: false, timeZone: 'UTC' };
+
 describe('the start of the service when the port of its page is taken', () => {
   let stateDir: string;
   let holder: Server;
@@ -26,7 +28,7 @@ describe('the start of the service when the port of its page is taken', () => {
 
   const takenPort = (): number => (holder.address() as AddressInfo).port;
   function options(): AgentModuleOptions {
-    const machine = { hostName: 'machine', isContainer: false, timeZone: 'UTC' };
+    const machine = MACHINE;
     const environment = {
       HOLDFAST_STATE_DIR: stateDir,
       CLIENT_UI_HOST: '127.0.0.1',
@@ -49,5 +51,21 @@ describe('the start of the service when the port of its page is taken', () => {
 
   it('ends when it is not enrolled: nobody could enrol it', async () => {
     await expect(start(options())).rejects.toThrow(/cannot use port .*EADDRINUSE/);
+  });
+});
+
+describe('the start of the service with its page', () => {
+  it('hides no address by which the page is reached', async () => {
+    const stateDir = mkdtempSync(join(tmpdir(), 'holdfast-serve-'));
+    const environment = { HOLDFAST_STATE_DIR: stateDir, CLIENT_UI_HOST: '0.0.0.0', CLIENT_UI_PORT: '0' };
+    const settings = loadServiceSettings(environment, MACHINE);
+    const printed: string[] = [];
+    const app = await start({ settings, machine: MACHINE, environment, print: (line) => printed.push(line) });
+    expect(printed.join('')).toMatch(
+      /^the configuration page is at http:\/\/127\.0\.0\.1:(\d+) and port \1 of all IPv4 addresses$/m,
+    );
+    await app.get(AgentService).stop();
+    await app.close();
+    rmSync(stateDir, { recursive: true });
   });
 });

@@ -1,9 +1,10 @@
 import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { ConsoleLogger, type INestApplicationContext, type NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { onHangUp, outlivesTerminal } from '#common';
+import { onHangUp, outlivesTerminal, reachedAt } from '#common';
 import { loadServiceSettings, missingSettings, type PageSettings, thisMachine } from '../config/service-settings';
 import { type Environment, SettingsError } from '../config/setting-reader';
 import { AgentLog } from '../log/agent-log';
@@ -98,7 +99,8 @@ export async function start(options: AgentModuleOptions): Promise<INestApplicati
     await app.close();
     throw problem;
   }
-  options.print(`the configuration page is at ${await app.getUrl()}\n`);
+  const bound = app.getHttpServer().address() as AddressInfo;
+  options.print(`the configuration page is at ${reachedAt('http', bound)}\n`);
   return app;
 }
 
