@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chownSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -239,6 +241,25 @@ describe('the server process', () => {
       expect(server.output).toMatch(/^BACKUP_STORAGE_PATH: \S+file cannot be used \((ENOTDIR|EEXIST)\): .*\n$/);
     },
   );
+
+  // Only root can give files away.
+  if (process.geteuid?.() === 0) {
+    it('keeps root off what is another user’s, in every way to start it, and changes nothing', async () => {
+      mkdirSync(env['BACKUP_STORAGE_PATH']!);
+      const identity = join(env['BACKUP_STORAGE_PATH']!, 'repository.json');
+      writeFileSync(identity, '{}');
+      chownSync(identity, 65_534, 65_534);
+      for (const words of [[], ['scrub'], ['restore-catalog'], ['reset-password', 'admin']]) {
+        const server = new ServerProcess(env, words);
+        running.push(server);
+        await expect(server.exit()).resolves.toBe(1);
+        expect(server.output).toMatch(
+          /^BACKUP_STORAGE_PATH: \S+ belongs to user \S+ \(65534\), and this is root: [^\n]*\n$/,
+        );
+      }
+      expect(readdirSync(env['BACKUP_STORAGE_PATH']!)).toEqual(['repository.json']);
+    });
+  }
 
   it('refuses a secret key file that was emptied', async () => {
     await start().untilItServes();

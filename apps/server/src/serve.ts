@@ -22,6 +22,7 @@ import { assertPortIsFree, portError } from './http/port';
 import { resetPassword } from './reset-password';
 import { ScrubService } from './scrub/scrub.service';
 import { DiskClaim } from './storage/disk-claim';
+import { refuseForeignOwner } from './storage/foreign-owner';
 import { ServedCertificate } from './tls/served-certificate';
 
 const FAILED = 1;
@@ -48,6 +49,7 @@ export async function serve(
     const jobWords = parseJobWords(words);
     const restoreWords = parseRestoreWords(words);
     const settings = Object.assign(loadServerSettings(env), { outlivesTerminal: outlivesTerminal(env) });
+    refuseForeignOwner(settings);
     if (jobWords !== null) process.exit(await runJob(settings, jobWords));
     if (restoreWords !== null) process.exit(await restoreCatalog(settings, restoreWords));
     if (command === 'reset-password') {
