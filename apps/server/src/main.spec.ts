@@ -242,6 +242,26 @@ describe('the server process', () => {
     },
   );
 
+  it('does no command where no server has worked: without its settings, or in another place', async () => {
+    const data = env['BACKUP_STORAGE_PATH']!;
+    const refused = async (words: string[]): Promise<string> => {
+      const command = new ServerProcess(env, words);
+      running.push(command);
+      await expect(command.exit()).resolves.toBe(1);
+      return command.output;
+    };
+    for (const words of [['retention'], ['scrub'], ['catalog', 'dump'], ['reset-password', 'admin']])
+      expect(await refused(words)).toContain(`DATABASE_PATH: ${env['DATABASE_PATH']!} does not exist.`);
+    expect(existsSync(data)).toBe(false);
+    mkdirSync(data);
+    writeFileSync(env['DATABASE_PATH']!, '');
+    expect(await refused(['scrub'])).toContain(`BACKUP_STORAGE_PATH: ${data} has no repository.json.`);
+    writeFileSync(join(data, 'repository.json'), '{}');
+    expect(await refused(['scrub'])).toContain(`DATABASE_PATH: ${env['DATABASE_PATH']!} has no tables of Holdfast.`);
+    expect(readdirSync(data).sort()).toEqual(['db.sqlite', 'repository.json']);
+    expect(statSync(env['DATABASE_PATH']!).size).toBe(0);
+  });
+
   // Only root can give files away.
   if (process.geteuid?.() === 0) {
     it('keeps root off what is another user’s, in every way to start it, and changes nothing', async () => {

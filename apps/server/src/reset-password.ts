@@ -7,6 +7,7 @@ import { AuditService } from './audit/audit.service';
 import { ApiTokensRepository } from './auth/api-tokens.repository';
 import { SignInThrottle } from './auth/sign-in-throttle';
 import { SignInThrottleRepository } from './auth/sign-in-throttle.repository';
+import { assertCatalogIsThere } from './cli/existing-catalog';
 import { SystemClock } from './config/clock';
 import { SettledConfig } from './config-export/settled-config';
 import { loadOrCreateSecret } from './config/secret-file';
@@ -42,6 +43,7 @@ export async function resetPassword(settings: ServerSettings, words: readonly st
   if (given !== null && given.length < MIN_PASSWORD_CHARACTERS) {
     throw new StartError(`A password has at least ${MIN_PASSWORD_CHARACTERS} characters.`);
   }
+  await assertCatalogIsThere(settings);
   const { databaseUrl, databasePath } = settings;
   const database = await Database.open({ databaseUrl, databasePath, clock: new SystemClock() });
   try {

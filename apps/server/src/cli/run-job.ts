@@ -9,6 +9,7 @@ import { openServerLog } from '../journal/open-server-log';
 import { MaintenanceService } from '../maintenance/maintenance.service';
 import { type Storage, STORAGE } from '../storage/storage';
 import { ErrorOutput } from './error-output';
+import { assertCatalogIsThere } from './existing-catalog';
 import { JobModule } from './job.module';
 import { reportLines } from './job-report';
 import type { JobWords } from './job-words';
@@ -20,8 +21,11 @@ const [DONE, FAILED, DAMAGED, RUNNING] = [0, 1, 3, 4];
  * stands in the same history. Prints what became of it; returns the exit code.
  */
 export async function runJob(settings: ServerSettings, words: JobWords): Promise<number> {
+  await assertCatalogIsThere(settings);
+  // A bucket that is missing is none that a server works on.
+  const s3 = settings.s3 === null ? null : { ...settings.s3, createBucket: false };
   // Standard output is the report's alone.
-  const own = Object.assign(settings, { isBesideServer: true, logLevel: 'warn' } as const);
+  const own = Object.assign(settings, { s3, isBesideServer: true, logLevel: 'warn' } as const);
   const log = openServerLog(own);
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest's options are an interface over a class that nobody instantiates
   const options: NestApplicationOptions = { abortOnError: false, logger: log };

@@ -1,7 +1,7 @@
 import { Client, type QueryResult } from 'pg';
 import type { DumpedValue } from '#engine';
 import { POSTGRES_TYPES } from './postgres-types';
-import { postgresUrl } from './postgres-url';
+import { postgresUnusable, postgresUrl } from './postgres-url';
 import type { DatabaseSnapshot } from './snapshot';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -27,7 +27,11 @@ export class PostgresSnapshot implements DatabaseSnapshot {
     });
     // A connection that breaks while nothing is asked of it; the next statement says so.
     client.on('error', () => undefined);
-    await client.connect();
+    try {
+      await client.connect();
+    } catch (error) {
+      throw postgresUnusable(error);
+    }
     await client.query('start transaction isolation level repeatable read, read only');
     return new PostgresSnapshot(client);
   }

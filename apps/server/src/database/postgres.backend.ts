@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PoolClient } from 'pg';
 import { DataSource, type QueryRunner } from 'typeorm';
 import type { Clock } from '../config/clock';
-import { StartError } from '../config/start-error';
 import { Scope, type Backend, type CommitHooks } from './backend';
 import { FOLDING_COLLATIONS } from './dialect';
 import { hasNoAnswer, isRetryable } from './database-errors';
@@ -14,6 +13,7 @@ import { bounded, DEFAULT_LIMITS, type PostgresLimits, unbounded } from './postg
 import { PostgresNotices } from './postgres-notices';
 import { refuseForgetful, refuseOtherEncodings } from './postgres-promises';
 import { PostgresSql } from './postgres-statements';
+import { postgresUnusable } from './postgres-url';
 import type { Sql } from './sql';
 
 const MAX_ATTEMPTS = 10;
@@ -192,7 +192,7 @@ async function prepare(
   try {
     await source.initialize();
   } catch (error) {
-    throw new StartError(`DATABASE_URL: PostgreSQL cannot be used: ${reasonOf(error)}.`, { cause: error });
+    throw postgresUnusable(error);
   }
   try {
     await refuseForgetful(source);
@@ -201,10 +201,4 @@ async function prepare(
   } finally {
     await source.destroy();
   }
-}
-
-/** A host with several addresses that all refuse is an error without words. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.message === '' && 'code' in error ? String(error.code) : error.message;
 }
