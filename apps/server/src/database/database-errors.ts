@@ -51,6 +51,11 @@ export function isFull(error: unknown): boolean {
   return chain(error).some((link) => FULL.has(codeOf(link)));
 }
 
+/** True when a SQLite file, or the log that is played back onto it, is not what SQLite left there. */
+export function isDamaged(error: unknown): boolean {
+  return chain(error).some((link) => /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(link)));
+}
+
 function chain(error: unknown): Error[] {
   const links: Error[] = [];
   for (let link = error; isError(link) && links.length < 10; link = link.cause) links.push(link);

@@ -1,5 +1,6 @@
 import BetterSqlite3 from 'better-sqlite3';
 import type { DumpedValue } from '#engine';
+import { openingError } from './damaged-sqlite';
 import type { DatabaseSnapshot } from './snapshot';
 
 const BUSY_TIMEOUT_MS = 5_000;
@@ -17,9 +18,14 @@ export class SqliteSnapshot implements DatabaseSnapshot {
   // eslint-disable-next-line @typescript-eslint/require-await -- SQLite answers at once; PostgreSQL does not
   static async open(path: string): Promise<SqliteSnapshot> {
     const connection = new BetterSqlite3(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
-    connection.exec('begin');
-    // The snapshot is that of the first statement.
-    connection.prepare('select count(*) from sqlite_master').get();
+    try {
+      connection.exec('begin');
+      // The snapshot is that of the first statement.
+      connection.prepare('select count(*) from sqlite_master').get();
+    } catch (error) {
+      connection.close();
+      throw openingError(path, error);
+    }
     return new SqliteSnapshot(connection);
   }
 

@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlite3/BetterSqlite3DataSourceOptions';
 import type { Clock } from '../config/clock';
 import { Scope, type Backend, type CommitHooks } from './backend';
+import { openingError } from './damaged-sqlite';
 import { FOLD_CASE } from './dialect';
 import { entitiesFor } from './entities';
 import type { Migrations } from './migrations';
@@ -51,8 +52,8 @@ export class SqliteBackend implements Backend {
     { migrations, isRestoring }: { migrations: Migrations; isRestoring: boolean },
   ): Promise<SqliteBackend> {
     const writer = new DataSource({ ...commonOptions(path), prepareDatabase: prepareWriter, migrations });
-    await writer.initialize();
     try {
+      await writer.initialize();
       if (!isRestoring) await refuseUnfinishedRestore(writer);
       await writer.runMigrations({ transaction: 'all' });
       const reader = new DataSource({
@@ -64,8 +65,8 @@ export class SqliteBackend implements Backend {
       await reader.initialize();
       return new SqliteBackend(writer, reader, clock);
     } catch (error) {
-      await writer.destroy();
-      throw error;
+      if (writer.isInitialized) await writer.destroy();
+      throw openingError(path, error);
     }
   }
 
