@@ -212,6 +212,26 @@ eachDatabase('the lists of the fleet', (open) => {
     });
   });
 
+  it('tell whoever watches them of all that are not deleted, a page after the other', async () => {
+    const late = await add({ owner_no: 2, created_at: 7 }, [
+      { due: 5, good: 9, outcome: 'failed' },
+      { good: 20, outcome: 'partial' },
+      { good: 99, outcome: 'failed', deleted: 6 },
+    ]);
+    await add({ deleted_at: 5 });
+    await add({ owner_no: 3 });
+    const revoked = await add({ state: 'revoked' }, [{ due: NOW }]);
+    const page = (afterNo: number) => db.database.read((sql) => fleet.watched(sql, scope, { afterNo, limit: 1 }));
+    expect(await page(0)).toEqual([
+      {
+        ...{ no: late, name: `client ${late}`, owner: 'ann', status: 'late', createdMs: 7, isLate: true },
+        ...{ lastBackupMs: 20, failedTasks: 1, partialTasks: 1 },
+      },
+    ]);
+    expect(await page(late)).toMatchObject([{ no: revoked, status: 'revoked', isLate: false, lastBackupMs: null }]);
+    expect(await page(revoked)).toEqual([]);
+  });
+
   it('name each task with a run that waits or goes on once, the newest first', async () => {
     await add({}, [{}, {}, {}]);
     const tasks = await db.database.read((sql) => sql.all<{ no: number }>('select no from tasks order by no'));

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { ClientStatus } from '#common';
 import type { Sql, Value } from '../database/sql';
 import { foldCase, holdsText } from '../database/text-search';
 
@@ -35,6 +36,21 @@ export interface NamedClient {
   readonly id: string;
   readonly name: string;
   readonly owner: string;
+}
+
+/** A client as whoever watches thousands of them sees it. */
+export interface WatchedClient {
+  readonly no: number;
+  readonly name: string;
+  readonly owner: string;
+  readonly status: ClientStatus;
+  readonly createdMs: number;
+  readonly isLate: boolean;
+  /** Null: it never made a snapshot. */
+  readonly lastBackupMs: number | null;
+  /** Tasks whose last run failed, or left something out. */
+  readonly failedTasks: number;
+  readonly partialTasks: number;
 }
 
 export interface ClientTask {
@@ -122,6 +138,24 @@ export class FleetRepository {
        group by t.no order by max(r.started_at) desc, t.no limit ?`,
       scope.ownerNo === null ? [limit] : [scope.ownerNo, limit],
     );
+  }
+
+  /** All that are not deleted, by their numbers, a page at a time: whoever asks goes on after the last number. */
+  async watched(
+    sql: Sql,
+    scope: FleetScope,
+    { afterNo, limit }: { afterNo: number; limit: number },
+  ): Promise<WatchedClient[]> {
+    const { from, params } = fromWhere(sql, scope, { state: null, owner: null, search: null });
+    const rows = await sql.all<Omit<WatchedClient, 'isLate'> & { isLate: number }>(
+      `${MOMENT} select c.no, c.name, u.username as owner, ${STATUS} as status, c.created_at as "createdMs",
+         case when ${IS_LATE} then 1 else 0 end as "isLate", (select max(t.good_at) ${PRESENT_TASKS}) as "lastBackupMs",
+         (select count(*) ${PRESENT_TASKS} and t.ended_outcome = 'failed') as "failedTasks",
+         (select count(*) ${PRESENT_TASKS} and t.ended_outcome = 'partial') as "partialTasks"
+       ${from} and c.no > ? order by c.no limit ?`,
+      [...params, afterNo, limit],
+    );
+    return rows.map((row) => ({ ...row, isLate: row.isLate === 1 }));
   }
 
   /** All that are not deleted, no more than their names. */

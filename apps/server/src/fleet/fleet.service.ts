@@ -14,6 +14,7 @@ import {
   type FleetOrder,
   type FleetScope,
   type NamedClient,
+  type WatchedClient,
 } from './fleet.repository';
 
 /** Clients whose rows are read in one look. */
@@ -21,7 +22,7 @@ const SLICE_CLIENTS = 500;
 const PAGE_CLIENTS = 1_000;
 const BY_NAME: FleetOrder = { by: 'name', isDown: false };
 
-export type { FleetHealth, NamedClient };
+export type { FleetHealth, NamedClient, WatchedClient };
 
 export interface FleetPage {
   /** Of all pages. */
@@ -94,6 +95,22 @@ export class FleetService {
   async names(person: PersonIdentity): Promise<NamedClient[]> {
     const scope = await this.scopeOf(person);
     return this.database.read((sql) => this.fleet.names(sql, scope));
+  }
+
+  /** Everybody's, all that are not deleted. Others get their turn between slices. */
+  async watched(): Promise<WatchedClient[]> {
+    const nowMs = await this.database.now();
+    const scope: FleetScope = { ownerNo: null, nowMs, lateBeforeMs: nowMs - this.settings.lateGraceMs };
+    const all: WatchedClient[] = [];
+    for (let afterNo = 0, isLast = false; !isLast;) {
+      const page = { afterNo, limit: SLICE_CLIENTS };
+      const slice = await this.database.read((sql) => this.fleet.watched(sql, scope, page));
+      all.push(...slice);
+      afterNo = slice.at(-1)?.no ?? afterNo;
+      isLast = slice.length < SLICE_CLIENTS;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    return all;
   }
 
   /** Names of those who have clients; for who sees his own only, nobody's. */

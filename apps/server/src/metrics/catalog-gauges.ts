@@ -16,12 +16,6 @@ export function catalogGauges(registry: Registry) {
     faulty: gauge('holdfast_faulty_packs', 'Live packs with a fault that their last reading found'),
     ratio: gauge('holdfast_dedup_ratio', 'Bytes that all snapshots show, per byte in live packs'),
     clients: gauge('holdfast_clients', 'Clients, by status', ['status']),
-    success: gauge(
-      'holdfast_client_last_success_timestamp_seconds',
-      'End of the newest run of the client that made a snapshot; 0: none did',
-      ['client', 'owner'],
-    ),
-    late: gauge('holdfast_client_late', '1: a backup of the client is overdue', ['client', 'owner']),
     jobSuccess: gauge(
       'holdfast_job_last_success_timestamp_seconds',
       'End of the last run of a maintenance job that succeeded; 0: none did',

@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError } from '../http/domain-error';
+import type { WatchedClient } from '../fleet/fleet.service';
 import { ReadinessService } from '../health/readiness.service';
-import { CatalogFigures, type ClientFigures, type Figures } from './figures';
+import { CatalogFigures, type Figures } from './figures';
 import type { JobFigures, PackFigures } from './figures.repository';
 import { catalogGauges } from './catalog-gauges';
+import { clientSeries } from './client-series';
 import { Metrics } from './metrics';
 
 const RUN_STATES = [
@@ -27,6 +29,7 @@ const PACK_STATES = ['uploading', 'live', 'dead', 'deleted'];
 @Injectable()
 export class CatalogMetrics {
   private readonly gauges: ReturnType<typeof catalogGauges>;
+  private ofClients = '';
 
   constructor(
     metrics: Metrics,
@@ -36,11 +39,18 @@ export class CatalogMetrics {
     this.gauges = catalogGauges(metrics.registry);
   }
 
+  /** Series of a client each, as they were when the gauges were set last; lines beside those of the registry. */
+  get clientLines(): string {
+    return this.ofClients;
+  }
+
   /** Sets all gauges. A catalog that cannot be read is told by a metric: a scrape that fails would tell nothing at all. */
   async refresh(): Promise<void> {
     await this.refreshChecks();
     try {
-      this.set(await this.figures.get());
+      const figures = await this.figures.get();
+      this.ofClients = await clientSeries(figures.clients);
+      this.set(figures);
       this.gauges.answers.set(1);
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
@@ -80,15 +90,9 @@ export class CatalogMetrics {
     this.gauges.ratio.set(live === undefined || live.bytes === 0 ? 0 : logicalBytes / live.bytes);
   }
 
-  /** Anew each time: a client that has gone has no series any more. */
-  private setClients(clients: readonly ClientFigures[]): void {
-    for (const gauge of [this.gauges.success, this.gauges.late]) gauge.reset();
+  private setClients(clients: readonly WatchedClient[]): void {
     for (const status of CLIENT_STATES) {
       this.gauges.clients.set({ status }, clients.filter((client) => client.status === status).length);
-    }
-    for (const { name, owner, isLate, lastBackupMs } of clients) {
-      this.gauges.success.set({ client: name, owner }, (lastBackupMs ?? 0) / 1_000);
-      this.gauges.late.set({ client: name, owner }, isLate ? 1 : 0);
     }
   }
 

@@ -21,6 +21,6 @@ export class MetricsController {
     this.access.assertMayRead(request);
     await this.catalog.refresh();
     response.setHeader('content-type', this.metrics.registry.contentType);
-    response.end(await this.metrics.registry.metrics());
+    response.end(`${await this.metrics.registry.metrics()}\n${this.catalog.clientLines}`);
   }
 }

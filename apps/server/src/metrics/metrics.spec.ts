@@ -155,6 +155,27 @@ describe('GET /metrics', () => {
   });
 });
 
+describe('a fleet of more clients than one look reads', () => {
+  const servers = new TestServers();
+  afterEach(() => servers.stopAll());
+
+  it('is told whole', async () => {
+    const settings = { metricsAddresses: ['127.0.0.0/8'] };
+    const server = await servers.start({ imports: (parts) => [AppModule.with(parts)], settings });
+    await server.app.get(Database, { strict: false }).write('clients.register', (tx) =>
+      tx.run(
+        `with recursive n(i) as (select 1 union all select i + 1 from n where i < 1201)
+         insert into clients (id, owner_no, domain_no, name, secret_hash, state, created_at)
+         select 'c' || i, u.no, u.domain_no, 'machine ' || i, u.username, 'active', 1 from n cross join users u`,
+      ),
+    );
+    const text = await (await fetch(server.url + API.metrics)).text();
+    const told = [...text.matchAll(/^holdfast_client_late\{client="(machine \d+)",owner="root"\} 0$/gm)];
+    expect(new Set(told.map(([, name]) => name)).size).toBe(1_201);
+    expect(text).toMatch(/^holdfast_clients\{status="never"\} 1201$/m);
+  });
+});
+
 describe('damage', () => {
   const servers = new TestServers();
   afterEach(() => servers.stopAll());
