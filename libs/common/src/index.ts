@@ -131,6 +131,7 @@ export {
   type RunProgress,
   type RunTrigger,
 } from './run-report.dto';
+export { nameOfHost, newNameFault } from './names';
 export {
   ChangeTaskRequest,
   CommandSpec,

@@ -14,7 +14,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 
-/** Of users, clients and tasks: 1 to 128 characters, none of them a control character. */
+/** Of users, clients and tasks: 1 to 128 characters, none of them a control character. Whatever gets a new one is asked more: `newNameFault`. */
 export const NAME = /^[^\p{Cc}]{1,128}$/u;
 
 /** A line for the shell (`sh -c`; `cmd /c` on Windows), run with a clean environment and a process group of its own. */

@@ -2,7 +2,7 @@ import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type KillPoints, killPointsFrom } from '#common';
+import { type KillPoints, killPointsFrom, nameOfHost } from '#common';
 import type { Credentials } from '../config/service-settings';
 import { AgentLog } from '../log/agent-log';
 import { LogSpool } from '../log/log-spool';
@@ -73,7 +73,7 @@ export class AgentService implements OnApplicationBootstrap {
     const { serverUrl, clientName, monitoredPaths } = this.settings;
     return {
       serverUrl: serverUrl ?? saved?.serverUrl ?? '',
-      clientName: clientName ?? saved?.clientName ?? this.machine.hostName,
+      clientName: clientName ?? saved?.clientName ?? nameOfHost(this.machine.hostName),
       monitoredPaths: monitoredPaths.length > 0 ? monitoredPaths : (saved?.monitoredPaths ?? []),
     };
   }

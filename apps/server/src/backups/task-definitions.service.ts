@@ -21,6 +21,7 @@ import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
+import { assertNewName } from '../http/new-name';
 import { ProtectWindow } from '../retention/protect-window';
 import { ownerBoundOf, type PersonIdentity } from '../users/person-identity';
 import { assertAllowed, defineTask, definitionChanges, hasCommands } from './task-definition';
@@ -97,6 +98,7 @@ export class TaskDefinitionsService {
     assertAllowedBy(client, definition);
     const id = randomUUID();
     const name = request.name.normalize('NFC');
+    assertNewName(name);
     await this.database.write('tasks.change', async (tx) => {
       if ((await this.tasks.listOfClient(tx, client.no)).length >= MAX_TASKS_PER_CLIENT) {
         throw new DomainError('conflict', `The client has ${MAX_TASKS_PER_CLIENT} tasks already.`);
@@ -126,6 +128,7 @@ export class TaskDefinitionsService {
       if ('preCommands' in changes || 'postCommands' in changes) this.rules.freshSignIn.assertMayChangeCommands(person);
       if ('paths' in changes) assertAllowedBy(client, after);
       const name = request.name?.normalize('NFC') ?? task.name;
+      if (name !== task.name) assertNewName(name);
       const namesake = await this.tasks.findByName(tx, task.clientNo, name);
       if (namesake !== undefined && namesake.no !== task.no) throw nameTaken();
       const isRescheduled = 'schedule' in changes || 'isEnabled' in changes;
@@ -194,6 +197,7 @@ export class TaskDefinitionsService {
         },
       );
       if (found === undefined) {
+        assertNewName(name);
         await this.tasks.insert(tx, { id: randomUUID(), clientNo: agent.clientNo, ...row });
       } else {
         await this.tasks.lock(tx, found.no);

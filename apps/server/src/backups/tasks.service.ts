@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { TaskAnswer } from '#common';
+import { NAME, type TaskAnswer } from '#common';
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
+import { assertNewName } from '../http/new-name';
 import { TasksRepository, type TaskRow } from './tasks.repository';
 
 /** What people may make, and an agent, too. */
 export const MAX_TASKS_PER_CLIENT = 500;
-const TASK_NAME = /^[^\p{Cc}]{1,128}$/u;
 
 /** Tasks of a client: what it backs up, each with one line of runs. */
 @Injectable()
@@ -19,11 +19,13 @@ export class TasksService {
 
   /** The client's task of that name, made when there is none. Idempotent; two calls at once get the same task. */
   async openTask(clientNo: number, name: string): Promise<TaskAnswer> {
-    if (!TASK_NAME.test(name)) {
+    if (!NAME.test(name)) {
       throw new DomainError('invalid', 'A task name has 1 to 128 characters, none of them a control character');
     }
     const found = await this.database.read((sql) => this.tasks.findByName(sql, clientNo, name));
-    return answerOf(found ?? (await this.create(clientNo, name)));
+    if (found !== undefined) return answerOf(found);
+    assertNewName(name);
+    return answerOf(await this.create(clientNo, name));
   }
 
   private create(clientNo: number, name: string): Promise<TaskRow> {

@@ -8,6 +8,7 @@ import { Database } from '../database/database';
 import type { ClientRow } from '../database/entities/identity.entities';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
+import { assertNewName } from '../http/new-name';
 import { ProtectWindow } from '../retention/protect-window';
 import type { PersonIdentity } from '../users/person-identity';
 import { clientSecretHash, newClientSecret } from './client-secret';
@@ -41,6 +42,7 @@ export class ClientCareService {
   async change(person: PersonIdentity, clientNo: number, request: ChangeClientRequest): Promise<void> {
     await this.write(clientNo, async (tx, client) => {
       const name = request.name?.normalize('NFC') ?? client.name;
+      if (name !== client.name) assertNewName(name);
       const namesake = await this.clients.lockByName(tx, client.owner_no, name);
       if (namesake !== undefined && namesake.no !== client.no) {
         throw new DomainError('name-taken', 'The owner has, or had, a client of this name already.');

@@ -6,6 +6,7 @@ import { ServerSettings } from '../config/server-settings';
 import type { ClientRow } from '../database/entities/identity.entities';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
+import { assertNewName } from '../http/new-name';
 import { DomainsService } from '../users/domains.service';
 import { ClientSignals } from './client-signals';
 import { clientSecretHash } from './client-secret';
@@ -35,13 +36,14 @@ export class ClientEnrolment {
     private readonly settings: ServerSettings,
   ) {}
 
-  /** The client's id and number. Throws `name-taken` and `client-revoked`. */
+  /** The client's id and number. Throws `name-taken` and `client-revoked`, and `invalid` for a name that no client has and none gets. */
   async attach(tx: Sql, enrolment: Enrolment): Promise<{ id: string; no: number }> {
     const { owner, machine } = enrolment;
     const name = enrolment.name.normalize('NFC');
     const secretHash = clientSecretHash(enrolment.secret);
     let existing = await this.clients.lockByName(tx, owner.no, name);
     if (existing === undefined) {
+      assertNewName(name);
       const id = randomUUID();
       const domainNo = this.settings.dedupScope === 'client' ? await this.domains.open(tx) : owner.domain_no;
       const isMade = await this.clients.insert(tx, { id, ownerNo: owner.no, domainNo, name, secretHash, ...machine });

@@ -10,6 +10,7 @@ import type { FormFields } from '../pages/form-fields';
 import { FieldProblems, formProblem, requestOf } from '../pages/form-problem';
 import { goTo, showPage, type PageAnswer } from '../pages/page';
 import { PageIdPipe } from '../pages/page-id.pipe';
+import { isTypedName, nameOfForm } from '../pages/typed-name';
 import type { PersonIdentity } from '../users/person-identity';
 import { ClientConfigService } from './client-config.service';
 import { ClientPage } from './client-page';
@@ -48,14 +49,15 @@ export class ClientPagesController {
     @Param('clientId', PageIdPipe) id: string,
     @Body() fields: FormFields,
   ): Promise<PageAnswer> {
-    const { no } = await this.present(viewer.person, id);
+    const { no, name } = await this.present(viewer.person, id);
     try {
       const labels = fields
         .text('labels')
         .split(',')
         .map((label) => label.trim())
         .filter((label) => label !== '');
-      const request = requestOf(ChangeClientRequest, { name: fields.text('name'), labels }, CHANGE_SENTENCES);
+      const values = { name: nameOfForm(fields.text('name'), name), labels };
+      const request = requestOf(ChangeClientRequest, values, CHANGE_SENTENCES);
       await this.care.change(viewer.person, no, request);
       return goTo(`/clients/${id}`, 'The client is changed.');
     } catch (error) {
@@ -127,7 +129,7 @@ export class ClientPagesController {
   ): Promise<PageAnswer> {
     const { no, name } = await this.present(viewer.person, id);
     try {
-      if (fields.text('typed_name').normalize('NFC') !== name) {
+      if (!isTypedName(fields.text('typed_name'), name)) {
         throw new FieldProblems({ typed_name: 'This is not the name of the client: nothing was deleted.' });
       }
       await this.care.remove(viewer.person, no);

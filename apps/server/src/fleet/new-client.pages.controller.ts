@@ -1,5 +1,5 @@
 import { Body, Controller, Get, Post } from '@nestjs/common';
-import { CreateEnrolmentCodeRequest } from '#common';
+import { CreateEnrolmentCodeRequest, newNameFault } from '#common';
 import { Page } from '../auth/access';
 import { CurrentViewer, type SignedInViewer } from '../auth/current-viewer';
 import { EnrolmentCodesService } from '../clients/enrolment-codes.service';
@@ -13,7 +13,6 @@ import { showPage, type PageAnswer } from '../pages/page';
 import { ServedCertificate } from '../tls/served-certificate';
 import { enrolmentView } from './enrolment.view';
 
-const NAME = /^[^\p{Cc}]{1,128}$/u;
 const SENTENCES = { username: 'The name of a user.' };
 
 interface NewClientForm {
@@ -44,7 +43,8 @@ export class NewClientPagesController {
     const username = fields.optional('username') ?? person.username;
     const form = { name: fields.text('name').trim(), username, paths: fields.text('paths').trim() };
     try {
-      if (!NAME.test(form.name)) throw new FieldProblems({ name: 'A name has 1 to 128 characters.' });
+      const fault = newNameFault(form.name);
+      if (fault !== null) throw new FieldProblems({ name: fault });
       const request = requestOf(CreateEnrolmentCodeRequest, { username }, SENTENCES);
       const { code, expiresAtMs } = await this.codes.create(person, request).catch(ownerProblem);
       const moments = new Moments(timeZone, await this.database.now());

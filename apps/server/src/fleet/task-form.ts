@@ -1,6 +1,7 @@
 import { ChangeTaskRequest, CommandSpec, CreateTaskRequest, ScheduleSpec, type TaskDefinition } from '#common';
 import type { FormFields } from '../pages/form-fields';
 import { FieldProblems, requestOf } from '../pages/form-problem';
+import { nameOfForm } from '../pages/typed-name';
 
 const MIB = 1024 * 1024;
 const COMMAND_SECONDS = 3_600;
@@ -109,7 +110,7 @@ export function taskRequest(form: TaskForm, before: TaskDefinition | null): Crea
   if (lines(form.paths).length === 0) problems['paths'] = 'Name at least one path, such as /home.';
   try {
     const values = {
-      name: form.name.trim(),
+      name: form.name.trim() || form.name,
       paths: lines(form.paths).map((path) => path.trim()),
       excludes: lines(form.excludes),
       includes: lines(form.includes),
@@ -132,9 +133,10 @@ export function taskRequest(form: TaskForm, before: TaskDefinition | null): Crea
   }
 }
 
-/** The same, of a task that is there. */
-export function taskChange(form: TaskForm, before: TaskDefinition | null): ChangeTaskRequest {
-  return Object.assign(new ChangeTaskRequest(), taskRequest(form, before));
+/** The same, of a task that is there and has this name. */
+export function taskChange(form: TaskForm, before: TaskDefinition | null, name: string): ChangeTaskRequest {
+  const request = taskRequest(form, before);
+  return Object.assign(new ChangeTaskRequest(), request, { name: nameOfForm(form.name, name) });
 }
 
 /** What the form says of when; the engine says later whether it can be. */

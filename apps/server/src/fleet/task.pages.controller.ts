@@ -83,7 +83,7 @@ export class TaskPagesController {
     const shown = { clientId, taskId, deleted: deletedOf({ ...task, definition }), form: readTaskForm(fields) };
     if (fields.text('do') === 'try') return this.page.show(viewer, shown);
     try {
-      const wanted = taskChange(shown.form, definition);
+      const wanted = taskChange(shown.form, definition, task.name);
       const person = await this.confirmed(viewer.person, fields, request, response);
       const { name } = await this.tasks.change(person, { taskId, client, request: wanted });
       return goTo(`/clients/${clientId}`, `The task "${name}" is changed; the agent is told.`);

@@ -9,6 +9,7 @@ import { FieldProblems, formProblem, requestOf, type FormProblem } from '../page
 import { goTo, showPage, type PageAnswer } from '../pages/page';
 import { PageIdPipe } from '../pages/page-id.pipe';
 import { sizeText } from '../pages/quantities';
+import { isTypedName, nameOfForm } from '../pages/typed-name';
 import { AccountGrants } from '../users/account-grants';
 import { AccountsService } from '../users/accounts.service';
 import { UsersService } from '../users/users.service';
@@ -76,8 +77,10 @@ export class UsersPagesController {
     @Body() fields: FormFields,
   ): Promise<PageAnswer> {
     return this.done(viewer, id, 'The account is changed.', async () => {
+      const { username: present } = await this.accounts.get(id);
+      const username = nameOfForm(fields.text('username'), present);
       const state = fields.isChecked('is_disabled') ? 'disabled' : 'active';
-      const values = { username: fields.text('username').trim(), role: fields.text('role'), state };
+      const values = { username, role: fields.text('role'), state };
       const request = requestOf(ChangeUserRequest, values, SENTENCES);
       await this.grants.assertMayChange(viewer.person, id, request);
       await this.accounts.change(viewer.person, id, request);
@@ -136,7 +139,7 @@ export class UsersPagesController {
   ): Promise<PageAnswer> {
     const { username } = await this.accounts.get(id);
     return this.done(viewer, id, 'The user is deleted.', async () => {
-      if (fields.text('typed_name').normalize('NFC') !== username) {
+      if (!isTypedName(fields.text('typed_name'), username)) {
         throw new FieldProblems({ typed_name: 'This is not the name of the user: nothing was deleted.' });
       }
       await this.accounts.remove(viewer.person, id);

@@ -7,6 +7,7 @@ import { Database } from '../database/database';
 import type { UserRow } from '../database/entities/identity.entities';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
+import { assertNewName } from '../http/new-name';
 import { ProtectWindow } from '../retention/protect-window';
 import { Passwords } from './passwords';
 import type { PersonIdentity } from './person-identity';
@@ -49,6 +50,7 @@ export class AccountsService {
           request.retention_versions === undefined ? user.retention_versions : request.retention_versions,
         quota_bytes: request.quota_bytes === undefined ? user.quota_bytes : request.quota_bytes,
       };
+      if (after.username !== user.username) assertNewName(after.username);
       assertCountsVersions(user, request);
       if (after.role !== 'admin' || after.state !== 'active') await this.assertAdminLeft(tx, user);
       // Renames wait for each other, so that none misses the name that another one takes.

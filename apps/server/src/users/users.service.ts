@@ -7,6 +7,7 @@ import { Database } from '../database/database';
 import type { UserRow } from '../database/entities/identity.entities';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
+import { assertNewName } from '../http/new-name';
 import { DomainsService } from './domains.service';
 import { Passwords } from './passwords';
 import { UsersRepository } from './users.repository';
@@ -82,6 +83,7 @@ export class UsersService {
     const id = randomUUID();
     const { role, retentionDays, retentionVersions } = account;
     const username = account.username.normalize('NFC');
+    assertNewName(username);
     const passwordHash = await this.passwords.hash(account.password);
     await this.database.write('users.create', async (tx) => {
       const domainNo = await this.domains.open(tx);

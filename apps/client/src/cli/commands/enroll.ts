@@ -1,3 +1,4 @@
+import { nameOfHost } from '#common';
 import type { AgentSettings } from '../../config/agent-settings';
 import { parseServerAddress } from '../../config/server-address';
 import type { ServerApi } from '../../server-api/server-api';
@@ -38,8 +39,9 @@ export async function enroll(world: World, output: Output, args: EnrollArguments
   const credentials = await credentialsOf(world, args);
   // Before the password is asked for, and before the server makes a client that could not be kept.
   const existing = loadUnlessDamaged(settings.stateDir, output);
-  const clientName =
-    args.name ?? (credentials.kind === 'password' ? undefined : existing?.clientName) ?? world.hostName;
+  // An older agent took the host's name as it was.
+  const isNamedAnew = credentials.kind === 'password' && existing?.clientName !== world.hostName;
+  const clientName = args.name ?? (isNamedAnew ? undefined : existing?.clientName) ?? nameOfHost(world.hostName);
   if (existing !== null && !isSameClient(existing, { serverUrl, clientName, credentials })) {
     throw new CliError(
       'already-enrolled',
