@@ -82,7 +82,7 @@ export class TasksRepository {
     await tx.run('update tasks set last_run_number = ? where no = ?', [number, taskNo]);
   }
 
-  /** A stamp that this task never issued before and that is above all it issued: max(now, last + 1). */
+  /** A stamp that this task never issued before and that is above all it issued, and above every removal: max(now, last + 1). */
   async issueStamp(tx: Sql, taskNo: number, now: number): Promise<number> {
     const row = await tx.get<{ lastStamp: number }>('select last_stamp as "lastStamp" from tasks where no = ?', [
       taskNo,

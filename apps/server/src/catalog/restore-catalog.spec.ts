@@ -109,6 +109,19 @@ eachDatabase('a catalog that is restored from a dump', (open, source) => {
     const bytes = Buffer.concat([...parts, encoder.finish()]);
     await storage.put(removalKey(agent.taskId, number, removalId), { bytes });
   };
+  const forget = async (name: string): Promise<void> => {
+    const { taskNo } = agent.grant;
+    const { service, rules } = server.retention;
+    await service.whileHeld(taskNo, async (hold) => {
+      const paths = await server.all<{ no: number }>('select no from paths where name = ?', [Buffer.from(name)]);
+      await service.plan(hold, { cause: 'forget', requestedBy: null, note: null }, async (tx, removalNo) => {
+        const { bounds } = (await rules.load(tx, taskNo))!;
+        const nos = paths.map(({ no }) => no);
+        return new ForgetRepository().doom(tx, nos, { taskNo, removalNo, ...bounds });
+      });
+      await service.complete(hold);
+    });
+  };
   const rowsOf = (database: Database, table: string): Promise<string[]> =>
     database.read(async (sql) =>
       (await sql.all<object>(`select * from ${table}`)).map((row) => JSON.stringify(Object.entries(row).sort())).sort(),
@@ -229,23 +242,35 @@ eachDatabase('a catalog that is restored from a dump', (open, source) => {
     expect((await agent.start()).number).toBe(3);
   });
 
+  it('keeps what was forgotten while a clock was ahead, and saved again when it had been put right', async () => {
+    await agent.backUp(directory('/'), file('/secret', 0o600));
+    await dump();
+    db.clock.advance(30_000);
+    await forget('secret');
+    const [removal] = await server.all<{ decidedMs: number }>('select created_at as "decidedMs" from removals');
+    db.clock.advance(-25_000);
+    const { runId } = await agent.backUp(file('/secret', 0o600));
+    const shown = await server.shown(agent, runId);
+    expect(shown).toEqual(['/ dir', '/secret 600']);
+    const place = await emptyPlace(source, folder, cleanups);
+    const { report, restored } = await restore(place);
+    expect(report).toMatchObject({ isWhole: true, adoptedRuns: 1, appliedRemovals: 1 });
+    const again = new TestServer(restored, storage as object as WatchedStorage);
+    expect(await again.shown(agent, runId)).toEqual(shown);
+    // The removal alone, of which no run came after: the next one is stamped above it there, too.
+    for (const key of await keysOf(`tasks/${agent.taskId}/run-2-`)) await storage.delete(key);
+    const alone = await restore(await emptyPlace(source, mkdtempSync(join(folder, 'other-')), cleanups));
+    const stamp = await alone.restored.read((sql) => sql.get('select last_stamp as "decidedMs" from tasks'));
+    expect(stamp).toEqual(removal);
+  });
+
   it('forgets again what was forgotten after a run that a clock ahead of its time had stamped', async () => {
     await agent.backUp(directory('/'), file('/secret', 0o600));
     await dump();
     db.clock.advance(30_000);
     const { runId } = await agent.backUp(file('/secret', 0o611)).then(() => agent.run);
     db.clock.advance(-25_000);
-    const { taskNo } = agent.grant;
-    const { service, rules } = server.retention;
-    await service.whileHeld(taskNo, async (hold) => {
-      const paths = await server.all<{ no: number }>('select no from paths where name = ?', [Buffer.from('secret')]);
-      await service.plan(hold, { cause: 'forget', requestedBy: null, note: null }, async (tx, removalNo) => {
-        const { bounds } = (await rules.load(tx, taskNo))!;
-        const nos = paths.map(({ no }) => no);
-        return new ForgetRepository().doom(tx, nos, { taskNo, removalNo, ...bounds });
-      });
-      await service.complete(hold);
-    });
+    await forget('secret');
     expect(await server.shown(agent, runId)).toEqual(['/ dir']);
     const { report, restored } = await restore(await emptyPlace(source, folder, cleanups));
     expect(report).toMatchObject({ isWhole: true, adoptedRuns: 1, appliedRemovals: 1 });

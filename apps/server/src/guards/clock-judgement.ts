@@ -11,7 +11,7 @@ export interface ClockMemory {
   readonly boot: { readonly anchorMs: number; readonly uptimeMs: number } | null;
   /** The last heartbeat of any server; null: none yet. */
   readonly lastBeatMs: number | null;
-  /** Newest stamp of a run. */
+  /** Newest stamp of a run, or time of a removal. */
   readonly newestStampMs: number;
   /** The newest stamp with which an admin lives although the clock stands behind it; 0: none. */
   readonly acceptedStampMs: number;
@@ -45,7 +45,7 @@ export function judgeClock(reading: ClockReading, memory: ClockMemory): ClockFau
     faults.push({
       kind: 'clock-behind',
       state: String(newestStampMs),
-      text: `The clock says ${iso(nowMs)}, which is before the newest run (${iso(newestStampMs)}): one of the two is wrong.`,
+      text: `The clock says ${iso(nowMs)}, which is before the newest run or removal (${iso(newestStampMs)}): one of the two is wrong.`,
     });
   }
   return faults;

@@ -41,7 +41,7 @@ export class HeartbeatsRepository {
     await tx.run('delete from heartbeats');
   }
 
-  /** Newest stamp that any task issued, of tasks that are gone too; 0: none. */
+  /** Newest stamp that any task issued, or time of a removal of its versions, of tasks that are gone too; 0: none. */
   async newestStamp(sql: Sql): Promise<number> {
     const row = await sql.get<{ kept: string | null; stamp: number | null }>(
       `select (select value from settings where name = ?) as kept, (select max(last_stamp) from tasks) as stamp`,

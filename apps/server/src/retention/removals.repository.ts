@@ -38,7 +38,7 @@ const SELECT_REMOVAL = `select r.no, r.id, r.task_no as "taskNo", t.id as "taskI
 export class RemovalsRepository {
   /**
    * To be called under the task's lock. The time of the decision is never before the stamp of a run that it saw, also when a clock
-   * that ran ahead was put back meanwhile: by these two an adoption tells what came first.
+   * that ran ahead was put back meanwhile: by these two an adoption tells what came first. {@link keep} or {@link drop} is to follow.
    */
   async insert(
     tx: Sql,
@@ -62,7 +62,16 @@ export class RemovalsRepository {
     return row.no;
   }
 
-  /** One that came to take nothing. */
+  /** One that takes something: no later run of the task has a stamp that is not above it, also when the clock is put back now. */
+  async keep(tx: Sql, taskNo: number, removalNo: number): Promise<void> {
+    const row = await tx.get<{ decidedMs: number }>('select created_at as "decidedMs" from removals where no = ?', [
+      removalNo,
+    ]);
+    if (row === undefined) throw new Error(`removal ${removalNo} has no row`);
+    await raiseStamp(tx, taskNo, row.decidedMs);
+  }
+
+  /** One that came to take nothing. It leaves no trace: a stamp would tell storage of something new. */
   async drop(tx: Sql, removalNo: number): Promise<void> {
     await tx.run('delete from removals where no = ?', [removalNo]);
   }
@@ -110,6 +119,7 @@ export class RemovalsRepository {
       [id],
     );
     if (row === undefined) throw new Error(`removal ${id} has no row`);
+    await raiseStamp(tx, taskNo, decidedMs);
     if (row.removedAt !== null) return null;
     for await (const slice of slices(doomed)) {
       await tx.runWith(
@@ -271,6 +281,10 @@ export class RemovalsRepository {
       );
     }
   }
+}
+
+async function raiseStamp(tx: Sql, taskNo: number, stampMs: number): Promise<void> {
+  await tx.run('update tasks set last_stamp = ? where no = ? and last_stamp < ?', [stampMs, taskNo, stampMs]);
 }
 
 /** Above every run's number, which is an integer of 32 bits on PostgreSQL. */

@@ -142,13 +142,19 @@ export class RetentionService implements OnModuleInit {
         const removalNo = await this.repositories.removals.insert(tx, { id, taskNo: hold.taskNo, ...removal });
         const doomed = await doom(tx, removalNo);
         if (doomed === 0) await this.repositories.removals.drop(tx, removalNo);
-        else await this.repositories.versions.planJoins(tx, hold.taskNo, removalNo);
+        else await this.keep(tx, hold.taskNo, removalNo);
         return { doomed, until };
       })
       .then(({ doomed, until }) => {
         hold.until = until;
         return doomed;
       });
+  }
+
+  private async keep(tx: Sql, taskNo: number, removalNo: number): Promise<void> {
+    const { removals, versions } = this.repositories;
+    await removals.keep(tx, taskNo, removalNo);
+    await versions.planJoins(tx, taskNo, removalNo);
   }
 
   async complete(hold: RetentionHold): Promise<void> {

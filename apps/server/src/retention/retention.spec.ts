@@ -309,6 +309,29 @@ eachDatabase('retention', (open, dialect) => {
       expect(await server.all('select * from doomed_versions')).toEqual([]);
     });
 
+    it('stamps a run above what was removed before it, also when the clock was put back between', async () => {
+      const agent = await server.agent();
+      await setPolicy(server, 1, { versions: 5 });
+      await nineVersions(agent);
+      const newest = (): Promise<{ at: number } | undefined> => server.get('select last_stamp as at from tasks');
+      test.clock.advance(30_000);
+      const plan = (doomed: number): Promise<unknown> =>
+        server.retention.service.whileHeld(1, (hold) =>
+          server.retention.service.plan(hold, { cause: 'policy', requestedBy: null, note: null }, () =>
+            Promise.resolve(doomed),
+          ),
+        );
+      const before = await newest();
+      // One that takes nothing is none.
+      await plan(0);
+      expect(await newest()).toEqual(before);
+      await plan(1);
+      expect(await newest()).toEqual({ at: test.clock.now() });
+      test.clock.advance(-25_000);
+      const { stampMs } = await agent.backUp(fileOf('/f', contents[0]!));
+      expect(stampMs).toBe(test.clock.now() + 25_001);
+    });
+
     it('decides nothing under a hold that lapsed before a run began', async () => {
       const agent = await server.agent();
       await agent.backUp(directory('/'), directory('/d'));
