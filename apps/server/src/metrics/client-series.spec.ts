@@ -22,6 +22,17 @@ describe('the series of clients', () => {
     expect(text.endsWith('\n')).toBe(true);
   });
 
+  it('tell of tasks whose last run was not whole, and since when there is the client', async () => {
+    const text = await clientSeries([{ ...client, failedTasks: 2, partialTasks: 3 }]);
+    expect(text).toContain('holdfast_client_failed_tasks{client="pc",owner="ann"} 2\n');
+    expect(text).toContain('holdfast_client_partial_tasks{client="pc",owner="ann"} 3\n');
+    expect(text).toContain('holdfast_client_created_timestamp_seconds{client="pc",owner="ann"} 1\n');
+  });
+
+  it('are none of a revoked client, of which nothing is expected', async () => {
+    expect(await clientSeries([{ ...client, status: 'revoked', isLate: true }])).not.toContain('client="pc"');
+  });
+
   it('keep names apart from what stands around them', async () => {
     const text = await clientSeries([{ ...client, name: 'a"b\\c\nd' }]);
     expect(text).toContain(String.raw`holdfast_client_late{client="a\"b\\c\nd",owner="ann"} 0`);

@@ -13,7 +13,20 @@ const MONITORING = join(__dirname, '../../../../deploy/monitoring');
 const TOKEN = 'a token of the scraper';
 /** Prometheus' own, about the scrape itself. */
 const OF_PROMETHEUS = ['up'];
-const FUNCTIONS = ['max', 'min', 'sum', 'by', 'time', 'rate', 'delta', 'increase', 'histogram_quantile', 'and', 'le'];
+const FUNCTIONS = [
+  'max',
+  'min',
+  'sum',
+  'by',
+  'time',
+  'rate',
+  'delta',
+  'increase',
+  'histogram_quantile',
+  'and',
+  'or',
+  'le',
+];
 
 /** Names of metrics that a query asks for: what is neither function nor label. */
 function metricsOf(query: string): string[] {
@@ -66,6 +79,8 @@ describe('GET /metrics', () => {
     const task = await machine.openTask('default');
     await machine.finish((await machine.start(task.id)).body as StartRunAnswer);
     await machine.start(task.id);
+    const other = await machine.openTask('other');
+    await machine.finish((await machine.start(other.id)).body as StartRunAnswer, 'partial');
     await fetch(`${server.url}/no/such/route`);
     const root = await signIn(server);
     const { no } = (await root.post('/api/maintenance/retention')).body as { no: number };
@@ -105,6 +120,12 @@ describe('GET /metrics', () => {
       server.clock.nowMs / 1_000,
     );
     expect(valueOf('holdfast_client_last_success_timestamp_seconds{client="idle",owner="owner"}')).toBe(0);
+    expect(valueOf('holdfast_client_created_timestamp_seconds{client="idle",owner="owner"}')).toBe(
+      server.clock.nowMs / 1_000,
+    );
+    expect(valueOf('holdfast_client_failed_tasks{client="pc",owner="owner"}')).toBe(0);
+    expect(valueOf('holdfast_client_partial_tasks{client="pc",owner="owner"}')).toBe(1);
+    expect(valueOf('holdfast_client_partial_tasks{client="idle",owner="owner"}')).toBe(0);
     expect(valueOf('holdfast_clients{status="offline"}')).toBe(2);
     expect(valueOf('holdfast_storage_call_duration_seconds_count{operation="put"}')).toBeGreaterThan(0);
     expect(valueOf('holdfast_storage_written_bytes_total')).toBeGreaterThan(0);
