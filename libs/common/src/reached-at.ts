@@ -1,5 +1,3 @@
-import type { AddressInfo } from 'node:net';
-
 /** All addresses, and how this machine calls itself there. Other machines' names for it are not known here: least of all in a container. */
 const WILDCARDS: Readonly<Record<string, readonly [own: string, all: string]>> = {
   '::': ['localhost', 'all addresses'],
@@ -7,7 +5,7 @@ const WILDCARDS: Readonly<Record<string, readonly [own: string, all: string]>> =
 };
 
 /** Where a server that listens is reached, for people: begins with a URL that holds on this machine, and hides no address. Pure. */
-export function reachedAt(scheme: 'http' | 'https', { address, port }: Pick<AddressInfo, 'address' | 'port'>): string {
+export function reachedAt(scheme: 'http' | 'https', { address, port }: { address: string; port: number }): string {
   const wildcard = WILDCARDS[address];
   if (wildcard === undefined) return `${scheme}://${address.includes(':') ? `[${address}]` : address}:${port}`;
   const [own, all] = wildcard;

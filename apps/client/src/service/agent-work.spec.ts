@@ -13,7 +13,7 @@ import { ServiceState } from '../state/service-state';
 import { TaskState } from '../state/task-state';
 import { AgentSession } from './agent-session';
 import { AgentWork } from './agent-work';
-import { type Pause, REAL_PAUSE } from './command-poll';
+import { type Pause, REAL_PAUSE } from './pause';
 import { FakeFleet } from './fake-fleet.testing';
 import { ServerClock } from './server-clock';
 import { ServerLink } from './server-link';

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentLog } from '../log/agent-log';
 import { TryAgainLater } from '../server-api/retry';
 import type { AgentSession } from './agent-session';
 import { Backoff } from './backoff';
+import type { Pause } from './pause';
 import type { ServerLink } from './server-link';
 import { isAborted } from './stopping';
 import { messageOf } from './task-run';
@@ -18,11 +18,6 @@ const TOO_SOON_MS = 1_000;
  */
 const REFUSED_PAUSE_MS = 600_000;
 const REFUSED_SPREAD_MS = 300_000;
-
-/** Resolves after so long, or when the signal is aborted. Tests bring their own. */
-export type Pause = (ms: number, signal: AbortSignal) => Promise<void>;
-
-export const REAL_PAUSE: Pause = (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined);
 
 /** The long poll: what the server wants reaches the agent at once, and the agent knows whether the server is there. */
 export class CommandPoll {

@@ -6,7 +6,7 @@ import { isProblem, ServerUnreachableError } from '../server-api/server-problem'
 import { TaskBusyError } from '../state/task-lock';
 import { isSystemError } from '../system/error-code';
 import type { PendingRun } from '../state/service-state';
-import type { Pause } from './command-poll';
+import type { Pause } from './pause';
 import type { ServerLink } from './server-link';
 import { messageOf, TaskRun, type TaskRunParts } from './task-run';
 
