@@ -126,7 +126,10 @@ async function run({ once: isOnce, folder }) {
   };
   const url = `http://127.0.0.1:${port}`;
   console.log(`Starting the server on ${url} (data in ${data}) ...`);
-  const server = await startServer(environment, port);
+  const server = await startServer(environment, port).catch((error) => {
+    rmSync(work, { recursive: true, force: true });
+    throw error;
+  });
   let isStopping = false;
   const stop = async () => {
     isStopping = true;

@@ -85,8 +85,8 @@ describe('the server process', () => {
     rmSync(folder, { recursive: true });
   });
 
-  function start(more: Record<string, string> = {}): ServerProcess {
-    const server = new ServerProcess({ ...env, ...more });
+  function start(more: Record<string, string> = {}, words: string[] = []): ServerProcess {
+    const server = new ServerProcess({ ...env, ...more }, words);
     running.push(server);
     return server;
   }
@@ -218,6 +218,21 @@ describe('the server process', () => {
     expect(server.output).toMatch(/PORT: /);
     expect(server.output).toMatch(/SECRET_KEY: /);
     expect(server.output).not.toContain('hunter2');
+  });
+
+  it.each([['serve'], ['catalog'], ['scrub', '--all'], ['restore-catalog', '--form'], ['reset-password']])(
+    'says what it knows instead of "%s", and ends with 2',
+    async (...words) => {
+      const server = start({}, words);
+      await expect(server.exit()).resolves.toBe(2);
+      expect(server.output).toMatch(/^.*(Usage: holdfast-server|holdfast-server --help).*\n$/);
+    },
+  );
+
+  it('tells its version without settings', async () => {
+    const server = start({ PORT: 'eighty' }, ['--version']);
+    await expect(server.exit()).resolves.toBe(0);
+    expect(server.output).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
   it('says what is wrong with a storage that is not its own, without a stack, and ends with 1', async () => {

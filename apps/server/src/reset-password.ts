@@ -12,7 +12,7 @@ import { SystemClock } from './config/clock';
 import { SettledConfig } from './config-export/settled-config';
 import { loadOrCreateSecret } from './config/secret-file';
 import type { ServerSettings } from './config/server-settings';
-import { StartError } from './config/start-error';
+import { StartError, UsageError } from './config/start-error';
 import { StdoutTerminal } from './config/terminal';
 import { Database } from './database/database';
 import { ProtectWindow } from './retention/protect-window';
@@ -38,7 +38,7 @@ class LeftToTheServer extends SettledConfig {
 export async function resetPassword(settings: ServerSettings, words: readonly string[]): Promise<void> {
   const [username, option, ...rest] = words;
   const isAsked = option === undefined || option === '--password-stdin';
-  if (username === undefined || username.startsWith('-') || !isAsked || rest.length > 0) throw new StartError(USAGE);
+  if (username === undefined || username.startsWith('-') || !isAsked || rest.length > 0) throw new UsageError(USAGE);
   const given = option === undefined ? null : firstLine(await text(process.stdin));
   if (given !== null && given.length < MIN_PASSWORD_CHARACTERS) {
     throw new StartError(`A password has at least ${MIN_PASSWORD_CHARACTERS} characters.`);

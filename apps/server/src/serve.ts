@@ -12,7 +12,8 @@ import { restoreCatalog } from './cli/restore-catalog';
 import { parseRestoreWords } from './cli/restore-words';
 import { runJob } from './cli/run-job';
 import { loadServerSettings, SettingsError, type ServerSettings } from './config/server-settings';
-import { StartError } from './config/start-error';
+import { StartError, UsageError } from './config/start-error';
+import { SERVER_VERSION } from './config/version';
 import { CommandPolls } from './fleet/command-polls';
 import { LiveEvents } from './fleet/live-events';
 import { configureHttp } from './http/configure-http';
@@ -26,13 +27,13 @@ import { refuseForeignOwner } from './storage/foreign-owner';
 import { ServedCertificate } from './tls/served-certificate';
 
 const FAILED = 1;
-const BAD_SETTINGS = 2;
+const MISUSED = 2;
 const DRAIN_LIMIT_MS = 20_000;
 const HANDSHAKE_TIMEOUT_MS = 15_000;
 
 /**
  * Runs the server until it is told to stop, or the command that `words` name. Exit codes: 0 stopped or done, 1 could not
- * start or do it, 2 settings are wrong; those of jobs stand in {@link HELP}.
+ * start or do it, 2 settings or words are wrong; those of jobs stand in {@link HELP}.
  */
 export async function serve(
   env: Readonly<Record<string, string | undefined>>,
@@ -42,8 +43,9 @@ export async function serve(
   process.umask(0o077);
   try {
     const [command, ...rest] = words;
-    if (command === '--help' || command === '-h' || command === 'help' || rest.includes('--help')) {
-      process.stdout.write(HELP);
+    const told = toldBy(words);
+    if (told !== null) {
+      process.stdout.write(told);
       return;
     }
     const jobWords = parseJobWords(words);
@@ -57,7 +59,7 @@ export async function serve(
       return;
     }
     if (command !== undefined) {
-      throw new StartError(
+      throw new UsageError(
         `There is no command ${JSON.stringify(command)}; "holdfast-server --help" names them, none serves.`,
       );
     }
@@ -68,8 +70,15 @@ export async function serve(
     process.stdout.write(`Holdfast serves on ${boundTo(app, settings)} (${describe(settings)})\n`);
   } catch (error) {
     process.stderr.write(`${wordsFor(error)}\n`);
-    process.exit(error instanceof SettingsError ? BAD_SETTINGS : FAILED);
+    process.exit(error instanceof SettingsError || error instanceof UsageError ? MISUSED : FAILED);
   }
+}
+
+/** What needs no settings. */
+function toldBy([command, ...rest]: readonly string[]): string | null {
+  if (command === '--version') return `${SERVER_VERSION}\n`;
+  const isHelp = command === '--help' || command === '-h' || command === 'help' || rest.includes('--help');
+  return isHelp ? HELP : null;
 }
 
 interface Started {

@@ -8,7 +8,8 @@ describe('commands of the server', () => {
     });
     expect(parseJobWords(['reclaim', '--dry-run'])).toMatchObject({ job: 'reclaim', isDryRun: true, isFull: false });
     expect(parseJobWords(['catalog', 'dump', '--json'])).toMatchObject({ job: 'catalog-dump', isJson: true });
-    expect(parseJobWords(['catalog'])).toBeNull();
+    for (const half of [['catalog'], ['catalog', 'dumps']])
+      expect(() => parseJobWords(half)).toThrow('Usage: holdfast-server catalog dump');
     expect(() => parseJobWords(['catalog', 'dump', '--now'])).toThrow('Usage: holdfast-server catalog dump');
     expect(parseJobWords(['reset-password', 'x'])).toBeNull();
     expect(parseJobWords([])).toBeNull();

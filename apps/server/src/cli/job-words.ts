@@ -1,5 +1,5 @@
 import { MAINTENANCE_JOBS, type MaintenanceJob } from '#common';
-import { StartError } from '../config/start-error';
+import { UsageError } from '../config/start-error';
 
 /** A job as it was asked for on the command line. */
 export interface JobWords {
@@ -10,7 +10,7 @@ export interface JobWords {
   readonly isJson: boolean;
 }
 
-export const HELP = `Usage: holdfast-server [COMMAND]
+export const HELP = `Usage: holdfast-server [COMMAND | --help | --version]
 
 Without a command it serves. Settings are environment variables (docs/operations/settings.md).
 Every command works beside a running server, and uses its settings.
@@ -35,7 +35,7 @@ Commands:
 Exit codes:
   0  done
   1  it failed, or could not be done
-  2  settings are wrong
+  2  settings, or words of the command line, are wrong
   3  scrub is done, and something is damaged (GET /api/damage names it); restore-catalog is done, and something that
      the storage knows was not taken over
   4  the job runs already, here or on another server
@@ -52,7 +52,7 @@ const FLAGS: Readonly<Record<MaintenanceJob, readonly string[]>> = {
 /** What a job is called on the command line, where that is not its name. */
 const COMMANDS: Partial<Readonly<Record<MaintenanceJob, string>>> = { 'catalog-dump': 'catalog dump' };
 
-/** Null when the command is no job. Throws StartError on words that the job does not know. */
+/** Null when the command is no job. Throws UsageError on words that the job does not know. */
 export function parseJobWords(line: readonly string[]): JobWords | null {
   const job = MAINTENANCE_JOBS.find((name) =>
     line
@@ -60,14 +60,12 @@ export function parseJobWords(line: readonly string[]): JobWords | null {
       .concat(' ')
       .startsWith(`${commandOf(name)} `),
   );
-  if (job === undefined) return null;
+  if (job === undefined) return assertNoHalf(line);
   const command = commandOf(job);
   const words = line.slice(command.split(' ').length);
   const unknown = words.find((word) => !FLAGS[job].includes(word));
   if (unknown !== undefined) {
-    throw new StartError(
-      `${command} does not know ${JSON.stringify(unknown)}. Usage: holdfast-server ${command} ${FLAGS[job].map((flag) => `[${flag}]`).join(' ')}`,
-    );
+    throw new UsageError(`${command} does not know ${JSON.stringify(unknown)}. ${usageOf(job)}`);
   }
   return {
     job,
@@ -75,6 +73,17 @@ export function parseJobWords(line: readonly string[]): JobWords | null {
     isFull: words.includes('--now'),
     isJson: words.includes('--json'),
   };
+}
+
+/** `catalog` alone is the beginning of a command. */
+function assertNoHalf([word = '']: readonly string[]): null {
+  const job = MAINTENANCE_JOBS.find((name) => commandOf(name).startsWith(`${word} `));
+  if (job !== undefined) throw new UsageError(`After ${word} comes what to do. ${usageOf(job)}`);
+  return null;
+}
+
+function usageOf(job: MaintenanceJob): string {
+  return `Usage: holdfast-server ${commandOf(job)} ${FLAGS[job].map((flag) => `[${flag}]`).join(' ')}`;
 }
 
 function commandOf(job: MaintenanceJob): string {

@@ -1,4 +1,4 @@
-import { StartError } from '../config/start-error';
+import { UsageError } from '../config/start-error';
 
 /** What `restore-catalog` was asked for. */
 export interface RestoreWords {
@@ -12,7 +12,7 @@ export interface RestoreWords {
 
 const USAGE = 'Usage: holdfast-server restore-catalog [--from KEY | --list | --adopt [--server-is-stopped]] [--json]';
 
-/** Null when it is another command. Throws StartError on words that it does not know. */
+/** Null when it is another command. Throws UsageError on words that it does not know. */
 export function parseRestoreWords([command, ...words]: readonly string[]): RestoreWords | null {
   if (command !== 'restore-catalog') return null;
   const left = [...words];
@@ -31,6 +31,6 @@ export function parseRestoreWords([command, ...words]: readonly string[]): Resto
   const from = at === -1 ? null : (left[at + 1] ?? '');
   if (at !== -1) left.splice(at, 2);
   const isContradiction = [isList, isAdopt, from !== null].filter(Boolean).length > 1 || (isServerStopped && !isAdopt);
-  if (left.length > 0 || from === '' || isContradiction) throw new StartError(USAGE);
+  if (left.length > 0 || from === '' || isContradiction) throw new UsageError(USAGE);
   return { what: isList ? 'list' : isAdopt ? 'adopt' : 'restore', from, isServerStopped, isJson };
 }

@@ -22,3 +22,8 @@ export function reasonOf(error: unknown): string {
     return error.code;
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Words on the command line that mean nothing: as for wrong settings, a repetition does not help. */
+export class UsageError extends StartError {
+  override readonly name = 'UsageError';
+}
