@@ -12,7 +12,7 @@ import { restoreCatalog } from './cli/restore-catalog';
 import { parseRestoreWords } from './cli/restore-words';
 import { runJob } from './cli/run-job';
 import { loadServerSettings, SettingsError, type ServerSettings } from './config/server-settings';
-import { StartError, UsageError } from './config/start-error';
+import { UsageError } from './config/start-error';
 import { SERVER_VERSION } from './config/version';
 import { CommandPolls } from './fleet/command-polls';
 import { LiveEvents } from './fleet/live-events';

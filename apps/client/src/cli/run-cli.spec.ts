@@ -389,10 +389,25 @@ describe('runCli', () => {
       await run(['history', 'dir/sub']);
       server = new FakeServer().file(`${root}/dir/sub`, 'x');
       const restored = await run(['restore', 'latest', '--path', 'dir/sub', '--target', 'target']);
-      expect(restored).toMatchObject({ code: 0, stderr: '' });
       const id = SNAPSHOTS[1]!.id;
+      expect([restored.code, restored.stderr.split('\n').length]).toEqual([0, 2]);
       expect(asked).toEqual([`${id} ${root}/dir/sub`, `${id} /`, `${root}/dir/sub`, id]);
     });
+
+    it.each([['ls'], ['restore', '--target', 'target']])(
+      'says of a partial snapshot that it is, in %s',
+      async (...words) => {
+        const [command = '', ...options] = words;
+        const [whole, partial] = SNAPSHOTS as [SnapshotSummary, SnapshotSummary];
+        const told = (await run([command, partial.id, ...options])).stderr;
+        expect(told).toBe(`This snapshot is partial: 1 path was not saved. Which: holdfast runs ${partial.id}\n`);
+        const again = command === 'restore' ? ['--overwrite'] : [];
+        const { stdout, stderr } = await run([command, partial.id, ...options, ...again, '--json']);
+        expect(stderr).toBe('');
+        expect(JSON.parse(stdout)).toMatchObject({ snapshotState: 'partial', snapshotUnsavedCount: 1 });
+        expect((await run([command, whole.id, ...options, ...again])).stderr).toBe('');
+      },
+    );
 
     it.each([
       ['11111', 'usage', 2],

@@ -4,6 +4,7 @@ import { entryDocument, entryLine } from '../entry-text';
 import { ExitCode } from '../failure';
 import { answerWithList } from '../list-answer';
 import { jsonPath, type Output } from '../output';
+import { stateFields, tellIfPartial } from '../partial-snapshot';
 import { withLookupSession } from '../session';
 import { findSnapshot, orNothingAt, snapshotPath, splitReference } from '../snapshot-reference';
 import { type World } from '../world';
@@ -14,7 +15,7 @@ export async function ls(world: World, output: Output, reference: string): Promi
   const path = snapshotPath(pathText, world.workingDirectory);
   return withLookupSession(world, async ({ api, settings: { stateDir } }) => {
     const snapshot = await findSnapshot(api, wanted);
-    const head = { snapshot: snapshot.id, ...jsonPath(path) };
+    const head = { snapshot: snapshot.id, ...stateFields(snapshot), ...jsonPath(path) };
     await answerWithList(output, { stateDir, head, name: 'entries' }, async (add) => {
       let count = 0;
       for await (const record of decodeRecordStream(
@@ -32,6 +33,7 @@ export async function ls(world: World, output: Output, reference: string): Promi
       }
       return {};
     });
+    tellIfPartial(output, snapshot);
     return ExitCode.done;
   });
 }

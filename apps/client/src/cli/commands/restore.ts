@@ -7,6 +7,7 @@ import { nativeCalls } from '../../system/native-calls';
 import { encodeArgument } from '../argument-bytes';
 import { CliError, ExitCode } from '../failure';
 import { jsonPath, type Output } from '../output';
+import { stateFields, tellIfPartial } from '../partial-snapshot';
 import { printableBytes } from '../printable';
 import { ProgressBar } from '../progress-bar';
 import { withReadingSession } from '../session';
@@ -53,7 +54,8 @@ function restoreTo(
   },
 ): Promise<ExitCode> {
   return withReadingSession(world, async ({ api, settings }) => {
-    const { id: snapshotId } = await findSnapshot(api, args.snapshot);
+    const snapshot = await findSnapshot(api, args.snapshot);
+    const snapshotId = snapshot.id;
     begun.snapshotId = snapshotId;
     makeStateDirectory(settings.stateDir);
     const bar = new ProgressBar(world.stderr);
@@ -82,7 +84,8 @@ function restoreTo(
       bar.stop();
     }
     report(output, outcome);
-    await output.answer(documentOf(target, outcome), textOf(target, outcome));
+    tellIfPartial(output, snapshot);
+    await output.answer({ ...documentOf(target, outcome), ...stateFields(snapshot) }, textOf(target, outcome));
     return outcome.failedCount === 0 ? ExitCode.done : ExitCode.partial;
   });
 }
