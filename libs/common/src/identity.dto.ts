@@ -48,7 +48,7 @@ export interface UserAnswer {
   role: Role;
 }
 
-/** `POST /api/clients/register`: a user for himself, an admin for anyone. */
+/** `POST /api/clients/register`: a user for himself, an admin for anyone. A name in use needs a fresh sign-in. */
 export class RegisterClientRequest {
   @Matches(/^[^\p{Cc}]{1,128}$/u) name!: string;
   /** Owner; only an admin may name somebody else. */

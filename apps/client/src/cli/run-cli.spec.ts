@@ -70,6 +70,10 @@ describe('runCli', () => {
         throw new ServerProblem({ code: 'unauthenticated', status: 401, detail: 'wrong name or password' }, 'login');
       },
       registerClient: async (_token, request) => {
+        if (request.name === 'refused') {
+          const detail = 'Attaching a client that has backups needs a sign-in by password.';
+          throw new ServerProblem({ code: 'fresh-sign-in-required', status: 403, detail }, 'register');
+        }
         registered = request;
         return { clientId: SNAPSHOTS[0]!.id, secret: 'ab'.repeat(32) };
       },
@@ -256,6 +260,14 @@ describe('runCli', () => {
 
     it('is refused when the password is wrong', async () => {
       expect((await run(enrolArguments, { stdin: 'guess' })).code).toBe(1);
+      expect(existsSync(join(root, 'state', 'identity.json'))).toBe(false);
+    });
+
+    it('tells why the server refuses to attach a client again, and keeps nothing', async () => {
+      const ran = await run([...enrolArguments, '--name', 'refused'], { stdin: 'pass word' });
+      expect(ran.code).toBe(1);
+      expect(ran.stderr).toContain('Attaching a client that has backups needs a sign-in by password.');
+      expect(ran.stderr).toContain('fresh-sign-in-required');
       expect(existsSync(join(root, 'state', 'identity.json'))).toBe(false);
     });
 

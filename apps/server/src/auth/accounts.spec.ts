@@ -257,6 +257,25 @@ eachDatabase('accounts', (open, dialect) => {
     expect((await root.post(`${eve}/password`, { password: 'another password' })).status).toBe(200);
   });
 
+  itInTime('attach a machine again by a password of a moment ago only, and enrol new ones by any sign-in', async () => {
+    const first = await root.post(API.registerClient, { name: 'pc', secret: SECRET });
+    const eve = await newUser(server, 'eve', 'user');
+    server.clock.advance(11 * 60_000);
+    const refused = { status: 403, body: { code: 'fresh-sign-in-required' } };
+    expect(await root.post(API.registerClient, { name: 'pc' })).toMatchObject(refused);
+    expect(await root.post(API.registerClient, { name: 'pc', secret: 'cd'.repeat(32) })).toMatchObject(refused);
+    expect((await eve.post(API.registerClient, { name: 'pc' })).status).toBe(201);
+    expect(await root.post(API.registerClient, { name: 'pc', username: 'eve' })).toMatchObject(refused);
+    // Its secret is refused to nobody meanwhile, and an answer that was lost is given again.
+    const machine = await machineOf(server, first.body);
+    expect(await root.post(API.registerClient, { name: 'pc', secret: SECRET })).toEqual(first);
+    expect((await machine.get(API.me)).status).toBe(200);
+    root = await signIn(server);
+    const again = await root.post(API.registerClient, { name: 'pc' });
+    expect(again).toMatchObject({ status: 201, body: { clientId: first.body.clientId } });
+    expect((await machine.get(API.me)).status).toBe(401);
+  });
+
   itInTime('end tokens that expire, and make new ones after a fresh sign-in only', async () => {
     const made = await root.post(API.myTokens, { name: 'short', scopes: ['read'], expiresInDays: 1 });
     const robot = new TestCaller(server, made.body.token);

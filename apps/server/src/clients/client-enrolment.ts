@@ -19,10 +19,11 @@ export interface Enrolment {
   readonly machine: Machine;
   readonly secret: string;
   /**
-   * Whether a client of this name may be attached again. By password it may; a plain code may not. A code that was made for
-   * this very client brings it back also when it is revoked: whoever made it could have given it a new secret.
+   * Whether a client of this name may be attached again. By password it may, when `assertMayReattach` does not throw; a plain
+   * code may not. A code that was made for this very client brings it back also when it is revoked: whoever made it could
+   * have given it a new secret.
    */
-  readonly reattach: 'allowed' | 'refused' | 'this-very-client';
+  readonly reattach: 'refused' | 'this-very-client' | { readonly assertMayReattach: () => void };
 }
 
 /** Gives a machine its client: a new one, or the one of that name, whose old secret is cut off. */
@@ -36,7 +37,10 @@ export class ClientEnrolment {
     private readonly settings: ServerSettings,
   ) {}
 
-  /** The client's id and number. Throws `name-taken` and `client-revoked`, and `invalid` for a name that no client has and none gets. */
+  /**
+   * The client's id and number. Throws `name-taken`, `client-revoked`, `invalid` for a name that no client has and none gets, and what
+   * `assertMayReattach` throws.
+   */
   async attach(tx: Sql, enrolment: Enrolment): Promise<{ id: string; no: number }> {
     const { owner, machine } = enrolment;
     const name = enrolment.name.normalize('NFC');
@@ -86,7 +90,9 @@ function assertAttachable(client: ClientRow, { reattach }: Enrolment, secretHash
     throw new DomainError('name-taken', 'A client of this name was deleted; bring it back, or choose another name.');
   }
   // The very secret again: an enrolment whose answer was lost.
-  if (reattach === 'refused' && !client.secret_hash.equals(secretHash)) {
+  if (client.secret_hash.equals(secretHash)) return;
+  if (typeof reattach === 'object') reattach.assertMayReattach();
+  if (reattach === 'refused') {
     throw new DomainError(
       'name-taken',
       'There is a client of this name already: a code made for that client, or the password, attaches it again.',

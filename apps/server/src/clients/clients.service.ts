@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { ClientAnswer, RegisterClientAnswer, RegisterClientRequest } from '#common';
 import { actorOf } from '../audit/actor';
+import { FreshSignIn } from '../auth/fresh-sign-in';
 import type { Caller } from '../auth/request-identity';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
@@ -21,11 +22,13 @@ export class ClientsService {
     private readonly clients: ClientsRepository,
     private readonly users: UsersService,
     private readonly enrolment: ClientEnrolment,
+    private readonly freshSignIn: FreshSignIn,
   ) {}
 
   /**
    * Enrols a machine. A name that the owner has in use is attached again: same client, same backups, new secret; the old
-   * secret and the tokens it was traded for end at once. An API token enrols new names only: a secret reads all that the client ever backed up. Throws `forbidden` for another's name without being an admin.
+   * secret and the tokens it was traded for end at once. As a secret reads all that the client ever backed up, that needs a fresh
+   * sign-in, and an API token enrols new names only. Throws `forbidden` for another's name without being an admin.
    */
   async register(person: PersonIdentity, request: RegisterClientRequest): Promise<RegisterClientAnswer> {
     const secret = request.secret ?? newClientSecret();
@@ -33,9 +36,15 @@ export class ClientsService {
       const owner = await this.ownerFor(tx, person, request.username);
       const { name } = request;
       const enrolment = { actor: actorOf(person), owner, name, machine: machineOf(request), secret };
-      return (
-        await this.enrolment.attach(tx, { ...enrolment, reattach: person.scopes === null ? 'allowed' : 'refused' })
-      ).id;
+      const reattach =
+        person.scopes === null
+          ? {
+              assertMayReattach: () => {
+                this.freshSignIn.assert(person, 'Attaching a client that has backups');
+              },
+            }
+          : 'refused';
+      return (await this.enrolment.attach(tx, { ...enrolment, reattach })).id;
     });
     return { clientId, secret };
   }

@@ -47,7 +47,7 @@ export class ServerSettings {
   accessTokenMinutes = 60;
   /** What was SECRET_KEY before: tokens signed with it are believed until they end. */
   secretKeyPrevious: string | null = null;
-  /** Changes of commands, and new API tokens, need a password given within so many minutes. */
+  /** Changes of commands, new API tokens, and what gives access to accounts or backups need a password given within so many minutes. */
   freshSignInMinutes = 10;
   /** Log lines of agents are kept for so many days. */
   logRetentionDays = 30;
