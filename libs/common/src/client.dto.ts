@@ -18,6 +18,8 @@ import {
 import { PageFields } from './page.dto';
 import { CommandSpec, NAME, type TaskDefinition } from './task.dto';
 
+const LABEL = /^[^\p{Cc}\p{Cs},]{1,128}$/u;
+
 /** What the agent's owner lets the server make it do. */
 export class AgentGrants {
   /** ALLOW_REMOTE_COMMANDS: pre and post commands of the server. */
@@ -187,7 +189,13 @@ export interface ClientsAnswer {
 /** `PATCH /api/clients/:id` */
 export class ChangeClientRequest {
   @IsOptional() @Matches(NAME) name?: string;
-  @IsOptional() @IsArray() @ArrayMaxSize(32) @IsString({ each: true }) @Matches(NAME, { each: true }) labels?: string[];
+  /** Without commas: forms and lists separate them so. */
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(32)
+  @IsString({ each: true })
+  @Matches(LABEL, { each: true })
+  labels?: string[];
 }
 
 /** `GET /api/clients` */

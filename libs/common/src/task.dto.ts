@@ -33,7 +33,7 @@ export class ScheduleSpec {
   @IsOptional() @IsString() @Length(1, 128) cron?: string;
   /** IANA name, of kind `cron`. */
   @IsOptional() @IsString() @Length(1, 64) timeZone?: string;
-  /** Of kind `every`, counted from the start of the last run. */
+  /** Of kind `every`, counted from the start of the last run. At least 60, but in the agent's own settings. */
   @IsOptional() @IsInt() @Min(1) @Max(31_622_400) everySeconds?: number;
   @IsOptional() @IsInt() @Min(0) @Max(86_400) randomDelaySeconds?: number;
 }
@@ -66,7 +66,7 @@ export class TaskDefinitionFields {
 
   /** Leaves out the content of directories with a CACHEDIR.TAG. Default false. */
   @IsOptional() @IsBoolean() skipsCaches?: boolean;
-  /** Leaves out the content of directories that hold a file of this name. Default null: none. */
+  /** Leaves out the content of directories that hold a file of this name: no path, neither `.` nor `..`. Default null: none. */
   @IsOptional() @IsString() @Length(1, 255) markerFile?: string | null;
   /** Leaves out larger files. Default null: no limit. */
   @IsOptional() @IsInt() @Min(0) @Max(Number.MAX_SAFE_INTEGER) maxFileBytes?: number | null;

@@ -19,6 +19,8 @@ const EMPTY: TaskDefinition = {
 
 /** As JSON: it stands in one record of a config export, is fetched before every run, and lies in every backup of the settings. */
 const MAX_DEFINITION_BYTES = 256 * 1024;
+/** As the pages count: whole minutes. */
+const LEAST_EVERY_SECONDS = 60;
 const MAY_BE_NULL = new Set(['schedule', 'markerFile', 'maxFileBytes', 'compressionLevel']);
 
 /** The definition that a request makes of the one before (null: of none). Throws `invalid` for what no agent could do. */
@@ -26,11 +28,11 @@ export function defineTask(before: TaskDefinition | null, fields: TaskDefinition
   for (const [name, value] of Object.entries(fields)) {
     if (value === null && !MAY_BE_NULL.has(name)) throw new DomainError('invalid', `${name} must not be null.`);
   }
+  assertWellFormed(fields);
   const told = Object.entries(fields).filter(([name, value]) => name in EMPTY && value !== undefined);
   const after: TaskDefinition = { ...(before ?? EMPTY), ...(Object.fromEntries(told) as Partial<TaskDefinition>) };
   if (after.paths.length === 0) throw new DomainError('invalid', 'A task has at least one path.');
-  if (after.markerFile?.includes('/') === true)
-    throw new DomainError('invalid', 'A marker file is a name, not a path.');
+  if (fields.markerFile !== undefined) assertMarkerName(fields.markerFile);
   const schedule = after.schedule === null ? null : scheduleSpec(after.schedule);
   const definition = { ...after, paths: after.paths.map((path) => pathOf(path).toString('utf8')), schedule };
   if (Buffer.byteLength(JSON.stringify(definition)) > MAX_DEFINITION_BYTES) {
@@ -40,6 +42,30 @@ export function defineTask(before: TaskDefinition | null, fields: TaskDefinition
     );
   }
   return definition;
+}
+
+/**
+ * Throws `invalid` for a schedule that no person may make. What an agent's own settings run more often (BACKUP_INTERVAL) is its
+ * owner's business, and shown as it is.
+ */
+export function assertNotTooOften(schedule: ScheduleSpec | null): void {
+  if (schedule?.everySeconds !== undefined && schedule.everySeconds < LEAST_EVERY_SECONDS) {
+    throw new DomainError('invalid', `A task runs every ${LEAST_EVERY_SECONDS} seconds at most.`);
+  }
+}
+
+/** Half of a surrogate pair would be stored as another letter: another path than the one that was asked for. */
+function assertWellFormed(fields: TaskDefinitionFields): void {
+  const commands = [...(fields.preCommands ?? []), ...(fields.postCommands ?? [])].map(({ command }) => command);
+  const texts = [...(fields.paths ?? []), ...(fields.excludes ?? []), ...(fields.includes ?? []), ...commands];
+  if ([...texts, fields.markerFile ?? ''].every((text) => text.isWellFormed())) return;
+  throw new DomainError('invalid', 'A path, rule or command of the task is no well-formed Unicode text.');
+}
+
+/** Names that no file in a directory has would never match. */
+function assertMarkerName(name: string | null): void {
+  if (name === null || !(name.includes('/') || name === '.' || name === '..')) return;
+  throw new DomainError('invalid', 'A marker file is the name of a file, not a path, and neither . nor ..');
 }
 
 /** The engine's schedule; null for a task that is not due by itself. Throws `invalid`. */

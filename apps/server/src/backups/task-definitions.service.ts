@@ -24,7 +24,7 @@ import { DomainError } from '../http/domain-error';
 import { assertNewName } from '../http/new-name';
 import { ProtectWindow } from '../retention/protect-window';
 import { ownerBoundOf, type PersonIdentity } from '../users/person-identity';
-import { assertAllowed, defineTask, definitionChanges, hasCommands } from './task-definition';
+import { assertAllowed, assertNotTooOften, defineTask, definitionChanges, hasCommands } from './task-definition';
 import { type DefinedTask, type DefinitionRow, TaskDefinitionsRepository } from './task-definitions.repository';
 import { dueFrom } from './due-from';
 import { definitionOf, taskDetail, taskDetails } from './task-detail';
@@ -94,6 +94,7 @@ export class TaskDefinitionsService {
   async create(person: PersonIdentity, client: TaskClient, request: CreateTaskRequest): Promise<TaskDetail> {
     const { rules } = this;
     const definition = defineTask(null, request);
+    assertNotTooOften(definition.schedule);
     if (hasCommands(definition)) rules.freshSignIn.assertMayChangeCommands(person);
     assertAllowedBy(client, definition);
     const id = randomUUID();
@@ -125,6 +126,7 @@ export class TaskDefinitionsService {
       const before = definitionOf(task);
       const after = defineTask(before, request);
       const changes = definitionChanges(before, after);
+      if ('schedule' in changes) assertNotTooOften(after.schedule);
       if ('preCommands' in changes || 'postCommands' in changes) this.rules.freshSignIn.assertMayChangeCommands(person);
       if ('paths' in changes) assertAllowedBy(client, after);
       const name = request.name?.normalize('NFC') ?? task.name;

@@ -55,6 +55,11 @@ describe('names', () => {
     }
   });
 
+  it('of labels have no commas, at which a form would part them', async () => {
+    expect((await root.call('PATCH', API.client(machine.id), { labels: ['rack 7', 'a,b'] })).status).toBe(422);
+    expect((await root.call('PATCH', API.client(machine.id), { labels: ['rack 7', 'a.b'] })).status).toBe(200);
+  });
+
   it('that are there already keep working', async () => {
     const ann = await newUser(server, 'ann', 'user');
     const annId = await idOf(ann);
