@@ -11,7 +11,7 @@ import { Moments } from '../pages/moments';
 import { showPage, type PageAnswer } from '../pages/page';
 import { PageIdPipe } from '../pages/page-id.pipe';
 import { DownloadService } from './download.service';
-import { pathOfQuery } from './file-paths';
+import { decodeVersion, pathOfQuery } from './file-paths';
 import { fileHistoryView, folderView } from './files.view';
 import { BackupsReading } from './backups-reading';
 import { runView } from './run.view';
@@ -82,6 +82,7 @@ export class BackupsPagesController {
     @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
+    assertVersion(version);
     const client = await this.clientOf(viewer, id);
     await this.downloads.answer({ person: viewer.person, client, version }, request, response);
   }
@@ -97,4 +98,13 @@ export class BackupsPagesController {
 
 function namesOf({ id, name }: ClientWithOwner): { clientId: string; clientName: string } {
   return { clientId: id, clientName: name };
+}
+
+/** A link that lost a part of itself: how the API names versions is no matter of whoever follows it. */
+function assertVersion(text: string): void {
+  try {
+    decodeVersion(text);
+  } catch (error) {
+    throw new DomainError('not-found', 'This file is not in that backup.', { cause: error });
+  }
 }

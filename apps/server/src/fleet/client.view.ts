@@ -243,6 +243,7 @@ function logView(
     search,
     lines: lines.map(({ timeMs, level: own, message }) => ({ time: moments.second(timeMs), level: own, message })),
     more: next === null ? null : `/clients/${clientId}?${more}#log`,
+    empty: search === '' && level === 'debug' ? 'The agent has not said anything yet.' : 'No line is like that.',
   };
 }
 

@@ -42,6 +42,19 @@ describe('the page of the logs', () => {
   });
   afterAll(() => servers.stopAll());
 
+  it('says that nothing was said yet where nothing was asked for, on the page of a client too', async () => {
+    const owned = await newUser(server, 'silent', 'user');
+    const { id } = await enrol(server, owned, 'silent pc');
+    const silent = await Browser.signedIn(server, 'silent');
+    expect((await silent.get('/logs')).html).toContain('No agent has said anything yet.');
+    expect((await silent.get('/logs?q=x')).html).toContain('No line is like that.');
+    expect((await silent.get(`/clients/${id}`)).html).toContain('The agent has not said anything yet.');
+    expect((await silent.get(`/clients/${id}?search=x`)).html).toContain('No line is like that.');
+    const broken = await silent.get(`/clients/${id}/download/broken`);
+    expect(broken.status).toBe(404);
+    expect(broken.html).toContain('This file is not in that backup.');
+  });
+
   it('shows the newest of all clients first, escaped', async () => {
     const { html } = await admin.get('/logs');
     expect(wordsOf(html)).toEqual(['of the other', '100% of it\nand a second line', ESCAPED, 'first']);

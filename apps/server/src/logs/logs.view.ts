@@ -18,15 +18,18 @@ export function logsView(
 ) {
   const { level, search, client, before } = choice;
   const address = new ListAddress('/logs', { q: search, client, level: level === 'debug' ? '' : level });
+  const isFiltered = search !== '' || client !== '' || level !== 'debug';
+  const isFirst = before === null && !isFiltered;
+  const none = isFirst ? 'No agent has said anything yet.' : 'No line is like that.';
   return {
     title: 'Logs',
     search,
     client,
     levels: LOG_LEVELS.map((value) => ({ value, label: LEVELS[value], isSelected: value === level })),
-    isFiltered: search !== '' || client !== '' || level !== 'debug',
+    isFiltered,
     lines: lines.map((line) => ({ ...line, time: moments.second(line.receivedMs) })),
     // Nothing found yet is not nothing there.
-    empty: next === null ? 'No line is like that.' : 'No line of the last ones is like that; look further back.',
+    empty: next === null ? none : 'No line of the last ones is like that; look further back.',
     newest: before === null ? null : address.with({}),
     older: next === null ? null : address.with({ before: String(next) }),
   };

@@ -48,7 +48,9 @@ export class StoragePagesController {
       });
       return goTo(
         '/storage',
-        isDryRun ? `${label} looks what it would do; nothing is changed.` : `${label} has begun.`,
+        isDryRun
+          ? `${label}: a dry run has begun, which tells what would be done and changes nothing.`
+          : `${label} has begun.`,
       );
     } catch (error) {
       return this.page.show(viewer, { problem: formProblem(error) });

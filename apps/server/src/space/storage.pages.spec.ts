@@ -70,6 +70,9 @@ describe('the page of the storage', () => {
     await admin.get('/storage');
     const rehearsed = await admin.post('/storage/jobs/retention', { how: 'dry-run' });
     expect(rehearsed).toMatchObject({ status: 303, location: '/storage' });
+    expect((await admin.get('/storage')).html).toContain(
+      'Retention: a dry run has begun, which tells what would be done',
+    );
     expect(await settled()).toContain('by hand, dry run');
     await admin.post('/storage/jobs/scrub', { how: 'run', full: 'on' });
     expect(await settled()).toMatch(/Scrub<span class="sub">by hand<\/span>/);

@@ -49,6 +49,19 @@ const tileOf = (view: ReturnType<typeof storageView>, label: string) =>
   view.tiles.find((tile) => tile.label === label) ?? null;
 
 describe('the view of the storage', () => {
+  it('counts one thing as one', () => {
+    const one = facts();
+    const view = storageView({
+      ...one,
+      figures: {
+        packs: [{ state: 'live', packs: 1, bytes: GIB }],
+        clients: new Map([...one.figures.clients].slice(1)),
+      },
+    });
+    expect(tileOf(view, 'Stored')?.note).toBe('in 1 pack');
+    expect(tileOf(view, 'Shown by all snapshots')?.note).toBe('1 snapshot');
+  });
+
   it('computes its figures from all packs and runs', () => {
     const view = storageView(facts());
     expect(tileOf(view, 'Stored')).toMatchObject({ value: '10.0 GiB', note: 'in 12 packs' });

@@ -3,7 +3,7 @@ import type { NamedClient } from '../fleet/fleet.service';
 import { scheduleWords } from '../fleet/schedule-words';
 import { columnHead, ListAddress, type Order, pageOf, parseOrder } from '../pages/list-address';
 import type { Moments } from '../pages/moments';
-import { countText, durationText, sizeText } from '../pages/quantities';
+import { countOf, countText, durationText, sizeText } from '../pages/quantities';
 import type { DiskSpace } from '../storage/free-space';
 import { JOB_WORDS, reportWords } from './job-words';
 import type { SpaceFigures } from './space-figures';
@@ -66,11 +66,14 @@ function tilesOf({ figures, owners, isOwn, care }: StorageFacts, spaces: readonl
   const packs = figures.packs.find(({ state }) => state === 'live')?.packs ?? 0;
   const damaged = care?.damagedChunks ?? 0;
   const tiles = [
-    { label: 'Stored', value: sizeText(stored), note: isOwn ? 'for your clients' : `in ${countText(packs)} packs` },
+    { label: 'Stored', value: sizeText(stored), note: isOwn ? 'for your clients' : `in ${countOf(packs, 'pack')}` },
     {
       label: 'Shown by all snapshots',
       value: sizeText(shown),
-      note: `${countText(sum((it) => it.snapshots))} snapshots`,
+      note: countOf(
+        sum((it) => it.snapshots),
+        'snapshot',
+      ),
     },
     { label: 'Saved by sharing', value: ratioText(shown, stored), note: 'shown per byte stored' },
     {
