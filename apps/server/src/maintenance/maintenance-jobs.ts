@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import type { MaintenanceJob } from '#common';
 import { ReclaimService } from '../backups/reclaim.service';
 import { CatalogDump } from '../catalog/catalog-dump.service';
@@ -20,9 +20,22 @@ export interface JobOptions {
   readonly onProgress: (report: object) => void;
 }
 
+const KEPT_PROBLEMS = 20;
+
+interface RetentionOutcome {
+  tasks: number;
+  skippedTasks: number;
+  purgedTasks: number;
+  purgedVersions: number;
+  failedTasks: number;
+  readonly problems: string[];
+}
+
 /** What the jobs do; each returns what it has to say. */
 @Injectable()
 export class MaintenanceJobs {
+  private readonly logger = new Logger(MaintenanceJobs.name);
+
   constructor(
     private readonly retention: RetentionService,
     private readonly simulation: RetentionSimulation,
@@ -57,23 +70,54 @@ export class MaintenanceJobs {
     return { ...(await this.simulation.simulateAll()), deletedTasks: (await this.purge.due()).length };
   }
 
-  /** A task of which a run is on is left out: its commit, and tomorrow's application, come to it. */
-  private async applyRetention({ signal, onProgress }: JobOptions): Promise<object> {
+  /**
+   * A task of which a run is on is left out: its commit, and tomorrow's application, come to it. What is wrong with one task keeps no
+   * other back; in the end the job has failed all the same, and says so.
+   */
+  private async applyRetention(how: JobOptions): Promise<object> {
     await this.guard.assertSafe();
-    const report = { tasks: 0, skippedTasks: 0, purgedTasks: 0, purgedVersions: 0 };
-    for (const taskNo of await this.retention.tasksToApply()) {
-      signal.throwIfAborted();
-      if (await this.retention.applyToTask(taskNo, signal)) report.tasks += 1;
+    const report: RetentionOutcome = {
+      ...{ tasks: 0, skippedTasks: 0, purgedTasks: 0, purgedVersions: 0, failedTasks: 0 },
+      problems: [],
+    };
+    await this.eachTask(await this.retention.tasksToApply(), report, how, async (taskNo) => {
+      if (await this.retention.applyToTask(taskNo, how.signal)) report.tasks += 1;
       else report.skippedTasks += 1;
-      onProgress(report);
-    }
-    for (const taskNo of await this.purge.due()) {
-      const removed = await this.purge.purge(taskNo, signal);
+    });
+    await this.eachTask(await this.purge.due(), report, how, async (taskNo) => {
+      const removed = await this.purge.purge(taskNo, how.signal);
       if (removed === null) report.skippedTasks += 1;
       else if (removed > 0) report.purgedTasks += 1;
       report.purgedVersions += removed ?? 0;
-      onProgress(report);
+    });
+    if (report.failedTasks > 0) {
+      throw new Error(
+        `Retention failed for ${report.failedTasks} tasks; all others were looked at. ${report.problems[0] ?? ''}`,
+      );
     }
     return report;
+  }
+
+  private async eachTask(
+    tasks: readonly { readonly taskNo: number; readonly taskId: string }[],
+    report: RetentionOutcome,
+    { signal, onProgress }: JobOptions,
+    work: (taskNo: number) => Promise<void>,
+  ): Promise<void> {
+    for (const { taskNo, taskId } of tasks) {
+      signal.throwIfAborted();
+      try {
+        await work(taskNo);
+      } catch (error) {
+        // What holds of every task: the job is over.
+        const isForAll = error instanceof DomainError && error.code === 'deletion-stopped';
+        if (isForAll || signal.aborted || !(error instanceof Error)) throw error;
+        report.failedTasks += 1;
+        const problem = `task ${taskId}: ${error.message}`;
+        this.logger.error(`Retention failed for ${problem}`);
+        if (report.problems.length < KEPT_PROBLEMS) report.problems.push(problem);
+      }
+      onProgress(report);
+    }
   }
 }

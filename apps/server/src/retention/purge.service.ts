@@ -37,9 +37,8 @@ export class PurgeService {
   ) {}
 
   /** Tasks of which something is left that nobody can bring back, be it pinned. */
-  async due(): Promise<number[]> {
-    const tasks = await this.database.read((sql) => this.dueIn(sql, null));
-    return tasks.map(({ taskNo }) => taskNo);
+  due(): Promise<HiddenTask[]> {
+    return this.database.read((sql) => this.dueIn(sql, null));
   }
 
   /** Returns how many versions went; null: a run or retention works on the task. Throws `deletion-stopped`. */

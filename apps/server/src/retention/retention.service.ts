@@ -7,7 +7,7 @@ import { DeletionGuard } from '../guards/deletion-guard';
 import { RemovalCompletion } from './removal-record';
 import { RemovalsRepository } from './removals.repository';
 import type { PathSlice } from './retention-candidates';
-import { RetentionPoliciesRepository } from './retention-policies.repository';
+import { RetentionPoliciesRepository, type TaskPolicies } from './retention-policies.repository';
 import { RetentionRules } from './retention-rules';
 import { RetentionRepository } from './retention.repository';
 
@@ -93,21 +93,28 @@ export class RetentionService implements OnModuleInit {
     }
   }
 
-  /** Applies the policy to all of a task. False when a run of it is on: its commit, or the next application, comes to it. */
+  /**
+   * Applies the policy to all of a task. False when a run of it is on, or one began since the hold was lost: its commit, or the
+   * next application, comes to it.
+   */
   async applyToTask(taskNo: number, signal?: AbortSignal): Promise<boolean> {
     const hold = await this.database.write('retention.begin', (tx) => this.hold(tx, taskNo));
     if (hold === null) return false;
-    await this.apply(hold, { touchedBy: null, at: null }, signal);
-    return true;
+    try {
+      await this.apply(hold, { touchedBy: null, at: null }, signal);
+      return true;
+    } catch (error) {
+      if (error instanceof HoldLost) return false;
+      throw error;
+    }
   }
 
   /** Tasks whose policy may remove something, and those with a removal that was interrupted. */
-  async tasksToApply(): Promise<number[]> {
+  async tasksToApply(): Promise<Pick<TaskPolicies, 'taskNo' | 'taskId'>[]> {
     return this.database.read(async (sql) => {
       const tasks = await this.repositories.policies.ofAllTasks(sql);
-      const limited = tasks.filter(({ levels }) => !keepsEverything(this.rules.effective(levels)));
-      const open = await this.repositories.removals.tasksWithOpen(sql);
-      return [...new Set([...limited.map(({ taskNo }) => taskNo), ...open])].sort((a, b) => a - b);
+      const open = new Set(await this.repositories.removals.tasksWithOpen(sql));
+      return tasks.filter(({ taskNo, levels }) => open.has(taskNo) || !keepsEverything(this.rules.effective(levels)));
     });
   }
 
@@ -138,7 +145,7 @@ export class RetentionService implements OnModuleInit {
         await this.guard.assertIn(tx);
         const until = (await tx.now()) + HOLD_MS;
         if (!(await this.repositories.versions.renew(tx, hold.taskNo, { held: hold.until, until })))
-          throw holdLost(hold);
+          throw new HoldLost(hold);
         const removalNo = await this.repositories.removals.insert(tx, { id, taskNo: hold.taskNo, ...removal });
         const doomed = await doom(tx, removalNo);
         if (doomed === 0) await this.repositories.removals.drop(tx, removalNo);
@@ -245,7 +252,8 @@ export class RetentionService implements OnModuleInit {
     if (hold.until - now > HOLD_MS / 2) return;
     hold.until = await this.database.write('retention.begin', async (tx) => {
       const until = (await tx.now()) + HOLD_MS;
-      if (!(await this.repositories.versions.renew(tx, hold.taskNo, { held: hold.until, until }))) throw holdLost(hold);
+      if (!(await this.repositories.versions.renew(tx, hold.taskNo, { held: hold.until, until })))
+        throw new HoldLost(hold);
       return until;
     });
   }
@@ -255,8 +263,10 @@ export class RetentionService implements OnModuleInit {
   }
 }
 
-function holdLost(hold: RetentionHold): Error {
-  return new Error(`retention lost its hold on task ${hold.taskNo}: it took too long`);
+class HoldLost extends Error {
+  constructor({ taskNo }: RetentionHold) {
+    super(`retention lost its hold on task ${taskNo}: it took too long`);
+  }
 }
 
 /** The highest of the paths that is not above `upTo`, and 0 when there is none; `upTo` when all matter. */

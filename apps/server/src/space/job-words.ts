@@ -41,6 +41,7 @@ const FIGURES: Readonly<Record<string, string>> = {
   purgedTasks: 'deleted tasks of which nothing can be brought back',
   purgedVersions: 'versions of them gone',
   deletedTasks: 'deleted tasks to go for good',
+  failedTasks: 'tasks that retention failed for',
   versions: 'versions looked at',
   removedVersions: 'versions to remove',
   removedBytes: 'in them',

@@ -1,0 +1,103 @@
+import { directory, file, type TestAgent, TestServer, WatchedStorage } from '../backups/runs.testing';
+import { eachDatabase, type TestDatabase, TestUptime } from '../database/testing';
+import { guardOn } from '../guards/guards.testing';
+import { RepositoryIdentity } from '../storage/repository-identity';
+import { type JobOptions, MaintenanceJobs } from './maintenance-jobs';
+
+const DAY = 86_400_000;
+
+eachDatabase('the job that applies retention', (open) => {
+  let db: TestDatabase;
+  let storage: WatchedStorage;
+  let server: TestServer;
+  let jobs: MaintenanceJobs;
+  let agents: TestAgent[];
+  let report: object | null;
+  let remove: () => void;
+
+  beforeEach(async () => {
+    db = await open();
+    report = null;
+    ({ storage, remove } = WatchedStorage.make());
+    await new RepositoryIdentity(db.database, storage).verify();
+    const guard = guardOn(db.database, storage, new TestUptime(db.clock));
+    server = new TestServer(db.database, storage, guard);
+    // No other job is run.
+    jobs = new MaintenanceJobs(server.retention.service, null!, null!, null!, guard, null!, null!);
+    agents = [await server.agent(1), await server.agent(2), await server.agent(3)];
+    for (const agent of agents) {
+      await agent.backUp(directory('/'), file('/a', 0o600));
+      db.clock.advance(1_000);
+      await agent.backUp(file('/a', 0o611));
+    }
+    await db.database.write('users.change', (tx) => tx.run('update users set retention_days = 1'));
+    db.clock.advance(5 * DAY);
+    await guard.beat();
+  });
+  afterEach(() => {
+    remove();
+  });
+
+  const apply = async (signal = new AbortController().signal): Promise<object> => {
+    const onProgress: JobOptions['onProgress'] = (soFar) => (report = structuredClone(soFar));
+    return jobs.run('retention', { isDryRun: false, isFull: false, stepMs: DAY, signal, onProgress });
+  };
+  /** Versions that are left of each task: three, until retention took one. */
+  const versions = async (): Promise<number[]> => {
+    const rows = await server.all<{ count: number }>(
+      'select count(*) as count from file_versions group by task_no order by task_no',
+    );
+    return rows.map(({ count }) => count);
+  };
+  const isRecordOf = (agent: TestAgent | undefined, key: string): boolean =>
+    agent !== undefined && key.startsWith(`tasks/${agent.taskId}/removed-`);
+
+  it('goes on with the next task when one fails, names that one, and has failed in the end', async () => {
+    storage.beforePut = (key) => {
+      if (isRecordOf(agents[0], key)) throw new Error('no room for this one');
+    };
+    await expect(apply()).rejects.toThrow('failed for 1 tasks');
+    expect(await versions()).toEqual([3, 2, 2]);
+    const problems = [`task ${agents[0]!.taskId}: no room for this one`];
+    expect(report).toEqual({ tasks: 2, skippedTasks: 0, failedTasks: 1, problems });
+    storage.beforePut = () => undefined;
+    expect(await apply()).toEqual({ tasks: 3, skippedTasks: 0, failedTasks: 0, problems: [] });
+    expect(await versions()).toEqual([2, 2, 2]);
+  });
+
+  it('leaves a task out that a run took over while an application of it stood still', async () => {
+    storage.beforePut = (key) => {
+      if (isRecordOf(agents[0], key)) throw new Error('cut off');
+    };
+    await expect(apply()).rejects.toThrow('cut off');
+    storage.beforePut = async (key) => {
+      if (!isRecordOf(agents[0], key)) return;
+      db.clock.advance(15_000);
+      await agents[0]!.start();
+    };
+    expect(await apply()).toEqual({ tasks: 2, skippedTasks: 1, failedTasks: 0, problems: [] });
+  });
+
+  it('ends with the task at which deletions were stopped', async () => {
+    storage.beforePut = async (key) => {
+      if (!isRecordOf(agents[0], key)) return;
+      await db.database.write('guards.stop', (tx) =>
+        tx.run(`insert into deletion_stops (kind, state, text, since_at) values ('clock-leapt', 'x', 'x', 0)`),
+      );
+    };
+    await expect(apply()).rejects.toMatchObject({ code: 'deletion-stopped' });
+    expect(await versions()).toEqual([2, 3, 3]);
+  });
+
+  it('ends with the task at which it was broken off', async () => {
+    const stop = new AbortController();
+    storage.beforePut = (key) => {
+      if (!isRecordOf(agents[0], key)) return;
+      stop.abort(new Error('the server stops'));
+      throw new Error('cut off');
+    };
+    await expect(apply(stop.signal)).rejects.toThrow('cut off');
+    expect(await versions()).toEqual([3, 3, 3]);
+    expect(report).toBeNull();
+  });
+});
