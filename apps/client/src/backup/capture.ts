@@ -18,6 +18,7 @@ import type { HardLinks } from './hard-links';
 import type { LinkedContents } from './linked-contents';
 import { isSame, OpenedFile } from './opened-file';
 import { type ReadXattrs, readXattrs } from './read-xattrs';
+import { changedInTick, type RecentFiles } from './recent-files';
 import type { Standing } from './scanner';
 import type { FileStat } from '../system/file-stat';
 
@@ -37,6 +38,7 @@ export interface CaptureTools {
   readonly sink: ChunkSink;
   /** Null: read everything, also what another name of the file was read for. */
   readonly linkedContents: LinkedContents | null;
+  readonly recentFiles: RecentFiles;
   /** The wall clock in ms: the one that ctime is compared with. */
   readonly now: () => number;
   readonly onBytes: (count: number) => void;
@@ -54,9 +56,6 @@ export type Captured =
 
 /** Changed while it was read. */
 class ChangedError extends Error {}
-
-/** A file whose ctime is so near to the reading may change again without a new ctime: it is read again next time. */
-const RACY_NS = 2_000_000_000n;
 
 /**
  * Reads what stands at a path: metadata, and a file's content, which goes to the sink. What it returns was true at one
@@ -173,7 +172,7 @@ interface FileRead {
 
 /** What was read of a file, if it is true: throws ChangedError. */
 function savedFile(subject: Subject, tools: CaptureTools, { opened, file, attributes, readMs }: FileRead): Captured {
-  const { stat } = subject;
+  const { stat, at } = subject;
   if (!file.isComplete || !opened.isStill(stat)) throw new ChangedError();
   tools.linkedContents?.remember(stat, file, readMs);
   const isSparse = file.hasHoles || (tools.native === null && mayHaveHoles(stat));
@@ -186,7 +185,10 @@ function savedFile(subject: Subject, tools: CaptureTools, { opened, file, attrib
       ...attributes.fields,
       ...(isSparse ? { isSparse: true } : {}),
     },
-    detection: detectionOf(subject, readMs, attributes.problem !== null),
+    detection: detectionOf(
+      subject,
+      attributes.problem !== null || tools.recentFiles.mayChangeUnseen(stat, readMs, at.parent),
+    ),
     problem: attributes.problem,
   };
 }
@@ -227,7 +229,7 @@ function savedOther(
       ...(linkTarget === null ? {} : { linkTarget }),
       ...(isDevice ? { device: decodeDeviceNumber(stat.rdev) } : {}),
     },
-    detection: detectionOf(subject, startedMs, hasChanged || attributes.problem !== null),
+    detection: detectionOf(subject, hasChanged || attributes.problem !== null || changedInTick(stat, startedMs)),
     problem: attributes.problem,
   };
 }
@@ -265,13 +267,13 @@ function commonFields(
   };
 }
 
-/** `isDoubtful`: what is missing of it must be missed again by the next run, else that would look whole. */
-function detectionOf({ stat, isMount }: Subject, startedMs: number, isDoubtful: boolean): Detection {
+/** Racy: what is missing of it, or may change unseen, must be looked for again by the next run, else that would take it for whole. */
+function detectionOf({ stat, isMount }: Subject, isRacy: boolean): Detection {
   return {
     ctimeNs: stat.ctimeNs,
     inode: BigInt.asUintN(64, stat.ino),
     device: BigInt.asUintN(64, stat.dev),
     isMount,
-    isRacy: isDoubtful || stat.ctimeNs > BigInt(startedMs) * 1_000_000n - RACY_NS,
+    isRacy,
   };
 }

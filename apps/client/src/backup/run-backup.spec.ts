@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   appendFileSync,
   chmodSync,
@@ -17,6 +19,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { type KillPoint, STATE_POINTS } from '#common';
 import { decodeRecords, RecordStreamEncoder } from '#engine';
 import { ServerUnreachableError } from '../server-api/server-problem';
@@ -31,6 +34,16 @@ beforeEach(() => {
 afterEach(() => {
   work.remove();
 });
+
+/** Stores what it is told into a page that is mapped and, from the first time on, dirty. */
+const STORING = `
+import mmap, sys
+file = open(sys.argv[1], 'r+b')
+page = mmap.mmap(file.fileno(), 4096)
+for line in sys.stdin:
+    page[0:1] = line[0:1].encode()
+    print(line, end='', flush=True)
+`;
 
 /** Without /tmp itself, which other tests change meanwhile. */
 const changesBelowBase = () => work.server.log.filter((line) => line.includes(work.base));
@@ -148,6 +161,31 @@ describe('a backup', () => {
       `close ${work.path('b/c')} deleted`,
       `put ${work.path('b')}`,
     ]);
+  });
+
+  it('saves what was stored through a mapping after the file was read, which moves no time of it', async () => {
+    writeFileSync(work.path('mapped'), 'A'.repeat(4_096));
+    const program = spawn('python3', ['-c', STORING, work.path('mapped')]);
+    const answers = createInterface(program.stdout)[Symbol.asyncIterator]();
+    const store = async (text: string): Promise<void> => {
+      program.stdin.write(`${text}\n`);
+      expect((await answers.next()).value).toBe(text);
+    };
+    try {
+      await store('B');
+      const realNow = Date.now;
+      const clock = jest.spyOn(Date, 'now').mockImplementation(() => realNow() + 4_000);
+      await work.backup();
+      await store('C');
+      clock.mockImplementation(() => realNow() + 120_000);
+      expect(await work.backup()).toMatchObject({ stats: { readBytes: 4_096, newChunks: 1 } });
+      // Once: what is older is told by its times again.
+      expect(await work.backup()).toMatchObject({ stats: { readBytes: 0 } });
+    } finally {
+      const closed = once(program, 'close');
+      program.kill('SIGKILL');
+      await closed;
+    }
   });
 
   it('leaves out sockets, with a note, and still succeeds', async () => {

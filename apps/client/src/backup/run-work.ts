@@ -13,6 +13,7 @@ import { LinkedContents } from './linked-contents';
 import type { OldIndex } from './old-index';
 import { ProblemLog } from './problem-log';
 import { Repairer } from './repairer';
+import { RecentFiles } from './recent-files';
 import { rootsThatAreLinks } from './roots';
 import { Walk } from './scanner';
 import type { Selection } from './selection';
@@ -57,10 +58,12 @@ export class RunWork {
     };
     this.compressor = native?.zstd?.compressor(level) ?? { compress: nodeCompressor(level), close: () => undefined };
     this.uploader = new Uploader(api, run, this.compressor.compress, onUploaded, parts.signal);
+    const now = () => Date.now();
     const common = {
       native,
       hardLinks: new HardLinks(),
-      now: () => Date.now(),
+      recentFiles: new RecentFiles({ writeBack: native?.writeBack ?? null, now }),
+      now,
       onBytes: (count: number) => {
         parts.signal.throwIfAborted();
         this.readBytes += count;

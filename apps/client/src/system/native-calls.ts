@@ -55,6 +55,8 @@ export interface NativeCalls {
   /** Nanoseconds since 1970, negative before. */
   setTimes(path: Buffer, atimeNs: bigint, mtimeNs: bigint): void;
   setTimesOfFile(fd: number, atimeNs: bigint, mtimeNs: bigint): void;
+  /** syncfs(2), in a thread of its own: all that is dirty in the file system of an open file or directory. Null where the C library lacks it. */
+  readonly writeBack: ((fd: number) => Promise<void>) | null;
   /** First offset at or after `offset` that holds data; null: nothing but a hole up to the end. */
   seekData(fd: number, offset: number): number | null;
   /** First offset at or after `offset` (which is before the end) where a hole begins; the end counts as one. */
@@ -144,6 +146,7 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls,
   const faccessat = func('faccessat', 'int', ['int', pointer, 'int', 'int']);
   const close = func('close', 'int', ['int']);
   const flock = func('flock', 'int', ['int', 'int']);
+  const syncfs = bindOptional(() => libc.func('syncfs', 'int', ['int']));
 
   const check = (syscall: string, path: Buffer | null, result: number | bigint): number => {
     if (result < 0) throw new SystemCallError(syscall, errnoName(koffi.errno()), path);
@@ -222,6 +225,15 @@ function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls,
     setTimesOfFile: (fd, atimeNs, mtimeNs) => {
       check('futimens', null, futimens(fd, timespecs(atimeNs, mtimeNs)));
     },
+    writeBack:
+      syncfs &&
+      ((fd) =>
+        new Promise((resolve, reject) => {
+          syncfs.async(fd, (error: unknown, result: number) => {
+            if (error === null && result === 0) resolve();
+            else reject(new Error('a file system could not be written back'));
+          });
+        })),
     seekData: (fd, offset) => {
       const result = lseek(fd, offset, SEEK_DATA);
       if (result < 0 && errnoName(koffi.errno()) === 'ENXIO') return null;
