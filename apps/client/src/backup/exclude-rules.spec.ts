@@ -39,4 +39,23 @@ describe('exclude patterns', () => {
     expect(new ExcludeRules(['*.tmp'], [Buffer.from('/')]).isExcluded(Buffer.from('/...'), false)).toBe(false);
     expect(new ExcludeRules(['*.tmp'], [Buffer.from('/')]).isExcluded(Buffer.from('/'), true)).toBe(false);
   });
+
+  it.each(['build\n', 'build\r', 'build\r\n', 'build\t', 'build ', 'build\\', 'build\\\n', 'a\nbuild', 'build\u2028'])(
+    'do not reach a root called %j, nor through it what is in it',
+    (name) => {
+      const rules = new ExcludeRules(['/srv*', 'build*', 'a*', '*.tmp'], [Buffer.from(`/srv/${name}/deep`)]);
+      const isExcluded = (path: string) => rules.isExcluded(Buffer.from(path), true);
+      expect(['/srv', `/srv/${name}`, `/srv/${name}/deep`, `/srv/${name}/deep/x`].filter(isExcluded)).toEqual([]);
+      expect(isExcluded(`/srv/${name}/deep/x.tmp`)).toBe(true);
+      expect(isExcluded(`/srv/${name}/deep/build`)).toBe(true);
+    },
+  );
+
+  it('do not reach a root whose name is not UTF-8', () => {
+    const root = Buffer.concat([Buffer.from('/srv/build'), Buffer.from([0xff, 0x0a])]);
+    const rules = new ExcludeRules(['build*', '*.tmp'], [root]);
+    expect(rules.isExcluded(root, true)).toBe(false);
+    expect(rules.isExcluded(Buffer.concat([root, Buffer.from('/x')]), false)).toBe(false);
+    expect(rules.isExcluded(Buffer.concat([root, Buffer.from('/x.tmp')]), false)).toBe(true);
+  });
 });

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { isWithin } from '#engine';
 import ignore, { type Ignore } from 'ignore';
 
 /** `ignore` keeps the answer for every path it was asked about; so many, then it starts anew. */
@@ -14,10 +15,11 @@ const MAX_CACHED_PATHS = 20_000;
 export class ExcludeRules {
   private rules: Ignore | null;
   private asked = 0;
-  private readonly lines: readonly string[];
 
-  constructor(patterns: readonly string[], roots: readonly Buffer[]) {
-    this.lines = [...patterns, ...new Set(roots.flatMap(withAncestors).map((path) => `!${escapePattern(path)}`))];
+  constructor(
+    private readonly patterns: readonly string[],
+    private readonly roots: readonly Buffer[],
+  ) {
     this.rules = patterns.length === 0 ? null : this.compile();
   }
 
@@ -28,14 +30,17 @@ export class ExcludeRules {
 
   /** Of an absolute path. The directories above it must have been asked about before, or be excluded with it. */
   isExcluded(path: Buffer, isDirectory: boolean): boolean {
-    if (this.rules === null || path.length <= 1) return false;
+    // Roots and what is above them by their bytes: no text stands for every name.
+    if (this.rules === null || path.length <= 1 || this.roots.some((root) => isWithin(root, path))) return false;
     if (++this.asked % MAX_CACHED_PATHS === 0) this.rules = this.compile();
     const text = textOf(path.subarray(1));
     return this.rules.ignores(isDirectory ? `${text}/` : text);
   }
 
+  /** The last lines take the directories above what is asked for out of the rules: `ignore` looks at them, too. */
   private compile(): Ignore {
-    return ignore({ ignoreCase: false, allowRelativePaths: true }).add([...this.lines]);
+    const exempt = new Set(this.roots.flatMap(withAncestors).map((path) => `!${escapePattern(path)}`));
+    return ignore({ ignoreCase: false, allowRelativePaths: true }).add([...this.patterns, ...exempt]);
   }
 }
 
@@ -57,6 +62,7 @@ function withAncestors(root: Buffer): string[] {
   return root.length <= 1 ? [] : names.map((_, index) => `/${names.slice(0, index + 1).join('/')}`);
 }
 
+/** Line ends and their like in brackets: behind a backslash those at the end would be trimmed off. */
 function escapePattern(text: string): string {
-  return text.replace(/[\\*?[\]!# ]/g, '\\$&');
+  return text.replace(/[\\*?[\]!# ]/g, '\\$&').replace(/[^\S ]/g, '[$&]');
 }
