@@ -82,8 +82,32 @@ export class ReclaimRepository {
     return new Set(rows.map(({ no }) => no));
   }
 
-  async condemn(tx: Sql, nos: readonly number[]): Promise<number> {
-    const locked = await lockChunks(tx, nos, 'c.condemned_at is null');
+  /**
+   * Ends of runs and changes of packs that lie after `beyond` count as of now: a clock that was ahead gave them, and chunks and packs
+   * would be kept until then.
+   */
+  async rightTimes(tx: Sql, beyond: number): Promise<void> {
+    const now = await tx.now();
+    await tx.run(`update runs set ended_at = ? where state in ('failed', 'cancelled') and ended_at > ?`, [now, beyond]);
+    await tx.run(
+      `update packs set changed_at = ?, created_at = case when created_at > ? then ? else created_at end
+       where state in ('uploading', 'live', 'dead') and changed_at > ?`,
+      [now, beyond, now, beyond],
+    );
+  }
+
+  async hasTimesBeyond(sql: Sql, beyond: number): Promise<boolean> {
+    const row = await sql.get(
+      `select 1 as one where exists (select 1 from runs where state in ('failed', 'cancelled') and ended_at > ?)
+         or exists (select 1 from packs where state in ('uploading', 'live', 'dead') and changed_at > ?)`,
+      [beyond, beyond],
+    );
+    return row !== undefined;
+  }
+
+  /** Those that a clock which was ahead condemned after `beyond`, too. */
+  async condemn(tx: Sql, nos: readonly number[], beyond: number): Promise<number> {
+    const locked = await lockChunks(tx, nos, '(c.condemned_at is null or c.condemned_at > ?)', [beyond]);
     await updateLocked(tx, locked, `condemned_at = ${String(await tx.now())}`);
     return locked.length;
   }

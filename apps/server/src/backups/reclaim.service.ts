@@ -75,6 +75,7 @@ export class ReclaimService {
     const { mark, reclaim, rewrite } = this.parts;
     if (!isDryRun) {
       await this.guard.assertSafe();
+      await this.rightTimes();
       await this.endStaleUploads();
     }
     const report = emptyReport();
@@ -114,7 +115,8 @@ export class ReclaimService {
       const place = after;
       const rows = await this.database.read((sql) => reclaim.chunks(sql, place, PAGE_ROWS));
       const free = rows.filter(({ no }) => !marked.has(no));
-      const fresh = free.filter(({ condemnedAt }) => condemnedAt === null).map(({ no }) => no);
+      const isFresh = (at: number | null): boolean => at === null || at > beyond(pass.startedAt);
+      const fresh = free.filter(({ condemnedAt }) => isFresh(condemnedAt)).map(({ no }) => no);
       const innocent = rows.filter(({ no, condemnedAt }) => condemnedAt !== null && marked.has(no)).map(({ no }) => no);
       for (const { no, height, length, condemnedAt } of free) {
         if (condemnedAt === null || condemnedAt > pass.startedAt - GRACE_MS) continue;
@@ -127,7 +129,7 @@ export class ReclaimService {
       report.chunks += rows.length;
       report.referenced += rows.length - free.length;
       report.condemned += fresh.length;
-      if (!pass.isDryRun) await this.judge(fresh, innocent);
+      if (!pass.isDryRun) await this.judge(fresh, innocent, pass);
       after = rows.at(-1)?.no ?? after;
       isOver = rows.length < PAGE_ROWS;
       pass.tell('judge');
@@ -136,10 +138,15 @@ export class ReclaimService {
     return ripe;
   }
 
-  private async judge(fresh: readonly number[], innocent: readonly number[]): Promise<void> {
+  private async judge(
+    fresh: readonly number[],
+    innocent: readonly number[],
+    { startedAt }: ReclaimPass,
+  ): Promise<void> {
     const { reclaim } = this.parts;
     for (let at = 0; at < fresh.length; at += SWEEP_ROWS) {
-      await this.database.write('reclaim.condemn', (tx) => reclaim.condemn(tx, fresh.slice(at, at + SWEEP_ROWS)));
+      const slice = fresh.slice(at, at + SWEEP_ROWS);
+      await this.database.write('reclaim.condemn', (tx) => reclaim.condemn(tx, slice, beyond(startedAt)));
       await loopTurn();
     }
     for (let at = 0; at < innocent.length; at += SWEEP_ROWS) {
@@ -226,6 +233,17 @@ export class ReclaimService {
     tell('delete');
   }
 
+  /** The guard has looked: the clock is believed, and what it was before, when it was ahead, is not. */
+  private async rightTimes(): Promise<void> {
+    const { reclaim } = this.parts;
+    const isNeeded = await this.database.read(async (sql) => reclaim.hasTimesBeyond(sql, beyond(await sql.now())));
+    if (!isNeeded) return;
+    await this.database.write('reclaim.forget', async (tx) => {
+      await this.guard.assertIn(tx);
+      await reclaim.rightTimes(tx, beyond(await tx.now()));
+    });
+  }
+
   private async forgetUploads(failedSince: number): Promise<void> {
     const { uploads } = this.parts.mark;
     while (await this.database.write('reclaim.forget', (tx) => uploads.forget(tx, failedSince))) await loopTurn();
@@ -246,6 +264,11 @@ export class ReclaimService {
       if (stale.length < PACKS_PER_STEP) return;
     }
   }
+}
+
+/** A time after this was given by a clock that was ahead. Less may come of a leap back that the guard does not notice: such a time is right. */
+function beyond(now: number): number {
+  return now + LEAP_MS;
 }
 
 function unionOf({ byHeight }: Ripe): Pick<ChunkBits, 'has'> {

@@ -160,6 +160,58 @@ eachDatabase('reclaim', (open, dialect) => {
     expect(await db.database.read((sql) => sql.all('select * from list_refs'))).toEqual([]);
   });
 
+  describe('where a clock that was ahead left times, and was put right', () => {
+    const set = (sql: string, at: number): Promise<unknown> =>
+      db.database.write('settings.set', (tx) => tx.run(sql, [at]));
+    const endedAt = async (): Promise<unknown> =>
+      (await db.database.read((sql) => sql.all<{ at: number }>('select ended_at as at from runs')))[0]?.at;
+
+    it('keeps what a failed run sent for RESUME_DAYS from now on, not from then', async () => {
+      await bench.send(run, [blockOf(dataChunk('gone'))]);
+      await endRun('failed');
+      await set('update runs set ended_at = ?', db.clock.now() + 400 * DAY);
+      expect(await pass()).toMatchObject({ condemned: 0 });
+      expect(await endedAt()).toBe(db.clock.now());
+      db.clock.advance(new ServerSettings().resumeDays * DAY);
+      expect(await pass()).toMatchObject({ condemned: 1 });
+    });
+
+    it('leaves times that a leap can have left of which the guard saw nothing', async () => {
+      await endRun('failed');
+      const at = db.clock.now() + DAY;
+      await set('update runs set ended_at = ?', at);
+      await pass();
+      expect(await endedAt()).toBe(at);
+    });
+
+    it('deletes a pack that died then an hour from now, and gives up an upload of then in a day', async () => {
+      await bench.send(run, [blockOf(dataChunk('dead'))]);
+      await endRun('succeeded');
+      const ahead = db.clock.now() + 400 * DAY;
+      await set(`update packs set state = 'dead', changed_at = ?`, ahead);
+      await db.database.write('packs.uploading', async (tx) => {
+        await bench.packs.insertUploading(tx, { key: 'packs/never-came', taskNo: run.taskNo, runNumber: 1 });
+        await tx.run(`update packs set changed_at = ?, created_at = ? where state = 'uploading'`, [ahead, ahead]);
+      });
+      expect(await pass()).toMatchObject({ packsDeleted: 0 });
+      db.clock.advance(HOUR + 1);
+      expect(await pass()).toMatchObject({ packsDeleted: 1 });
+      db.clock.advance(DAY);
+      await pass();
+      expect(await bench.packStates()).toEqual([{ state: 'deleted' }, { state: 'dead' }]);
+    });
+
+    it('condemns anew what was condemned then', async () => {
+      const chunk = dataChunk('gone');
+      await bench.send(run, [blockOf(chunk)]);
+      await endRun('succeeded');
+      await set('update chunks set condemned_at = ?', db.clock.now() + 400 * DAY);
+      expect(await pass()).toMatchObject({ condemned: 1, swept: 0 });
+      db.clock.advance(2 * DAY);
+      expect(await pass()).toMatchObject({ condemned: 0, swept: 1 });
+    });
+  });
+
   it('keeps what a run uploaded that is on, or failed less than RESUME_DAYS ago', async () => {
     const chunk = dataChunk('waits');
     await bench.send(run, [blockOf(chunk)]);

@@ -39,6 +39,14 @@ eachDatabase('the lease of a run', (open) => {
     expect(await leaseUntil()).toBe(db.clock.now() + leaseMs);
   });
 
+  it('is renewed where a clock that was ahead gave it', async () => {
+    await db.database.write('runs.lease', (tx) =>
+      tx.run('update runs set lease_until = ?', [db.clock.now() + 400 * 86_400_000]),
+    );
+    await ask();
+    expect(await leaseUntil()).toBe(db.clock.now() + leaseMs);
+  });
+
   it('is renewed before an upload comes, however fresh', async () => {
     await ask();
     db.clock.advance(1);

@@ -48,6 +48,7 @@ export class RunLease {
   }
 
   private async isFresh(sql: Sql, run: RunGrant): Promise<boolean> {
-    return this.runs.isLeased(sql, run, (await sql.now()) + Math.floor(this.settings.runLeaseMs * FRESH_SHARE));
+    const now = await sql.now();
+    return this.runs.isLeased(sql, run, { now, until: now + Math.floor(this.settings.runLeaseMs * FRESH_SHARE) });
   }
 }

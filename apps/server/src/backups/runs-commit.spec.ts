@@ -202,6 +202,23 @@ eachDatabase('Commit of a run', (open) => {
     expect(server.storage.puts).toHaveLength(2);
   });
 
+  it('is finished by the tick when a clock that was ahead gave the lease', async () => {
+    await agent.start();
+    await agent.send(directory('/'));
+    server.storage.afterPut = () => {
+      throw new Error('crashed');
+    };
+    await expect(agent.commit()).rejects.toThrow('crashed');
+    server.storage.afterPut = () => undefined;
+    await server.commits.finishInterrupted({ onlyExpired: true });
+    await expect(agent.state()).resolves.toBe('committing');
+    await test.database.write('runs.lease', (tx) =>
+      tx.run('update runs set lease_until = ?', [test.clock.now() + 400 * 86_400_000]),
+    );
+    await server.commits.finishInterrupted({ onlyExpired: true });
+    await expect(agent.state()).resolves.toBe('succeeded');
+  });
+
   it('is left to who was faster: what retention took since then stays in the manifest', async () => {
     await agent.backUp(directory('/'), file('/a', 0o600));
     await agent.start();

@@ -4,6 +4,7 @@ import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
 import { type RetentionHold, RetentionService } from '../retention/retention.service';
+import { lastRunLeaseEnd } from './lease-ends';
 import { ManifestWriter } from './manifest-writer';
 import { RunBatchesRepository } from './run-batches.repository';
 import type { RunGrant } from './run-grant';
@@ -61,7 +62,8 @@ export class RunCommit {
       runs: await this.repositories.runs.listInState(sql, 'committing'),
     }));
     for (const run of runs) {
-      if (which.onlyExpired && run.leaseUntil >= now) continue;
+      const isMoving = run.leaseUntil >= now && run.leaseUntil <= lastRunLeaseEnd(now);
+      if (which.onlyExpired && isMoving) continue;
       await this.finish(run).catch((error: unknown) => {
         this.logger.error(`Run ${run.runId} could not be committed yet: ${String(error)}`);
       });

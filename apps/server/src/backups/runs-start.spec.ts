@@ -35,6 +35,52 @@ eachDatabase('Start of a run', (open) => {
 
   const start = (parts = {}) => server.runs.startRun(agent.identity, agent.taskId, startRequest(parts));
 
+  describe('when a clock that was ahead was put right', () => {
+    const DAY = 86_400_000;
+    /** The longest lease that can be set, and an hour. */
+    const LONGEST = DAY + 3_600_000;
+
+    it('ends a run of then that no agent renews', async () => {
+      test.clock.advance(400 * DAY);
+      await agent.start();
+      test.clock.advance(-400 * DAY);
+      await server.undos.closeExpired();
+      await server.undos.idle();
+      await expect(agent.state()).resolves.toBe('failed');
+      await expect(agent.start()).resolves.toMatchObject({ number: 2 });
+    });
+
+    it('leaves a run as long as its lease may be one that somebody gave it', async () => {
+      await agent.start();
+      const lease = (until: number): Promise<unknown> =>
+        test.database.write('runs.lease', (tx) => tx.run('update runs set lease_until = ?', [until]));
+      await lease(test.clock.now() + LONGEST);
+      await expect(codeOf(start())).resolves.toBe('run-active');
+      await lease(test.clock.now() + LONGEST + 1);
+      await server.undos.closeExpired();
+      await expect(agent.state()).resolves.not.toBe('running');
+    });
+
+    it('does not wait for what retention held then, which cannot go on', async () => {
+      await agent.backUp(directory('/'));
+      const { repository } = server.retention;
+      const { taskNo } = agent.grant;
+      const ahead = test.clock.now() + 400 * DAY;
+      const hold = (now: number): Promise<boolean> =>
+        test.database.write('retention.begin', (tx) => repository.hold(tx, taskNo, { now, until: now + 15_000 }));
+      await expect(hold(ahead)).resolves.toBe(true);
+      await expect(agent.start()).resolves.toMatchObject({ number: 2 });
+      const renewed = await test.database.write('retention.begin', (tx) =>
+        repository.renew(tx, taskNo, { held: ahead + 15_000, until: ahead + 30_000 }),
+      );
+      expect(renewed).toBe(false);
+      await agent.commit();
+      await expect(hold(ahead)).resolves.toBe(true);
+      await expect(hold(test.clock.now())).resolves.toBe(true);
+      await expect(codeOf(agent.start())).resolves.toBe('retention-in-progress');
+    });
+  });
+
   it('opens a task once, whoever asks at the same time', async () => {
     const tasks = await Promise.all([1, 2, 3].map(() => server.tasks.openTask(7, 'home')));
     expect(new Set(tasks.map(({ id }) => id)).size).toBe(1);

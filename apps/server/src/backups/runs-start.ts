@@ -9,6 +9,7 @@ import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
 import { CatalogReadRepository } from './catalog-read.repository';
 import { RunBatchesRepository } from './run-batches.repository';
+import { lastHoldEnd } from './lease-ends';
 import { newRunToken, runTokenOf } from './run-grant';
 import { RunUndo } from './runs-undo';
 import type { RunRow } from './run-row';
@@ -69,7 +70,7 @@ export class RunStart {
       if (repeated !== undefined)
         return { ...answer, runId: repeated.runId, number: repeated.number, isRefused: false };
       const now = await tx.now();
-      if (task.retentionUntil > now) {
+      if (task.retentionUntil > now && task.retentionUntil <= lastHoldEnd(now)) {
         throw new DomainError('retention-in-progress', 'Retention works on this task; ask again soon');
       }
       if (task.retentionUntil > 0) await this.repositories.tasks.endRetention(tx, task.taskNo);

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { RunTrigger } from '#common';
 import type { Sql } from '../database/sql';
 import type { RunGrant } from './run-grant';
+import { lastRunLeaseEnd } from './lease-ends';
 import { type RunKey, type RunRow, SELECT_RUN } from './run-row';
 import { addRunSums } from './run-sums';
 import type { RunTouches } from './run-touches';
@@ -67,7 +68,10 @@ export class RunsRepository {
   }
 
   listExpired(sql: Sql, now: number): Promise<RunRow[]> {
-    return sql.all<RunRow>(`${SELECT_RUN} where r.state = 'running' and r.lease_until < ?`, [now]);
+    return sql.all<RunRow>(`${SELECT_RUN} where r.state = 'running' and (r.lease_until < ? or r.lease_until > ?)`, [
+      now,
+      lastRunLeaseEnd(now),
+    ]);
   }
 
   async insert(tx: Sql, run: NewRun): Promise<void> {
@@ -155,12 +159,16 @@ export class RunsRepository {
     return changes === 1;
   }
 
-  /** True when the run is running, the token its own, and its lease lasts until then; holds nothing. */
-  async isLeased(sql: Sql, run: RunGrant, until: number): Promise<boolean> {
+  /**
+   * True when the run is running, the token its own, and its lease lasts until then, and not for ever by a clock that was ahead;
+   * holds nothing.
+   */
+  async isLeased(sql: Sql, run: RunGrant, { now, until }: { now: number; until: number }): Promise<boolean> {
     const row = await sql.get(
       `select 1 as one from runs
-       where task_no = ? and number = ? and state = 'running' and token_hash = ? and lease_until >= ?`,
-      [run.taskNo, run.runNumber, run.tokenHash, until],
+       where task_no = ? and number = ? and state = 'running' and token_hash = ?
+         and lease_until >= ? and lease_until <= ?`,
+      [run.taskNo, run.runNumber, run.tokenHash, until, lastRunLeaseEnd(now)],
     );
     return row !== undefined;
   }
@@ -216,8 +224,8 @@ export class RunsRepository {
   async expire(tx: Sql, run: RunKey, end: { now: number; error: string }): Promise<boolean> {
     const { changes } = await tx.run(
       `update runs set state = 'undoing', outcome = 'failed', error = ?
-       where task_no = ? and number = ? and state = 'running' and lease_until < ?`,
-      [end.error, run.taskNo, run.number, end.now],
+       where task_no = ? and number = ? and state = 'running' and (lease_until < ? or lease_until > ?)`,
+      [end.error, run.taskNo, run.number, end.now, lastRunLeaseEnd(end.now)],
     );
     return changes === 1;
   }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { joinDirectories, type RetentionBounds, type RetentionSnapshot } from '#engine';
 import { DIRECTORY } from '../backups/catalog-codes';
+import { lastHoldEnd } from '../backups/lease-ends';
 import { slices, type Column, type Sql } from '../database/sql';
 import { candidateTables, keepingRuns, type PathSlice } from './retention-candidates';
 
@@ -43,7 +44,7 @@ export class RetentionRepository {
       `select retention_until as until from tasks where no = ? ${tx.forUpdate()}`,
       [taskNo],
     );
-    if (task === undefined || task.until > now) return false;
+    if (task === undefined || (task.until > now && task.until <= lastHoldEnd(now))) return false;
     const active = await tx.get(
       `select 1 as one from runs where task_no = ? and state in ('running', 'committing', 'undoing')`,
       [taskNo],
