@@ -23,7 +23,8 @@ eachDatabase('the job that applies retention', (open) => {
     const guard = guardOn(db.database, storage, new TestUptime(db.clock));
     server = new TestServer(db.database, storage, guard);
     // No other job is run.
-    jobs = new MaintenanceJobs(server.retention.service, null!, null!, null!, guard, null!, null!);
+    const { service, purge } = server.retention;
+    jobs = new MaintenanceJobs(service, null!, purge, null!, null!, guard, null!, null!);
     agents = [await server.agent(1), await server.agent(2), await server.agent(3)];
     for (const agent of agents) {
       await agent.backUp(directory('/'), file('/a', 0o600));
@@ -59,9 +60,9 @@ eachDatabase('the job that applies retention', (open) => {
     await expect(apply()).rejects.toThrow('failed for 1 tasks');
     expect(await versions()).toEqual([3, 2, 2]);
     const problems = [`task ${agents[0]!.taskId}: no room for this one`];
-    expect(report).toEqual({ tasks: 2, skippedTasks: 0, failedTasks: 1, problems });
+    expect(report).toMatchObject({ tasks: 2, skippedTasks: 0, failedTasks: 1, problems });
     storage.beforePut = () => undefined;
-    expect(await apply()).toEqual({ tasks: 3, skippedTasks: 0, failedTasks: 0, problems: [] });
+    expect(await apply()).toMatchObject({ tasks: 3, skippedTasks: 0, failedTasks: 0, problems: [] });
     expect(await versions()).toEqual([2, 2, 2]);
   });
 
@@ -75,7 +76,7 @@ eachDatabase('the job that applies retention', (open) => {
       db.clock.advance(15_000);
       await agents[0]!.start();
     };
-    expect(await apply()).toEqual({ tasks: 2, skippedTasks: 1, failedTasks: 0, problems: [] });
+    expect(await apply()).toMatchObject({ tasks: 2, skippedTasks: 1, failedTasks: 0, problems: [] });
   });
 
   it('ends with the task at which deletions were stopped', async () => {

@@ -7,7 +7,7 @@ import { ForgetRepository } from './forget.repository';
 import { PinsRepository } from './pins.repository';
 import { ProtectWindow } from './protect-window';
 import { type HiddenTask, PurgeRepository } from './purge.repository';
-import { type RetentionHold, RetentionService } from './retention.service';
+import { HoldLost, type RetentionHold, RetentionService } from './retention.service';
 
 const SLICE_PATHS = 2_000;
 const DAY_MS = 86_400_000;
@@ -41,8 +41,17 @@ export class PurgeService {
     return this.database.read((sql) => this.dueIn(sql, null));
   }
 
-  /** Returns how many versions went; null: a run or retention works on the task. Throws `deletion-stopped`. */
+  /** Returns how many versions went; null: a run or retention works on the task, now or before all were gone. Throws `deletion-stopped`. */
   async purge(taskNo: number, signal: AbortSignal): Promise<number | null> {
+    try {
+      return await this.purgeHeld(taskNo, signal);
+    } catch (error) {
+      if (error instanceof HoldLost) return null;
+      throw error;
+    }
+  }
+
+  private purgeHeld(taskNo: number, signal: AbortSignal): Promise<number | null> {
     return this.retention.whileHeld(taskNo, async (hold) => {
       let removed = 0;
       for (let below = Number.MAX_SAFE_INTEGER, isOver = false; !isOver;) {

@@ -1,10 +1,7 @@
 import { openRemoval } from '#engine';
-import { auditOn } from '../audit/audit.testing';
 import { codeOf, directory, file, type TestAgent, TestServer, WatchedStorage } from '../backups/runs.testing';
 import { eachDatabase, type TestDatabase } from '../database/testing';
-import { ForgetRepository } from './forget.repository';
-import { PurgeRepository } from './purge.repository';
-import { PurgeRepositories, PurgeService } from './purge.service';
+import type { PurgeService } from './purge.service';
 
 const DAY = 86_400_000;
 const WINDOW_DAYS = 7;
@@ -30,11 +27,9 @@ eachDatabase('purging', (open) => {
         [Buffer.alloc(32)],
       );
     });
-    const { service, pins, window } = server.retention;
     server.settings.protectDays = WINDOW_DAYS;
-    await window.onModuleInit();
-    const repositories = new PurgeRepositories(new PurgeRepository(), new ForgetRepository(), pins, window);
-    purge = new PurgeService(test.database, repositories, service, auditOn(test.database));
+    await server.retention.window.onModuleInit();
+    ({ purge } = server.retention);
     agent = await server.agent();
     await agent.backUp(directory('/'), directory('/d'), file('/d/f'));
     await agent.backUp(file('/d/f', 0o600), file('/g'));

@@ -263,7 +263,8 @@ export class RetentionService implements OnModuleInit {
   }
 }
 
-class HoldLost extends Error {
+/** Another took the task over, for it took too long: what was decided until then is brought to its end by anybody. */
+export class HoldLost extends Error {
   constructor({ taskNo }: RetentionHold) {
     super(`retention lost its hold on task ${taskNo}: it took too long`);
   }

@@ -1,9 +1,13 @@
+import { auditOn } from '../audit/audit.testing';
 import type { ServerSettings } from '../config/server-settings';
 import type { Database } from '../database/database';
 import { guardOn } from '../guards/guards.testing';
 import type { Storage } from '../storage/storage';
+import { ForgetRepository } from './forget.repository';
 import { PinsRepository } from './pins.repository';
 import { ProtectWindow } from './protect-window';
+import { PurgeRepository } from './purge.repository';
+import { PurgeRepositories, PurgeService } from './purge.service';
 import { RemovalCompletion } from './removal-record';
 import { RemovalsRepository } from './removals.repository';
 import { RetentionPoliciesRepository } from './retention-policies.repository';
@@ -32,5 +36,7 @@ export function retentionOn(
     completion,
     guard,
   );
-  return { repository, policies, removals, pins, rules, window, completion, service, guard };
+  const purging = new PurgeRepositories(new PurgeRepository(), new ForgetRepository(), pins, window);
+  const purge = new PurgeService(database, purging, service, auditOn(database));
+  return { repository, policies, removals, pins, rules, window, completion, service, purge, guard };
 }
