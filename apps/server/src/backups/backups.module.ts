@@ -42,6 +42,7 @@ import { PackFiles } from './pack-files';
 import { PacksRepository } from './packs.repository';
 import { QuotaRepository } from './quota.repository';
 import { UploadRoom } from './upload-room';
+import { DeleteWork, ReclaimDelete } from './reclaim-delete';
 import { ReclaimMark } from './reclaim-mark';
 import { ReclaimRepository } from './reclaim.repository';
 import { ReclaimRewrite, RewriteWork } from './reclaim-rewrite';
@@ -91,6 +92,8 @@ const REPOSITORIES = [
   PacksRepository,
   ReclaimRepository,
   ReclaimParts,
+  DeleteWork,
+  ReclaimDelete,
   RewriteRepository,
   RunUploadsRepository,
   RunBatchesRepository,

@@ -27,11 +27,16 @@ export interface ReclaimReport {
   packsLater: number;
   /** Packs that were to be written anew, for which the disk had no room. */
   packsWithoutRoom: number;
-  /** Packs that were to be written anew and could not be read, or be written: nothing is concluded, scrub looks at them first. */
+  /**
+   * Packs that were to be written anew and could not be read, or be written: nothing is concluded, scrub looks at them first. And dead
+   * ones that could not be deleted: the next pass tries again.
+   */
   failedPacks: number;
   /** What was wrong with the first of them; and what helps when there was no room. */
   problems: string[];
 }
+
+const KEPT_PROBLEMS = 20;
 
 export function emptyReport(): ReclaimReport {
   return {
@@ -56,6 +61,15 @@ export function emptyReport(): ReclaimReport {
     failedPacks: 0,
     problems: [],
   };
+}
+
+export function noteProblem(report: ReclaimReport, problem: string): void {
+  if (report.problems.length < KEPT_PROBLEMS) report.problems.push(problem);
+}
+
+export function noteFailedPack(report: ReclaimReport, problem: string): void {
+  report.failedPacks += 1;
+  noteProblem(report, problem);
 }
 
 export type ReclaimPhase = 'mark' | 'judge' | 'sweep' | 'delete' | 'rewrite';

@@ -6,14 +6,13 @@ import type { ChunkBits } from './chunk-bits';
 import { PackRewriter } from './pack-rewriter';
 import { PackUsages } from './pack-usage';
 import { PacksRepository } from './packs.repository';
-import type { ReclaimPass } from './reclaim-report';
+import { noteFailedPack, type ReclaimPass } from './reclaim-report';
 import { ReclaimRepository } from './reclaim.repository';
 import { byGain, type PackUsage, planRewrite, usedOf } from './rewrite-plan';
 import { type PassRoom, RewriteRoom } from './rewrite-room';
 
 /** Groups in a row of which nothing could be written anew: then the storage is out of reach, and not single packs of it. */
 const FAILED_IN_A_ROW = 5;
-const KEPT_PROBLEMS = 20;
 
 /** What it works with. */
 @Injectable()
@@ -114,10 +113,9 @@ export class ReclaimRewrite {
   }
 
   private noteFailure({ key }: PackUsage, reason: string, { report }: ReclaimPass): void {
-    report.failedPacks += 1;
     const problem = `${key} was not written anew: ${reason}`;
     this.logger.error(problem);
-    if (report.problems.length < KEPT_PROBLEMS) report.problems.push(problem);
+    noteFailedPack(report, problem);
   }
 }
 

@@ -184,13 +184,18 @@ export class ReclaimRepository {
 
   /**
    * Packs that have been dead since before `before`: no reader has them open any more. Those that were live: since before
-   * `heldBefore` too, for as far as an older copy of the catalog knows chunks lie in them, which moved or were swept since.
+   * `heldBefore` too, for as far as an older copy of the catalog knows chunks lie in them, which moved or were swept since. By ascending
+   * number, with or without a fault.
    */
-  deadPacks(sql: Sql, { before, heldBefore }: DeathBounds, limit: number): Promise<DeadPack[]> {
+  deadPacks(
+    sql: Sql,
+    { before, heldBefore }: DeathBounds,
+    { isFaulty, afterNo, limit }: { isFaulty: boolean; afterNo: number; limit: number },
+  ): Promise<DeadPack[]> {
     return sql.all<DeadPack>(
       `select no, key, length from packs where state = 'dead' and changed_at < ?
-         and (length = 0 or changed_at < ?) order by no limit ?`,
-      [before, heldBefore, limit],
+         and (length = 0 or changed_at < ?) and fault is ${isFaulty ? 'not null' : 'null'} and no > ? order by no limit ?`,
+      [before, heldBefore, afterNo, limit],
     );
   }
 
@@ -200,6 +205,14 @@ export class ReclaimRepository {
       `select count(*) as packs, sum(length) as bytes from packs where state = 'dead' and length > 0`,
     );
     return { packs: row?.packs ?? 0, bytes: row?.bytes ?? 0 };
+  }
+
+  /** A dead pack that could not be deleted. */
+  async noteUndeleted(tx: Sql, packNo: number, fault: string): Promise<void> {
+    await tx.run(`update packs set fault = ? where no = ? and state = 'dead'`, [
+      `could not be deleted: ${fault}`,
+      packNo,
+    ]);
   }
 
   async markDeleted(tx: Sql, packNo: number): Promise<void> {

@@ -1,33 +1,27 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
 import { LEAP_MS } from '../guards/clock-judgement';
 import { DeletionGuard } from '../guards/deletion-guard';
-import { FreeSpace } from '../storage/free-space';
-import { type Storage, STORAGE } from '../storage/storage';
 import { ChunkBits } from './chunk-bits';
 import { loopTurn } from './loop-turn';
 import { PacksRepository } from './packs.repository';
+import { ReclaimDelete } from './reclaim-delete';
 import { ReclaimMark } from './reclaim-mark';
 import { emptyReport, type ReclaimPass, type ReclaimPhase, type ReclaimReport } from './reclaim-report';
 import { ReclaimRewrite } from './reclaim-rewrite';
-import { type DeadPack, type DeathBounds, ReclaimRepository } from './reclaim.repository';
+import { ReclaimRepository } from './reclaim.repository';
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
+const DAY_MS = 86_400_000;
 /** Between two passes that take a chunk: no transaction and no upload that counts on it lasts a day. */
 const REAL_GRACE_MS = DAY_MS;
 /** A clock may have leapt by just less than what the guard notices: a real day must be over even then. */
 const GRACE_MS = REAL_GRACE_MS + LEAP_MS;
-/** Readers of a pack that died have finished by then, or ask again and find its chunks elsewhere. */
-const READERS_MS = HOUR_MS;
 const STALE_UPLOAD_MS = DAY_MS;
 const PAGE_ROWS = 5_000;
 /** Rows that are locked together: some milliseconds. */
 const SWEEP_ROWS = 500;
 const PACKS_PER_STEP = 200;
-/** On a full disk so many uploads of the largest size (1 GiB) are to have room until the next pass; with room for one alone, a backup would come on by one a day. */
-const UPLOADS_UNTIL_NEXT = 17;
 
 export interface ReclaimOptions {
   /** Only tells what it would do. */
@@ -45,7 +39,7 @@ export class ReclaimParts {
     readonly packs: PacksRepository,
     readonly mark: ReclaimMark,
     readonly rewrite: ReclaimRewrite,
-    readonly disk: FreeSpace,
+    readonly deletion: ReclaimDelete,
   ) {}
 }
 
@@ -64,7 +58,6 @@ interface Ripe {
 export class ReclaimService {
   constructor(
     private readonly database: Database,
-    @Inject(STORAGE) private readonly storage: Storage,
     private readonly settings: ServerSettings,
     private readonly parts: ReclaimParts,
     private readonly guard: DeletionGuard,
@@ -72,7 +65,7 @@ export class ReclaimService {
 
   /** One pass. Throws `deletion-stopped` when it is not safe to delete. A dry run writes nothing. */
   async run({ isDryRun, signal, onProgress }: ReclaimOptions): Promise<ReclaimReport> {
-    const { mark, reclaim, rewrite } = this.parts;
+    const { mark, reclaim, rewrite, deletion } = this.parts;
     if (!isDryRun) {
       await this.guard.assertSafe();
       await this.rightTimes();
@@ -94,8 +87,7 @@ export class ReclaimService {
     } else {
       await this.sweep(ripe, pass);
       await this.buryPacks(pass);
-      await this.deletePacks(pass);
-      await this.endHolds(pass);
+      await deletion.run(pass);
     }
     const held = await this.database.read((sql) => reclaim.heldPacks(sql));
     report.heldPacks = held.packs;
@@ -187,50 +179,6 @@ export class ReclaimService {
       if (empty.length === 0) continue;
       report.packsDied += (await this.database.write('packs.dead', (tx) => reclaim.bury(tx, empty))).length;
     }
-  }
-
-  /** Storage first, then the row says so: a crash between repeats a deletion, and forgets none. */
-  private async deletePacks(pass: ReclaimPass): Promise<void> {
-    for (;;) {
-      pass.signal.throwIfAborted();
-      const now = await this.database.now();
-      const before = now - READERS_MS;
-      const heldBefore = now - this.settings.reclaimMovedDays * DAY_MS;
-      const dead = await this.deadPacks({ before, heldBefore });
-      for (const pack of dead) await this.deletePack(pack, pass);
-      if (dead.length < PACKS_PER_STEP) return;
-    }
-  }
-
-  /** On a full disk older copies of the catalog come second: the oldest packs that wait go, until the next backups have room. */
-  private async endHolds(pass: ReclaimPass): Promise<void> {
-    if (!(await this.parts.disk.isShortOfPacks())) return;
-    for (;;) {
-      pass.signal.throwIfAborted();
-      const before = (await this.database.now()) - READERS_MS;
-      const dead = await this.deadPacks({ before, heldBefore: before });
-      for (const pack of dead) {
-        if (!(await this.parts.disk.isShortOfPacks(UPLOADS_UNTIL_NEXT))) return;
-        await this.deletePack(pack, pass);
-        pass.report.endedHolds += 1;
-      }
-      if (dead.length < PACKS_PER_STEP) return;
-    }
-  }
-
-  private deadPacks(bounds: DeathBounds): Promise<DeadPack[]> {
-    return this.database.read(async (sql) => {
-      await this.guard.assertIn(sql);
-      return this.parts.reclaim.deadPacks(sql, bounds, PACKS_PER_STEP);
-    });
-  }
-
-  private async deletePack({ no, key, length }: DeadPack, { report, tell }: ReclaimPass): Promise<void> {
-    await this.storage.delete(key);
-    await this.database.write('packs.deleted', (tx) => this.parts.reclaim.markDeleted(tx, no));
-    report.packsDeleted += 1;
-    report.freedBytes += length;
-    tell('delete');
   }
 
   /** The guard has looked: the clock is believed, and what it was before, when it was ahead, is not. */

@@ -34,10 +34,10 @@ eachDatabase('reclaim', (open, dialect) => {
     bench.close();
   });
 
-  function serviceOn(where: IngestBench): ReclaimService {
+  function serviceOn(where: IngestBench, reclaimMovedDays = 0): ReclaimService {
     const guard = guardOn(db.database, where.memory, new TestUptime(db.clock));
-    const settings = Object.assign(new ServerSettings(), { reclaimMovedDays: 0 });
-    return reclaimOn(db.database, where.memory, guard, { settings }).service;
+    const settings = Object.assign(new ServerSettings(), { reclaimMovedDays });
+    return reclaimOn(db.database, where.memory, guard, { settings, disk: where.disk }).service;
   }
 
   const pass = (isDryRun = false): Promise<ReclaimReport> =>
@@ -308,13 +308,75 @@ eachDatabase('reclaim', (open, dialect) => {
     await pass();
     db.clock.advance(2 * HOUR);
     const dying = bench.memory.delete.bind(bench.memory);
-    bench.memory.delete = () => Promise.reject(new Error('killed'));
-    await expect(pass()).rejects.toThrow('killed');
+    const stop = new AbortController();
+    bench.memory.delete = () => {
+      stop.abort();
+      return Promise.reject(new Error('killed'));
+    };
+    await expect(reclaim.run({ isDryRun: false, signal: stop.signal })).rejects.toThrow('killed');
     expect(await bench.packStates()).toEqual([{ state: 'dead' }]);
     bench.memory.delete = dying;
     await pass();
     expect(await bench.packStates()).toEqual([{ state: 'deleted' }]);
     expect(await bench.storedKeys()).toEqual([]);
+  });
+
+  describe('when packs cannot be deleted', () => {
+    let stuck: Set<string>;
+    let asked: string[];
+
+    /** So many packs in which nothing is left, dead for long enough. */
+    async function deadPacks(count: number): Promise<string[]> {
+      for (let at = 0; at < count; at += 1) await bench.send(run, [blockOf(dataChunk(`gone ${at}`))]);
+      await endRun('succeeded');
+      await pass();
+      db.clock.advance(2 * DAY);
+      await pass();
+      db.clock.advance(2 * HOUR);
+      const rows = await db.database.read((sql) => sql.all<{ key: string }>('select key from packs order by no'));
+      return rows.map(({ key }) => key);
+    }
+    beforeEach(() => {
+      [stuck, asked] = [new Set(), []];
+      const remove = bench.memory.delete.bind(bench.memory);
+      bench.memory.delete = (key) => {
+        asked.push(key);
+        return stuck.has(key) ? Promise.reject(new Error('it is locked')) : remove(key);
+      };
+    });
+
+    it('deletes the others, names those, and deletes them when it can', async () => {
+      const [first = '', second = '', third = ''] = await deadPacks(3);
+      stuck = new Set([first]);
+      const problems = [`${first} was not deleted: it is locked`];
+      expect(await pass()).toMatchObject({ packsDeleted: 2, failedPacks: 1, problems });
+      expect(await bench.packStates()).toEqual([{ state: 'dead' }, { state: 'deleted' }, { state: 'deleted' }]);
+      stuck = new Set();
+      expect(await pass()).toMatchObject({ packsDeleted: 1, failedPacks: 0, problems: [] });
+      expect(asked).toEqual([first, second, third, first]);
+    });
+
+    it('stops deleting after five in a row, and comes to the others first the next time', async () => {
+      const keys = await deadPacks(8);
+      stuck = new Set(keys.slice(0, 5));
+      const report = await pass();
+      expect(report).toMatchObject({ packsDeleted: 0, failedPacks: 5 });
+      expect(report.problems.at(-1)).toMatch('in a row');
+      expect(asked).toEqual(keys.slice(0, 5));
+      expect(await pass()).toMatchObject({ packsDeleted: 3, failedPacks: 5 });
+      expect(asked.slice(5)).toEqual([...keys.slice(5), ...keys.slice(0, 5)]);
+    });
+
+    it('asks once in a pass for a pack that cannot be deleted on a full disk, and makes room with others', async () => {
+      reclaim = serviceOn(bench, 3);
+      const [first = '', second = ''] = await deadPacks(2);
+      stuck = new Set([first]);
+      bench.disk.freeBytes = 0;
+      expect(await pass()).toMatchObject({ packsDeleted: 1, endedHolds: 1, failedPacks: 1 });
+      db.clock.advance(3 * DAY);
+      expect(await pass()).toMatchObject({ packsDeleted: 0, endedHolds: 0, failedPacks: 1 });
+      expect(asked).toEqual([first, second, first]);
+    });
   });
 
   it('deletes nothing while the clock stands behind the newest run, or when the storage is another one', async () => {

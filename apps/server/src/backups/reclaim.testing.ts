@@ -10,6 +10,7 @@ import { PackRewriter, RewriterRepositories } from './pack-rewriter';
 import { TestDisk } from './ingest.testing';
 import { PackUsages } from './pack-usage';
 import { PacksRepository } from './packs.repository';
+import { DeleteWork, ReclaimDelete } from './reclaim-delete';
 import { ReclaimMark } from './reclaim-mark';
 import { ReclaimRewrite, RewriteWork } from './reclaim-rewrite';
 import { ReclaimParts, ReclaimService } from './reclaim.service';
@@ -40,6 +41,7 @@ export function reclaimOn(
   const usages = new PackUsages(database, moves);
   const room = new RewriteRoom(database, settings, disk, moves);
   const rewrite = new ReclaimRewrite(database, settings, room, new RewriteWork(reclaim, packs, usages, rewriter));
-  const parts = new ReclaimParts(reclaim, packs, new ReclaimMark(database, reclaim, uploads), rewrite, disk);
-  return { service: new ReclaimService(database, storage, settings, parts, guard), rewriter, usages };
+  const deletion = new ReclaimDelete(database, storage, settings, new DeleteWork(reclaim, guard, disk));
+  const parts = new ReclaimParts(reclaim, packs, new ReclaimMark(database, reclaim, uploads), rewrite, deletion);
+  return { service: new ReclaimService(database, settings, parts, guard), rewriter, usages };
 }

@@ -62,7 +62,7 @@ export class MaintenanceJobs {
     how.onProgress(report);
     throw new DomainError(
       'storage-unavailable',
-      `${report.failedPacks} packs could not be written anew; all else of the pass is done. ${report.problems[0] ?? ''}`,
+      `${report.failedPacks} packs could not be written anew, or be deleted; what else could be done of the pass is. ${report.problems[0] ?? ''}`,
     );
   }
 

@@ -58,7 +58,7 @@ const FIGURES: Readonly<Record<string, string>> = {
   endedHolds: 'packs not kept for them any longer, as the disk is full',
   packsLater: 'packs to be written anew when older ones have gone',
   packsWithoutRoom: 'packs not written anew for want of room',
-  failedPacks: 'packs that could not be written anew',
+  failedPacks: 'packs that could not be written anew, or be deleted',
   packs: 'packs',
   missingPacks: 'packs missing',
   misshapenPacks: 'packs of a wrong size',

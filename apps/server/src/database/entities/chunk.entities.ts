@@ -82,7 +82,7 @@ export class PackRow {
   changed_at!: number;
   /** When scrub read all of it back last, ms; null: never; 0: it is to be read before all others. */
   scrubbed_at!: number | null;
-  /** What is wrong with it although its chunks can be read, or why it could not be read; null: nothing. */
+  /** What is wrong with it although its chunks can be read, or why it could not be read; of a dead one, why it could not be deleted; null: nothing. */
   fault!: string | null;
   /** When rows of chunks last moved from here to a new pack, or from old ones to here, ms; null: never. A catalog from before that looks for them in the old ones. */
   moved_at!: number | null;
