@@ -144,6 +144,7 @@ export {
   type TaskDetail,
   type TaskOrigin,
   type TasksAnswer,
+  USABLE_PATTERNS,
 } from './task.dto';
 export {
   FileHistoryQuery,

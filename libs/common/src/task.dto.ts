@@ -11,8 +11,10 @@ import {
   Matches,
   Max,
   Min,
+  ValidateBy,
   ValidateNested,
 } from 'class-validator';
+import { excludePatternProblem } from '#engine';
 
 /** Of users, clients and tasks: 1 to 128 characters, none of them a control character. Whatever gets a new one is asked more: `newNameFault`. */
 export const NAME = /^[^\p{Cc}]{1,128}$/u;
@@ -48,7 +50,7 @@ export class TaskDefinitionFields {
   @Length(1, 4_096, { each: true })
   paths?: string[];
 
-  /** Gitignore patterns that leave out. Default: none. */
+  /** Gitignore patterns that leave out. Default: none. Whoever defines a task may give none that could match nothing (`#x`, `./x`, `[z-a]`). */
   @IsOptional()
   @IsArray()
   @ArrayMaxSize(1_000)
@@ -101,13 +103,38 @@ export type TaskDefinition = Required<{
   [K in keyof TaskDefinitionFields]: Exclude<TaskDefinitionFields[K], undefined>;
 }>;
 
+/** The name of the constraint whose message says which pattern cannot be used, and why. */
+export const USABLE_PATTERNS = 'usablePatterns';
+
+/** Patterns that may match something, each with `sign` before it. */
+function AreUsablePatterns(sign: '' | '!'): PropertyDecorator {
+  const problemOf = (pattern: unknown): string | null => {
+    const problem = typeof pattern === 'string' ? excludePatternProblem(sign + pattern) : null;
+    return problem === null ? null : `"${String(pattern).slice(0, 100)}": ${problem}`;
+  };
+  const problems = (value: unknown) => (Array.isArray(value) ? value.map(problemOf) : []).filter((it) => it !== null);
+  return ValidateBy({
+    name: USABLE_PATTERNS,
+    validator: {
+      validate: (value) => problems(value).length === 0,
+      defaultMessage: (refused) => problems(refused?.value)[0] ?? '',
+    },
+  });
+}
+
+/** What people define: patterns that could match nothing are refused here only. A task that has one already goes on. */
+class NewDefinitionFields extends TaskDefinitionFields {
+  @AreUsablePatterns('') override excludes?: string[];
+  @AreUsablePatterns('!') override includes?: string[];
+}
+
 /** `POST /api/clients/:id/tasks` */
-export class CreateTaskRequest extends TaskDefinitionFields {
+export class CreateTaskRequest extends NewDefinitionFields {
   @Matches(NAME) name!: string;
 }
 
 /** `PATCH /api/tasks/:id` */
-export class ChangeTaskRequest extends TaskDefinitionFields {
+export class ChangeTaskRequest extends NewDefinitionFields {
   @IsOptional() @Matches(NAME) name?: string;
 }
 

@@ -82,6 +82,7 @@ export { IndexLines } from './index-lines';
 export { type QuickSighting } from './quick-detect';
 export { type Merged, mergeByPath } from './merge';
 export { isUnchanged, type Sighting } from './detect';
+export { excludePatternProblem } from './exclude-pattern';
 export {
   decodeManifestHeader,
   encodeManifestHeader,

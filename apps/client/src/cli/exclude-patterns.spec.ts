@@ -26,15 +26,18 @@ describe('excludePatterns', () => {
 
   it('takes those of arguments, then those of files without blank lines and comments', () => {
     writeFileSync(join(root, 'file'), '# comment\r\n\r\n*.tmp\r\n  \n!keep.tmp\n/caf\u00e9/');
-    const given = ['**/cache/', 'a\\ ', 'b  ', '#none', '[!a-z]*', '\\[x'];
+    const given = ['**/cache/', 'a\\ ', 'b  ', '\\#none', '[!a-z]*', '\\[x'];
     expect(patternsOf(given, ['file'])).toEqual([...given, '*.tmp', '!keep.tmp', '/caf\u00e9/']);
   });
 
-  it.each(['[', '!a[b', 'a/[b/c', '', '!', 'a\\', 'a//b'])('refuses %j, which matches nothing', (pattern) => {
-    const error = refusal([pattern]);
-    expect(error).toMatchObject({ code: 'usage', exitCode: ExitCode.usage });
-    expect((error as CliError).message).toContain(`--exclude: "${pattern.replace('\\', '\\\\')}": `);
-  });
+  it.each(['#recycle', '/', './x', 'x/../d', '[z-a]', '[', '!a[b', 'a/[b/c', '', '!', 'a\\', 'a//b'])(
+    'refuses %j, which matches nothing',
+    (pattern) => {
+      const error = refusal([pattern]);
+      expect(error).toMatchObject({ code: 'usage', exitCode: ExitCode.usage });
+      expect((error as CliError).message).toContain(`--exclude: "${pattern.replace('\\', '\\\\')}": `);
+    },
+  );
 
   it('refuses what is not UTF-8 and shows its bytes', () => {
     const bytes = Buffer.from('caf\u00e9*', 'latin1');

@@ -2,9 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LIMITS } from '#common';
+import { excludePatternProblem } from '#engine';
 import { decodeArgument, encodeArgument } from './argument-bytes';
 import { CliError, ExitCode } from './failure';
-import { PathPattern } from './path-pattern';
 import { printableBytes } from './printable';
 import { type World } from './world';
 
@@ -52,16 +52,8 @@ function assertUsable(pattern: string, where: string): void {
     throw unusable(`${shown}... is longer than ${LIMITS.excludeLength} characters.`);
   }
   if (!isUtf8(bytes)) throw unusable(`${shown} is not UTF-8. Write "?" for each byte that is none.`);
-  try {
-    PathPattern.parse(withoutGitignoreSigns(pattern));
-  } catch (error) {
-    throw error instanceof CliError ? unusable(`${shown}: ${error.message}`) : error;
-  }
-}
-
-/** What an exclude has and a pattern of `find` has not: `!` before it, and blanks after it that mean nothing. */
-function withoutGitignoreSigns(pattern: string): string {
-  return pattern.replace(/^!/, '').replace(/(?<!\\) +$/, '');
+  const problem = excludePatternProblem(pattern);
+  if (problem !== null) throw unusable(`${shown}: ${problem}`);
 }
 
 function unusable(reason: string): CliError {

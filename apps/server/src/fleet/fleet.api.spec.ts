@@ -107,6 +107,22 @@ eachDatabase('a fleet', (open, dialect) => {
     expect((await root.get(API.tasks(machine.id))).body.tasks).toEqual([]);
   });
 
+  it('refuses patterns that could match nothing, of whoever defines a task, and says which and why', async () => {
+    const task = await createTask({ excludes: ['*.tmp', '\\#recycle'], includes: ['#x'] });
+    for (const [fields, reason] of [
+      [{ excludes: ['*.tmp', '#recycle'] }, '"#recycle": A pattern that begins with # is a comment'],
+      [{ excludes: ['./x/cache'] }, '"./x/cache": No path has a name "."'],
+      [{ includes: ['[z-a]'] }, '"[z-a]": "z-a" is no range'],
+    ] as const) {
+      const created = await root.post(API.tasks(machine.id), { name: 'new', paths: ['/data'], ...fields });
+      const changed = await root.call('PATCH', API.taskDetail(task.id), fields);
+      for (const { status, body } of [created, changed]) {
+        expect(status).toBe(422);
+        expect(JSON.stringify(body)).toContain(JSON.stringify(reason).slice(1, -1));
+      }
+    }
+  });
+
   it('keeps tasks within the paths that the agent allows', async () => {
     await machine.ping();
     const outside = await root.post(API.tasks(machine.id), { name: 'etc', paths: ['/data/x', '/etc'] });

@@ -1,6 +1,6 @@
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
-import { PROBLEMS, STATUS_OF_KIND, type ProblemKind } from '#common';
+import { PROBLEMS, STATUS_OF_KIND, type ProblemKind, USABLE_PATTERNS } from '#common';
 import { DomainError } from '../http/domain-error';
 
 /** Why a form was not taken, to be shown with the form as it was filled in. */
@@ -52,6 +52,9 @@ export function requestOf<T extends object>(
   const request = plainToInstance(dto, told);
   const errors = validateSync(request, { whitelist: true, forbidNonWhitelisted: true });
   if (errors.length === 0) return request;
-  const fields = errors.map(({ property }) => [property, sentences[property as keyof T] ?? 'This cannot be used.']);
+  const fields = errors.map(({ property, constraints }) => [
+    property,
+    constraints?.[USABLE_PATTERNS] ?? sentences[property as keyof T] ?? 'This cannot be used.',
+  ]);
   throw new FieldProblems(Object.fromEntries(fields) as Record<string, string>);
 }
