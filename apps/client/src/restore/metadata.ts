@@ -162,8 +162,9 @@ function isLocal(device: number, fd: number): boolean {
   return known;
 }
 
+/** `trusted.`: only root sees them, and may take them away (overlayfs keeps there that a directory is opaque). */
 function isRemovable(name: string): boolean {
-  return ACL_NAMES.has(name) || name.startsWith('user.');
+  return ACL_NAMES.has(name) || name.startsWith('user.') || name.startsWith('trusted.');
 }
 
 /** A path that means what `fd` is open on, symlinks included: the kernel does not follow further. */

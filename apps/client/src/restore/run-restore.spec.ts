@@ -129,6 +129,25 @@ describe('runRestore', () => {
     expect(readFileSync(sandbox.in('b', '3'), 'utf8')).toBe('changed');
   });
 
+  it('takes from a merged directory the attributes that the snapshot does not have, those of root too, and no label', async () => {
+    const calls = nativeCalls()!;
+    mkdirSync(sandbox.in('d'), { recursive: true });
+    const removed: string[] = [];
+    const system = {
+      ...calls,
+      listXattrs: () =>
+        ['security.selinux', 'trusted.overlay.opaque', 'user.old', 'user.kept'].map((it) => Buffer.from(it)),
+      setXattr: () => undefined,
+      removeXattr: (_: Buffer, name: Buffer) => {
+        removed.push(name.toString());
+      },
+    };
+    const xattrs = [{ name: Buffer.from('user.kept'), value: Buffer.from('1') }];
+    const server = new FakeServer().directory('/').directory('/d', { xattrs });
+    await sandbox.restore(server, { system, conflicts: 'overwrite' });
+    expect(removed).toEqual(['trusted.overlay.opaque', 'user.old']);
+  });
+
   it('restores extended attributes, and those that are content of their own', async () => {
     const calls = nativeCalls()!;
     const xattrs = [{ name: Buffer.from('user.short'), value: Buffer.from([0, 255]) }];
