@@ -56,15 +56,18 @@ interface StartedRun {
 }
 
 function select(options: BackupOptions, stateDir: string): Selection {
-  const workingDirectory = options.workingDirectory ?? Buffer.from(process.cwd());
   const hostRoot = realpathOf(options.hostRoot ?? '/');
-  const roots = normaliseRoots(options.roots, workingDirectory, hostRoot);
+  const roots = rootsOf(options, hostRoot);
   if (roots.length === 0) throw new Error('a backup needs at least one path');
   const rules = scanRulesOf(options.scanRules ?? NO_SCAN_RULES);
   const own = pathOnHost(hostRoot, realpathOf(stateDir));
   const selection = new Selection(roots, options.excludes, own, rules, hostRoot);
   selection.assertUsable();
   return selection;
+}
+
+function rootsOf({ roots, workingDirectory }: BackupOptions, hostRoot: Buffer): Buffer[] {
+  return normaliseRoots(roots, workingDirectory ?? Buffer.from(process.cwd()), hostRoot);
 }
 
 function realpathOf(path: string): Buffer {
@@ -147,7 +150,24 @@ async function perform(
 }
 
 async function begin(run: RunToken, selection: Selection, options: BackupOptions): Promise<void> {
-  await options.onStarted?.(run, selection.roots);
+  if (options.onStarted === undefined) return;
+  await options.onStarted(run, selection.roots);
+  assertSameRoots(selection.roots, rootsOf(options, selection.hostRoot));
+}
+
+/**
+ * A pre command may make or mount what is saved, but not switch a link in its path: the server was told where that led, and that was
+ * judged. Saving it all the same would save what was to be replaced, and succeed.
+ */
+function assertSameRoots(before: readonly Buffer[], now: readonly Buffer[]): void {
+  const missing = (roots: readonly Buffer[], others: readonly Buffer[]) =>
+    roots.filter((root) => !others.some((other) => other.equals(root))).map((root) => root.toString());
+  const [left, come] = [missing(before, now), missing(now, before)];
+  if (left.length === 0 && come.length === 0) return;
+  throw new Error(
+    `the paths lead elsewhere since the pre commands ran: before to ${left.join(', ')}, now to ${come.join(', ') || 'none of their own'}. ` +
+      'Give a path that always leads to the same place: mount what is to be saved there instead of switching a link',
+  );
 }
 
 /** Everything was sent and the next index is written: from here on the run is repeated by settleEarlierRun, not undone. */

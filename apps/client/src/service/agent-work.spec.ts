@@ -266,6 +266,33 @@ describe('the agent at work', () => {
     expect(fleet.outputsOf.get(runId)![1]).toMatchObject({ outcome: 'failed', exitCode: 9, output: 'broken\n' });
   });
 
+  it('saves a path that the pre command makes', async () => {
+    const made = join(workspace.source, 'snapshot');
+    serverTask({ paths: [made], preCommands: [command(`mkdir ${made} && echo new > ${made}/file`)] });
+    start(serverOnly());
+    fleet.tell([{ kind: 'run', runId: 'queued', taskId: fleet.taskId }]);
+    await until(() => ['succeeded', 'partial', 'failed'].includes(states()[0] ?? ''));
+    expect(states()).toEqual(['succeeded']);
+    expect(workspace.server.paths(made)).toEqual(['file']);
+  });
+
+  it('fails a run whose path leads elsewhere since the pre command, instead of saving what it led to before', async () => {
+    const [old, fresh, link] = ['old', 'fresh', 'link'].map((name) => join(workspace.source, name)) as [
+      string,
+      string,
+      string,
+    ];
+    for (const folder of [old, fresh]) mkdirSync(folder);
+    symlinkSync(old, link);
+    serverTask({ paths: [`${link}/`], preCommands: [command(`ln -sfn ${fresh} ${link}`)] });
+    start(serverOnly());
+    fleet.tell([{ kind: 'run', runId: 'queued', taskId: fleet.taskId }]);
+    await until(() => states()[0] === 'failed');
+    const told = `lead elsewhere since the pre commands ran: before to ${old}, now to ${fresh}.`;
+    await until(() => fleet.lines.some((line) => line.includes(told)));
+    expect(workspace.server.paths(old)).toEqual([]);
+  });
+
   it('refuses commands that it does not take, and paths that it does not allow, visibly', async () => {
     const marker = workspace.path('dump');
     serverTask({ preCommands: [command(`touch ${marker}`)] });
