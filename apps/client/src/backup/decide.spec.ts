@@ -1,4 +1,4 @@
-import { decide, type Decision, type DirectoryState, type NowFacts, type OldFacts } from './decide';
+import { decide, type Decision, type DirectoryState, type NowFacts, type OldFacts, wasSubvolume } from './decide';
 
 const FILE: OldFacts = { isDirectory: false, isMount: false };
 const MOUNT: OldFacts = { isDirectory: true, isMount: true };
@@ -52,5 +52,25 @@ describe('what becomes of a path', () => {
         }
       }
     }
+  });
+});
+
+describe('what an earlier version recorded as a mount', () => {
+  const old = { isMount: true, inode: 256n, ctimeNs: 5n };
+  const now = { isSubvolume: true, hasContent: true, stat: { ino: 256n, ctimeNs: 9n } };
+
+  it('is the subvolume that stands there', () => {
+    expect(wasSubvolume(old, now)).toBe(true);
+    expect(wasSubvolume(old, { ...now, hasContent: false, stat: { ino: 256n, ctimeNs: 5n } })).toBe(true);
+  });
+
+  it.each<[string, Parameters<typeof wasSubvolume>[0], Parameters<typeof wasSubvolume>[1]]>([
+    ['nothing stands there', old, null],
+    ['a plain directory stands there, or a mount', old, { ...now, isSubvolume: false }],
+    ['it has another inode', old, { ...now, stat: { ino: 2n, ctimeNs: 5n } }],
+    ['it is empty now and was changed: it may be the mount point', old, { ...now, hasContent: false }],
+    ['it was none', { ...old, isMount: false }, now],
+  ])('is a mount, or was none: %s', (_, before, after) => {
+    expect(wasSubvolume(before, after)).toBe(false);
   });
 });

@@ -43,6 +43,24 @@ export type Decision =
   | { readonly do: 'ignore' };
 
 /**
+ * Agents took every subvolume for a mount until they asked for the mount itself, and their indexes say so still. A subvolume that has
+ * the inode that was saved is that one. An empty one that changed is not believed: a mount point may be a subvolume, too.
+ */
+export function wasSubvolume(
+  old: { readonly isMount: boolean; readonly inode: bigint; readonly ctimeNs: bigint },
+  now: SubvolumeFacts | null,
+): boolean {
+  if (!old.isMount || now?.isSubvolume !== true || BigInt.asUintN(64, now.stat.ino) !== old.inode) return false;
+  return now.hasContent || now.stat.ctimeNs === old.ctimeNs;
+}
+
+interface SubvolumeFacts {
+  readonly isSubvolume: boolean;
+  readonly hasContent: boolean;
+  readonly stat: { readonly ino: bigint; readonly ctimeNs: bigint };
+}
+
+/**
  * The one place that decides what becomes of a path. A version is closed as deleted only with proof of absence: its
  * directory was listed in this run (TreeMerge then looks at the name itself), or is itself proven gone. (Invariant "absence must be proven", docs: ARCHITECTURE.md.)
  */

@@ -4,7 +4,7 @@ import { describeError, errorCode } from '../system/error-code';
 import { kindOf } from '../system/kind-of';
 import type { FileStat } from '../system/file-stat';
 import type { LookCalls } from '../system/look-calls';
-import { type MountPoints, readMountPoints } from '../system/mount-points';
+import { isMountPoint, type MountPoints, readMountPoints } from '../system/mount-points';
 import type { HardLinks } from './hard-links';
 import { QuickLook } from './quick-look';
 import type { Selection } from './selection';
@@ -25,8 +25,12 @@ export interface Seen {
   readonly at: Standing;
   readonly kind: EntryKind;
   readonly stat: FileStat;
-  /** A directory on another device than its parent, or bound there from elsewhere on the same. */
+  /** A directory on which a file system is mounted, or one bound there from elsewhere on the same. */
   readonly isMount: boolean;
+  /** A directory that was listed, on another device than its parent's, without a mount: a subvolume of a btrfs. */
+  readonly isSubvolume: boolean;
+  /** A directory that was listed and is not empty. */
+  readonly hasContent: boolean;
   /** Of directories only. */
   readonly listing: Listing | null;
   /** Leaves out what is in this directory. To be called before the next sighting is asked for. */
@@ -58,7 +62,7 @@ interface Frame {
   readonly device: bigint;
   readonly isAbove: boolean;
   next: number;
-  /** Whoever stands in it is selected whatever it is called, and is no mount point but by its device: a quick look will do. */
+  /** Whoever stands in it is selected whatever it is called, and is no mount point unless its device differs: a quick look will do. */
   readonly isPlain: boolean;
 }
 
@@ -248,11 +252,21 @@ function look(selection: Selection, events: ScanEvents, at: Standing, where: Whe
   if (isAbove && kind !== 'directory') return unavailable(path, 'it is no directory any more: what was below is kept');
   if (kind === 'file' && selection.isTooLarge(path, stat.size)) return LEFT_OUT;
   const opened = kind === 'directory' ? openDirectory(selection, at, { ...where, stat, isAbove }) : null;
+  const isOtherDevice = where.parentDevice !== null && stat.dev !== where.parentDevice;
   // Where the run does not go in, it makes no difference later whether something is mounted.
   const isMount =
     opened !== null &&
     opened.listing !== 'left-out' &&
-    isMountPoint(where, stat, at.parent, opened.frame?.handle ?? null);
+    where.parentDevice !== null &&
+    isMountPoint(
+      {
+        path,
+        isOtherDevice,
+        mountId: () => opened.frame?.handle.mountId() ?? null,
+        parentMountId: () => at.parent.mountId(),
+      },
+      where.mounts,
+    );
   const found: Found = {
     sighting: {
       type: 'seen',
@@ -261,6 +275,8 @@ function look(selection: Selection, events: ScanEvents, at: Standing, where: Whe
       kind,
       stat,
       isMount,
+      isSubvolume: opened?.listing === 'whole' && isOtherDevice && !isMount,
+      hasContent: opened?.listing === 'whole' && (opened.frame?.names.length ?? 0) > 0,
       listing: opened?.listing ?? null,
       skipContent: () => {
         found.isSkipped = true;
@@ -270,18 +286,6 @@ function look(selection: Selection, events: ScanEvents, at: Standing, where: Whe
     isSkipped: false,
   };
   return found;
-}
-
-/** The table of mounts is as old as the run: what it says is asked of the directory itself where that was opened. */
-function isMountPoint(
-  { path, parentDevice, mounts }: Where,
-  stat: FileStat,
-  parent: DirectoryHandle,
-  handle: DirectoryHandle | null,
-): boolean {
-  if (parentDevice === null) return false;
-  if (stat.dev !== parentDevice) return true;
-  return mounts.paths.has(path.toString('latin1')) && (handle === null || handle.mountId() !== parent.mountId());
 }
 
 function openDirectory(

@@ -5,7 +5,7 @@ import { Absence } from './absence';
 import { Breather } from './breathe';
 import { capture, type Captured, type CaptureTools } from './capture';
 import { CarriedStretch } from './carried-stretch';
-import { decide, type Decision, type DirectoryState, type NowFacts } from './decide';
+import { decide, type Decision, type DirectoryState, type NowFacts, wasSubvolume } from './decide';
 import type { ProblemLog } from './problem-log';
 import type { Seen, Sighting, Walk } from './scanner';
 import type { Selection } from './selection';
@@ -26,6 +26,8 @@ export interface TreeMergeParts {
 
 /** Its code in a QuickSighting. */
 const DIRECTORY = 2;
+
+const LOST_MOUNT = 'a file system was mounted here and is not now: what was saved of it is kept';
 
 type KeepReason = Extract<Decision, { do: 'keep' }>['why'];
 
@@ -173,8 +175,9 @@ export class TreeMerge {
     const seen = now?.type === 'seen' ? now : null;
     if (seen?.kind === 'directory') this.parts.tools.hardLinks.seeDirectory(seen.stat.dev, path);
     const isOldDirectory = old?.entry.kind === 'directory';
+    const isOldMount = old?.detection.isMount === true && !wasSubvolume(old.detection, seen);
     const decision = decide({
-      old: old === null ? null : { isDirectory: isOldDirectory, isMount: old.detection.isMount },
+      old: old === null ? null : { isDirectory: isOldDirectory, isMount: isOldMount },
       now: now === null ? null : this.factsOf(now, old),
       isSelected: now !== null || (!isLeftOut && selection.isSelected(path, isOldDirectory)),
       parent: this.parentState(path),
@@ -212,7 +215,8 @@ export class TreeMerge {
     const seen = now?.type === 'seen' ? now : null;
     if (this.parentState(path) === 'gone') await this.takeBackClosings();
     if (why === 'lost-mount') {
-      problems.addUnsaved(path, 'a file system was mounted here and is not now: what was saved of it is kept');
+      const isTaken = seen !== null && (seen.kind !== 'directory' || seen.hasContent);
+      problems.addUnsaved(path, isTaken ? `${LOST_MOUNT}. What is there now is not saved` : LOST_MOUNT);
     } else if (now?.type === 'unavailable') {
       problems.addUnsaved(path, now.reason);
     } else if (this.parentState(path) !== 'kept') {

@@ -7,6 +7,29 @@ export interface MountPoints {
   readonly parents: ReadonlySet<string>;
 }
 
+/** A directory as it is met. `mountId` of it and of the one that it stands in: null where it is not open, or the system does not tell. */
+export interface MetDirectory {
+  readonly path: Buffer;
+  readonly isOtherDevice: boolean;
+  readonly mountId: () => string | null;
+  readonly parentMountId: () => string | null;
+}
+
+/**
+ * Is a file system mounted on it? Another device than its parent's is not enough: each subvolume of a btrfs has one. The table
+ * is as old as the run, so that it only says where to ask; where nothing can be asked, it is believed. Most are told by the device and the table.
+ */
+export function isMountPoint(
+  { path, isOtherDevice, mountId, parentMountId }: MetDirectory,
+  mounts: MountPoints,
+): boolean {
+  const isListed = mounts.paths.has(path.toString('latin1'));
+  if (!isOtherDevice && !isListed) return false;
+  const [own, above] = [mountId(), parentMountId()];
+  if (own !== null && above !== null) return own !== above;
+  return isListed || mounts.paths.size === 0;
+}
+
 /** What is mounted now, as it is called below `root` (a real path); nothing where the system does not tell. */
 export function readMountPoints(root: Buffer): MountPoints {
   try {
