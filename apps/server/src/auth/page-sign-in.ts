@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import { LoginRequest } from '#common';
 import { Clock } from '../config/clock';
 import { DomainError } from '../http/domain-error';
+import type { FormFields } from '../pages/form-fields';
 import { FieldProblems } from '../pages/form-problem';
 import { setViewer, viewerOf } from '../pages/viewer';
 import type { PersonIdentity } from '../users/person-identity';
@@ -35,17 +36,22 @@ export class PageSignIn {
     await this.begin(user, request, response);
   }
 
-  /** The password once more, for what needs a fresh sign-in: the same person, signed in now. Throws what a form shows. */
-  async confirm(
+  /**
+   * For what needs a fresh sign-in: the same person, signed in now when he gave his password once more in the field of this
+   * name, and as before when he left it empty. Throws what a form shows.
+   */
+  async confirmed(
     person: PersonIdentity,
-    password: string,
+    { fields, name }: { fields: FormFields; name: string },
     request: Request,
     response: Response,
   ): Promise<PersonIdentity> {
+    const password = fields.text(name);
+    if (password === '') return person;
     const login = Object.assign(new LoginRequest(), { username: person.username, password });
     const user = await this.auth.authenticate(login, person.address).catch((error: unknown) => {
       if (!(error instanceof DomainError && error.code === 'unauthenticated')) throw error;
-      throw new FieldProblems({ password: 'This is not your password.' });
+      throw new FieldProblems({ [name]: 'This is not your password.' });
     });
     await this.begin(user, request, response);
     return { ...person, signedInMs: this.clock.now() };

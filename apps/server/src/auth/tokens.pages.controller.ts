@@ -45,9 +45,8 @@ export class TokensPagesController {
     try {
       const values = { name: token.name, scopes: token.scopes, expiresInDays: fields.number('expiresInDays') };
       const wanted = requestOf(CreateTokenRequest, values, SENTENCES);
-      const password = fields.text('password');
-      const person =
-        password === '' ? viewer.person : await this.signIn.confirm(viewer.person, password, request, response);
+      const typed = { fields, name: 'password' };
+      const person = await this.signIn.confirmed(viewer.person, typed, request, response);
       const made = await this.tokens.create(person, wanted);
       const moments = new Moments(viewer.timeZone, await this.database.now());
       // Not behind a redirect: it is shown this once and kept nowhere.

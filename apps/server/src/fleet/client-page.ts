@@ -12,7 +12,7 @@ import { queryText } from '../pages/list-address';
 import { Moments } from '../pages/moments';
 import { showPage, type PageAnswer } from '../pages/page';
 import { ClientConfigService } from './client-config.service';
-import { clientView, commandLines } from './client.view';
+import { clientView, commandLines, type ClientForm } from './client.view';
 import { FleetService } from './fleet.service';
 import { CALENDAR_DAYS } from './run-calendar';
 
@@ -48,8 +48,14 @@ export class ClientPage {
     {
       query = {},
       problem = null,
+      sent = null,
       preCommands,
-    }: { query?: Readonly<Record<string, unknown>>; problem?: FormProblem | null; preCommands?: string } = {},
+    }: {
+      query?: Readonly<Record<string, unknown>>;
+      problem?: FormProblem | null;
+      sent?: ClientForm | null;
+      preCommands?: string;
+    } = {},
   ): Promise<PageAnswer> {
     const may = (right: Right): boolean => mayByRole(person.role, right);
     const caller = { kind: 'person', person } as const;
@@ -78,6 +84,7 @@ export class ClientPage {
         preCommands ??
         (seesDetails && isThere ? commandLines((await this.configs.get(caller, clientId)).preCommands) : ''),
       isFresh: this.configs.isFresh(person),
+      sent,
       rights: {
         seesDetails,
         readsFiles: may('read-files'),

@@ -61,7 +61,7 @@ export class ClientPagesController {
       await this.care.change(viewer.person, no, request);
       return goTo(`/clients/${id}`, 'The client is changed.');
     } catch (error) {
-      return this.page.show(viewer, id, { problem: formProblem(error) });
+      return this.page.show(viewer, id, { problem: formProblem(error), sent: 'name' });
     }
   }
 
@@ -77,9 +77,8 @@ export class ClientPagesController {
   ): Promise<PageAnswer> {
     await this.present(viewer.person, id);
     try {
-      const password = fields.text('password');
-      const person =
-        password === '' ? viewer.person : await this.signIn.confirm(viewer.person, password, request, response);
+      const typed = { fields, name: 'password' };
+      const person = await this.signIn.confirmed(viewer.person, typed, request, response);
       const before = (await this.configs.get({ kind: 'person', person }, id)).preCommands;
       // A line that stays keeps its limit of time and what follows a failure.
       const commands = fields
@@ -89,7 +88,8 @@ export class ClientPagesController {
       await this.configs.setPreCommands(person, id, change);
       return goTo(`/clients/${id}`, 'The commands are changed; the agent is told.');
     } catch (error) {
-      return this.page.show(viewer, id, { problem: formProblem(error), preCommands: fields.text('pre_commands') });
+      const preCommands = fields.text('pre_commands');
+      return this.page.show(viewer, id, { problem: formProblem(error), sent: 'commands', preCommands });
     }
   }
 
@@ -98,14 +98,19 @@ export class ClientPagesController {
   async newSecret(
     @CurrentViewer() viewer: SignedInViewer,
     @Param('clientId', PageIdPipe) id: string,
+    @Body() fields: FormFields,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
   ): Promise<PageAnswer> {
     const { no, name } = await this.present(viewer.person, id);
     try {
-      const { clientId, secret } = await this.care.newSecret(viewer.person, no);
+      const typed = { fields, name: 'own_password' };
+      const person = await this.signIn.confirmed(viewer.person, typed, request, response);
+      const { clientId, secret } = await this.care.newSecret(person, no);
       // Not behind a redirect: it is shown this once and kept nowhere.
       return showPage('clients/secret', { title: `New secret of ${name}`, name, clientId, secret });
     } catch (error) {
-      return this.page.show(viewer, id, { problem: formProblem(error) });
+      return this.page.show(viewer, id, { problem: formProblem(error), sent: 'secret' });
     }
   }
 
@@ -135,7 +140,7 @@ export class ClientPagesController {
       await this.care.remove(viewer.person, no);
       return goTo(`/clients/${id}`, 'The client is deleted.');
     } catch (error) {
-      return this.page.show(viewer, id, { problem: formProblem(error) });
+      return this.page.show(viewer, id, { problem: formProblem(error), sent: 'delete' });
     }
   }
 

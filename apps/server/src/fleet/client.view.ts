@@ -17,6 +17,8 @@ export interface ClientRights {
   readonly changesClient: boolean;
 }
 
+export type ClientForm = 'name' | 'commands' | 'secret' | 'delete';
+
 export interface ClientFacts {
   readonly client: ClientDetail;
   readonly tasks: readonly TaskDetail[];
@@ -36,6 +38,8 @@ export interface ClientFacts {
   readonly preCommands: string;
   /** The password was given a moment ago: it need not be given again. */
   readonly isFresh: boolean;
+  /** The form that is shown again with what was wrong: it stands open. */
+  readonly sent: ClientForm | null;
   readonly rights: ClientRights;
   readonly moments: Moments;
 }
@@ -83,6 +87,7 @@ export function clientView(facts: ClientFacts) {
     log: facts.log === null ? null : logView(facts.log, facts.logChoice, client.id, moments),
     preCommands: facts.preCommands,
     needsPassword: !facts.isFresh,
+    sent: facts.sent === null ? {} : { [facts.sent]: true },
     agentRunsCommands: client.grants?.remoteCommands ?? true,
   };
 }

@@ -138,8 +138,7 @@ export class TaskPagesController {
     request: Request,
     response: Response,
   ): Promise<PersonIdentity> {
-    const password = fields.text('password');
-    return password === '' ? Promise.resolve(person) : this.signIn.confirm(person, password, request, response);
+    return this.signIn.confirmed(person, { fields, name: 'password' }, request, response);
   }
 
   private async taskOf(person: PersonIdentity, clientId: string, taskId: string): Promise<PageTask> {

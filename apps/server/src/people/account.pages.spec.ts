@@ -1,5 +1,5 @@
 import { AppModule } from '../app.module';
-import { newUser, TestCaller } from '../fleet/testing';
+import { enrol, newUser, signIn, TestCaller } from '../fleet/testing';
 import { TestServers, type TestServer } from '../http/testing';
 import { Browser } from '../pages/testing';
 
@@ -77,6 +77,68 @@ describe('the pages of accounts', () => {
     expect(wrong.html).toContain('This is not your password.');
     const { status } = await admin.post('/profile/tokens', { name: 'x', scopes: 'read', password: 'root password' });
     expect(status).toBe(200);
+  });
+
+  describe('ask for the own password again when it was given long ago', () => {
+    const OWN = 'root password';
+    const panel = (html: string, action: string): string =>
+      new RegExp(`<details[^>]*>\\s*<summary>[^<]*</summary>\\s*<form method="post" action="${action}"`).exec(
+        html,
+      )?.[0] ?? '';
+    /** Sent without it, with a wrong one, and with the right one; what is asked twice stands open. */
+    async function askedFor(path: string, name: string, fields: Record<string, string>): Promise<void> {
+      for (const [password, status, words] of [
+        ['', 403, 'needs a sign-in by password'],
+        ['wrong', 422, 'This is not your password.'],
+      ] as const) {
+        const again = await admin.post(path, { ...fields, [name]: password });
+        expect(again.status).toBe(status);
+        expect(again.html).toContain(words);
+        expect(again.html).toContain(`name="${name}"`);
+        expect(panel(again.html, path)).toMatch(/^(<details open>|$)/);
+      }
+      expect((await admin.post(path, { ...fields, [name]: OWN })).status).toBeLessThan(400);
+      // The browser has another session from then on, with other tokens for its forms.
+      await admin.get('/profile');
+      server.clock.advance(HOUR);
+    }
+
+    beforeEach(async () => {
+      admin = await Browser.signedIn(server, 'root', OWN);
+      server.clock.advance(HOUR);
+    });
+
+    it('to make an admin, but no user', async () => {
+      const made = { username: 'fay', role: 'user', password: 'password of fay' };
+      expect((await admin.post('/users/new', made)).status).toBe(303);
+      await askedFor('/users/new', 'own_password', { ...made, username: 'gus', role: 'admin' });
+    });
+
+    it('to change a role and to take an account back in, and show both as they were chosen', async () => {
+      const path = await pageOfAnn();
+      const off = await admin.post(path, { username: 'ann', role: 'user', is_disabled: 'on' });
+      expect(off.status).toBe(303);
+      const again = await admin.post(path, { username: 'ann', role: 'viewer' });
+      expect(again.html).toContain('<option value="viewer" selected>');
+      expect(again.html).not.toContain('name="is_disabled" checked');
+      expect(panel(again.html, path)).toContain(' open');
+      await askedFor(path, 'own_password_for_account', { username: 'ann', role: 'user' });
+      await askedFor(path, 'own_password_for_account', { username: 'ann', role: 'viewer' });
+    });
+
+    it("to set somebody's password, and to bring him back", async () => {
+      const path = await pageOfAnn();
+      server.settings.protectDays = 1;
+      const fields = { password: 'another password' };
+      await askedFor(`${path}/password`, 'own_password_for_password', fields);
+      expect((await admin.post(`${path}/delete`, { typed_name: 'ann' })).status).toBe(303);
+      await askedFor(`${path}/restore`, 'own_password', {});
+    });
+
+    it("for a client's new secret", async () => {
+      const { id } = await enrol(server, await signIn(server), 'pc');
+      await askedFor(`/clients/${id}/secret`, 'own_password', {});
+    });
   });
 
   it('are 404 for ids that cannot be, and 422 with the form as it was filled in', async () => {

@@ -19,6 +19,14 @@ const KINDS = [
 const SHOWN_EXAMPLES = 20;
 const GIB = 1024 ** 3;
 
+export type UserForm = 'account' | 'quota' | 'password' | 'delete';
+
+export interface TypedAccount {
+  readonly username: string;
+  readonly role: string;
+  readonly isDisabled: boolean;
+}
+
 export interface UserFacts {
   readonly user: UserDetail;
   readonly sessions: readonly PageSessionDetail[];
@@ -27,6 +35,12 @@ export interface UserFacts {
   readonly policy: RetentionPolicyAnswer;
   /** As typed, when the form is shown again. */
   readonly typed: { readonly kind: string; readonly text: (name: string) => string } | null;
+  /** As typed, likewise. */
+  readonly accountTyped: TypedAccount | null;
+  /** The form that is shown again with what was wrong: it stands open. */
+  readonly sent: UserForm | null;
+  /** The password was given a moment ago: it need not be given again. */
+  readonly isFresh: boolean;
   /** As typed, likewise, in gibibytes. */
   readonly quotaTyped: string | null;
   /** What the typed policy would do to what the user has. */
@@ -37,6 +51,7 @@ export interface UserFacts {
 /** Pure: one account, with what it keeps. */
 export function userView(facts: UserFacts) {
   const { user, sessions, clients, policy, typed, quotaTyped, report, moments } = facts;
+  const account = facts.accountTyped ?? { ...user, isDisabled: user.state === 'disabled' };
   const kind = typed?.kind ?? policy.own.retention_kind ?? '';
   return {
     title: user.username,
@@ -49,8 +64,10 @@ export function userView(facts: UserFacts) {
     created: moments.at(user.createdMs),
     quota: user.quota_bytes === null ? null : sizeText(user.quota_bytes),
     quotaGib: quotaTyped ?? (user.quota_bytes === null ? '' : String(Number((user.quota_bytes / GIB).toFixed(3)))),
-    roles: ROLES.map((option) => ({ ...option, isSelected: option.value === user.role })),
-    isDisabled: user.state === 'disabled',
+    roles: ROLES.map((option) => ({ ...option, isSelected: option.value === account.role })),
+    account: { username: account.username, isDisabled: account.isDisabled },
+    needsPassword: !facts.isFresh,
+    sent: facts.sent === null ? {} : { [facts.sent]: true },
     sessions: sessions.map((session) => sessionRow(session, moments)),
     clients: clients.clients.map(({ id, name }) => ({ id, name })),
     moreClients:

@@ -1,28 +1,23 @@
-import { Body, Controller, Get, Param, Post } from '@nestjs/common';
-import { ChangeUserRequest, RegisterUserRequest, SetPasswordRequest } from '#common';
-import { actorOf } from '../audit/actor';
+import { Body, Controller, Get, Param, Post, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { ChangeUserRequest, SetPasswordRequest } from '#common';
 import { Page } from '../auth/access';
 import { CurrentViewer, type SignedInViewer } from '../auth/current-viewer';
 import { OwnAccountService } from '../auth/own-account.service';
+import { PageSignIn } from '../auth/page-sign-in';
 import type { FormFields } from '../pages/form-fields';
-import { FieldProblems, formProblem, requestOf, type FormProblem } from '../pages/form-problem';
-import { goTo, showPage, type PageAnswer } from '../pages/page';
+import { FieldProblems, formProblem, requestOf } from '../pages/form-problem';
+import { goTo, type PageAnswer } from '../pages/page';
 import { PageIdPipe } from '../pages/page-id.pipe';
 import { sizeText } from '../pages/quantities';
 import { isTypedName, nameOfForm } from '../pages/typed-name';
 import { AccountGrants } from '../users/account-grants';
 import { AccountsService } from '../users/accounts.service';
-import { UsersService } from '../users/users.service';
-import { UserPage } from './user-page';
+import { ACCOUNT_SENTENCES } from './account-sentences';
+import { UserPage, type ShownAgain } from './user-page';
 import { UsersListPage } from './users-list-page';
 
 const GIB = 1024 ** 3;
-const SENTENCES = {
-  username: 'A username has 1 to 128 characters.',
-  password: 'A password has 8 to 1024 characters.',
-  role: 'One of the roles of the list.',
-  quota_bytes: 'A number of gibibytes, such as 500 or 0.5; nothing for no limit.',
-};
 
 /** Looking after accounts. */
 @Controller()
@@ -31,36 +26,15 @@ export class UsersPagesController {
     private readonly page: UserPage,
     private readonly list: UsersListPage,
     private readonly accounts: AccountsService,
-    private readonly users: UsersService,
     private readonly account: OwnAccountService,
     private readonly grants: AccountGrants,
+    private readonly signIn: PageSignIn,
   ) {}
 
   @Page('manage-users')
   @Get('/users')
   all(@CurrentViewer() viewer: SignedInViewer): Promise<PageAnswer> {
     return this.list.show(viewer);
-  }
-
-  @Page('manage-users')
-  @Get('/users/new')
-  empty(): PageAnswer {
-    return newUserPage({ username: '', role: 'user' }, null);
-  }
-
-  @Page('manage-users')
-  @Post('/users/new')
-  async create(@CurrentViewer() { person }: SignedInViewer, @Body() fields: FormFields): Promise<PageAnswer> {
-    const [username, role] = [fields.text('username').trim(), fields.text('role')];
-    try {
-      const values = { username, role, password: fields.text('password') };
-      const request = requestOf(RegisterUserRequest, values, SENTENCES);
-      this.grants.assertMayRegister(person, request);
-      const made = await this.users.register(actorOf(person), request);
-      return goTo(`/users/${made.id}`, `The user "${made.username}" is made.`);
-    } catch (error) {
-      return newUserPage({ username, role }, formProblem(error));
-    }
   }
 
   @Page('manage-users')
@@ -75,15 +49,24 @@ export class UsersPagesController {
     @CurrentViewer() viewer: SignedInViewer,
     @Param('userId', PageIdPipe) id: string,
     @Body() fields: FormFields,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
   ): Promise<PageAnswer> {
-    return this.done(viewer, id, 'The account is changed.', async () => {
+    const isDisabled = fields.isChecked('is_disabled');
+    const account = { username: fields.text('username'), role: fields.text('role'), isDisabled };
+    const form = { id, words: 'The account is changed.', again: { sent: 'account', account } } as const;
+    return this.done(viewer, form, async () => {
       const { username: present } = await this.accounts.get(id);
-      const username = nameOfForm(fields.text('username'), present);
-      const state = fields.isChecked('is_disabled') ? 'disabled' : 'active';
-      const values = { username, role: fields.text('role'), state };
-      const request = requestOf(ChangeUserRequest, values, SENTENCES);
-      await this.grants.assertMayChange(viewer.person, id, request);
-      await this.accounts.change(viewer.person, id, request);
+      const values = {
+        username: nameOfForm(account.username, present),
+        role: account.role,
+        state: isDisabled ? 'disabled' : 'active',
+      };
+      const change = requestOf(ChangeUserRequest, values, ACCOUNT_SENTENCES);
+      const typed = { fields, name: 'own_password_for_account' };
+      const person = await this.signIn.confirmed(viewer.person, typed, request, response);
+      await this.grants.assertMayChange(person, id, change);
+      await this.accounts.change(person, id, change);
     });
   }
 
@@ -97,14 +80,14 @@ export class UsersPagesController {
     const typed = fields.optional('quota_gib');
     try {
       const bytes = typed === undefined ? null : quotaOf(typed);
-      const request = requestOf(ChangeUserRequest, { quota_bytes: bytes }, SENTENCES);
+      const request = requestOf(ChangeUserRequest, { quota_bytes: bytes }, ACCOUNT_SENTENCES);
       await this.accounts.change(viewer.person, id, request);
       const words = bytes === null ? 'There is no quota any more.' : `The quota is ${sizeText(bytes)}.`;
       return goTo(`/users/${id}`, words);
     } catch (error) {
       const { message, status, fields: wrong } = formProblem(error);
       const problem = { message, status, fields: { quota_gib: wrong['quota_bytes'] ?? message } };
-      return this.page.show(viewer, id, { problem, quota: typed ?? '' });
+      return this.page.show(viewer, id, { problem, sent: 'quota', quota: typed ?? '' });
     }
   }
 
@@ -114,18 +97,23 @@ export class UsersPagesController {
     @CurrentViewer() viewer: SignedInViewer,
     @Param('userId', PageIdPipe) id: string,
     @Body() fields: FormFields,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
   ): Promise<PageAnswer> {
     const words = 'The password is set; all sign-ins and API tokens of the user have ended.';
-    return this.done(viewer, id, words, async () => {
-      const { password } = requestOf(SetPasswordRequest, { password: fields.text('password') }, SENTENCES);
-      await this.account.setPassword(viewer.person, id, password);
+    return this.done(viewer, { id, words, again: { sent: 'password' } }, async () => {
+      const { password } = requestOf(SetPasswordRequest, { password: fields.text('password') }, ACCOUNT_SENTENCES);
+      const typed = { fields, name: 'own_password_for_password' };
+      const person = await this.signIn.confirmed(viewer.person, typed, request, response);
+      await this.account.setPassword(person, id, password);
     });
   }
 
   @Page('manage-users')
   @Post('/users/:userId/sign-out')
   async signOut(@CurrentViewer() viewer: SignedInViewer, @Param('userId', PageIdPipe) id: string): Promise<PageAnswer> {
-    return this.done(viewer, id, 'All sign-ins and API tokens of the user have ended.', async () => {
+    const form = { id, words: 'All sign-ins and API tokens of the user have ended.', again: {} };
+    return this.done(viewer, form, async () => {
       await this.account.revokeAll(viewer.person, id);
     });
   }
@@ -138,7 +126,7 @@ export class UsersPagesController {
     @Body() fields: FormFields,
   ): Promise<PageAnswer> {
     const { username } = await this.accounts.get(id);
-    return this.done(viewer, id, 'The user is deleted.', async () => {
+    return this.done(viewer, { id, words: 'The user is deleted.', again: { sent: 'delete' } }, async () => {
       if (!isTypedName(fields.text('typed_name'), username)) {
         throw new FieldProblems({ typed_name: 'This is not the name of the user: nothing was deleted.' });
       }
@@ -148,24 +136,31 @@ export class UsersPagesController {
 
   @Page('manage-users')
   @Post('/users/:userId/restore')
-  async restore(@CurrentViewer() viewer: SignedInViewer, @Param('userId', PageIdPipe) id: string): Promise<PageAnswer> {
-    return this.done(viewer, id, 'The user is back.', async () => {
-      this.grants.assertMayGiveAccess(viewer.person);
-      await this.accounts.restore(viewer.person, id);
+  async restore(
+    @CurrentViewer() viewer: SignedInViewer,
+    @Param('userId', PageIdPipe) id: string,
+    @Body() fields: FormFields,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<PageAnswer> {
+    return this.done(viewer, { id, words: 'The user is back.', again: {} }, async () => {
+      const typed = { fields, name: 'own_password' };
+      const person = await this.signIn.confirmed(viewer.person, typed, request, response);
+      this.grants.assertMayGiveAccess(person);
+      await this.accounts.restore(person, id);
     });
   }
 
   private async done(
     viewer: SignedInViewer,
-    id: string,
-    words: string,
+    { id, words, again }: { id: string; words: string; again: ShownAgain },
     work: () => Promise<void>,
   ): Promise<PageAnswer> {
     try {
       await work();
       return goTo(`/users/${id}`, words);
     } catch (error) {
-      return this.page.show(viewer, id, { problem: formProblem(error) });
+      return this.page.show(viewer, id, { ...again, problem: formProblem(error) });
     }
   }
 }
@@ -174,13 +169,4 @@ export class UsersPagesController {
 function quotaOf(text: string): number {
   const typed = text.replace(',', '.');
   return /^\d{1,9}(\.\d{1,3})?$/.test(typed) ? Math.round(Number(typed) * GIB) : Number.NaN;
-}
-
-function newUserPage(form: { username: string; role: string }, problem: FormProblem | null): PageAnswer {
-  const roles = ['user', 'viewer', 'admin'].map((role) => ({
-    value: role,
-    label: role,
-    isSelected: role === form.role,
-  }));
-  return showPage('users/new', { title: 'New user', form, roles }, { problem });
 }

@@ -16,6 +16,11 @@ export class AccountGrants {
     private readonly accounts: AccountsService,
   ) {}
 
+  /** Whether a form has to ask for the password. */
+  isFresh(person: PersonIdentity): boolean {
+    return this.freshSignIn.isFresh(person);
+  }
+
   assertMayRegister(person: PersonIdentity, request: RegisterUserRequest): void {
     if (roleOf(request) === 'admin') this.freshSignIn.assert(person, 'Making an admin');
   }
