@@ -77,6 +77,12 @@ export class RunQueueRepository {
     );
   }
 
+  /** Locks the client where it is revoked at the same time: the run is queued before that, and ended by it. */
+  async isRevoked(tx: Sql, clientNo: number): Promise<boolean> {
+    const row = await tx.get<{ state: string }>(`select state from clients where no = ? ${tx.forUpdate()}`, [clientNo]);
+    return row?.state === 'revoked';
+  }
+
   async cancelQueued(tx: Sql, run: RunKey, now: number): Promise<void> {
     await tx.run(
       `update runs set state = 'cancelled', outcome = 'cancelled', ended_at = ?, cancel_requested_at = ?

@@ -37,10 +37,15 @@ export class RunQueueService {
     private readonly audit: AuditService,
   ) {}
 
-  /** The task's queued run, made when there is none: whoever asks twice gets one run. The next start claims it. */
+  /**
+   * The task's queued run, made when there is none: whoever asks twice gets one run. The next start claims it. Throws `conflict` for a
+   * revoked client, whose agent starts none.
+   */
   runNow(person: PersonIdentity, task: DefinedTask): Promise<Commanded> {
     return this.command(task, async (tx, now) => {
       const { queue } = this.repositories;
+      if (await queue.isRevoked(tx, task.clientNo))
+        throw new DomainError('conflict', 'This client is revoked: make a new secret for it first.');
       const queued = await queue.findQueued(tx, task.no);
       if (queued !== undefined) return { runId: queued.runId, state: 'queued' };
       const runId = randomUUID();

@@ -77,6 +77,7 @@ export class ClientCareService {
       await this.clients.setState(tx, clientNo, 'revoked');
       // A code that was made for it before would bring it back.
       await this.clients.spendCodes(tx, clientNo);
+      await this.clients.endQueuedRuns(tx, clientNo);
       return { actor: actorOf(person), action: 'clients.revoke' };
     });
     await this.config.settle();
@@ -103,6 +104,7 @@ export class ClientCareService {
       const deletedAt = await tx.now();
       const purgeAfter = await this.window.protectsUntil(tx, deletedAt);
       await this.clients.hide(tx, clientNo, { deletedAt, purgeAfter });
+      await this.clients.endQueuedRuns(tx, clientNo);
       return { actor: actorOf(person), action: 'clients.delete', details: { purgeAfterMs: purgeAfter } };
     });
     await this.config.settle();

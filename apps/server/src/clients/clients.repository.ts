@@ -121,6 +121,16 @@ export class ClientsRepository {
     await tx.run('update enrolment_codes set expires_at = 0 where client_no = ? and used_at is null', [no]);
   }
 
+  /** Runs that were asked for and that its agent cannot begin any more. */
+  async endQueuedRuns(tx: Sql, no: number): Promise<void> {
+    const now = await tx.now();
+    await tx.run(
+      `update runs set state = 'cancelled', outcome = 'cancelled', ended_at = ?, cancel_requested_at = ?
+       where state = 'queued' and task_no in (select t.no from tasks t where t.client_no = ?)`,
+      [now, now, no],
+    );
+  }
+
   async change(tx: Sql, no: number, { name, labels }: { name: string; labels: string | null }): Promise<void> {
     await tx.run('update clients set name = ?, labels = ? where no = ?', [name, labels, no]);
   }

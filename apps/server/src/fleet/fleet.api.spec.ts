@@ -317,6 +317,22 @@ eachDatabase('a fleet', (open, dialect) => {
     expect((await detail()).refusals).toEqual([]);
   });
 
+  it('has no run queued when it is revoked or deleted, and takes none then', async () => {
+    server.settings.protectDays = 1;
+    const task = await createTask();
+    const run = () => root.post(`${API.taskDetail(task.id)}/run`);
+    const lastRun = async () => ((await root.get(API.taskDetail(task.id))).body as { lastRun: unknown }).lastRun;
+    expect((await run()).status).toBe(202);
+    await root.post(`${API.client(machine.id)}/revoke`);
+    expect(await lastRun()).toMatchObject({ state: 'cancelled' });
+    expect(await run()).toMatchObject({ status: 409, body: { code: 'conflict' } });
+    await root.post(`${API.client(machine.id)}/secret`);
+    expect((await run()).status).toBe(202);
+    await root.call('DELETE', API.client(machine.id));
+    await root.post(`${API.client(machine.id)}/restore`);
+    expect(await lastRun()).toMatchObject({ state: 'cancelled' });
+  });
+
   it('knows when a task is due next, as the agent told', async () => {
     const task = await createTask({ schedule: { kind: 'every', everySeconds: 60 } });
     const nextDueMs = 1_795_816_590_543;
