@@ -79,6 +79,10 @@ export class ClientsRepository {
     return rows.map(({ no }) => no);
   }
 
+  findByName(sql: Sql, ownerNo: number, name: string): Promise<ClientRow | undefined> {
+    return sql.get('select * from clients where owner_no = ? and name = ?', [ownerNo, name]);
+  }
+
   lockByName(tx: Sql, ownerNo: number, name: string): Promise<ClientRow | undefined> {
     return tx.get(`select * from clients where owner_no = ? and name = ? ${tx.forUpdate()}`, [ownerNo, name]);
   }

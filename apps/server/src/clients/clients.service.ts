@@ -109,6 +109,19 @@ export class ClientsService {
     return this.database.read((sql) => this.clients.numbersOf(sql, ownerBoundOf(person)));
   }
 
+  /** Whether the owner has a client of this name, or had one that is only hidden; null: neither. Throws as `register` does. */
+  findNamed(
+    person: PersonIdentity,
+    { username, name }: { username: string; name: string },
+  ): Promise<'present' | 'deleted' | null> {
+    return this.database.read(async (sql) => {
+      const owner = await this.ownerFor(sql, person, username);
+      const client = await this.clients.findByName(sql, owner.no, name.normalize('NFC'));
+      if (client === undefined) return null;
+      return client.deleted_at === null ? 'present' : 'deleted';
+    });
+  }
+
   /** Owner of what a person enrols: himself, or for an admin whom he names. */
   async ownerFor(tx: Sql, person: PersonIdentity, username: string | undefined): Promise<User> {
     if (username === undefined) return this.users.getByUsername(tx, person.username);

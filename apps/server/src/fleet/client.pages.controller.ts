@@ -7,9 +7,11 @@ import { PageSignIn } from '../auth/page-sign-in';
 import { ClientCareService } from '../clients/client-care.service';
 import { ClientsService, type ClientWithOwner } from '../clients/clients.service';
 import type { FormFields } from '../pages/form-fields';
+import { ServerSettings } from '../config/server-settings';
 import { FieldProblems, formProblem, requestOf } from '../pages/form-problem';
 import { goTo, showPage, type PageAnswer } from '../pages/page';
 import { PageIdPipe } from '../pages/page-id.pipe';
+import { secretCommand } from './enrolment.view';
 import { isTypedName, nameOfForm } from '../pages/typed-name';
 import type { PersonIdentity } from '../users/person-identity';
 import { ClientConfigService } from './client-config.service';
@@ -30,6 +32,7 @@ export class ClientPagesController {
     private readonly care: ClientCareService,
     private readonly configs: ClientConfigService,
     private readonly signIn: PageSignIn,
+    private readonly settings: ServerSettings,
   ) {}
 
   @Page('see-status')
@@ -108,7 +111,9 @@ export class ClientPagesController {
       const person = await this.signIn.confirmed(viewer.person, typed, request, response);
       const { clientId, secret } = await this.care.newSecret(person, no);
       // Not behind a redirect: it is shown this once and kept nowhere.
-      return showPage('clients/secret', { title: `New secret of ${name}`, name, clientId, secret });
+      const { publicUrl: serverUrl } = this.settings;
+      const command = secretCommand({ clientId, serverUrl });
+      return showPage('clients/secret', { title: `New secret of ${name}`, name, clientId, secret, ...command });
     } catch (error) {
       return this.page.show(viewer, id, { problem: formProblem(error), sent: 'secret' });
     }

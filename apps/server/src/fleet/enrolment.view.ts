@@ -44,6 +44,15 @@ export function enrolmentView(facts: EnrolmentFacts) {
   };
 }
 
+/** Pure: puts a client's new secret on its machine, where standard input takes it: no list of processes shows it. */
+export function secretCommand({ clientId, serverUrl }: { clientId: string; serverUrl: string | null }) {
+  return {
+    command: `holdfast enroll --server ${quoted(serverUrl ?? UNKNOWN_SERVER)} --client ${clientId}`,
+    isServerUnknown: serverUrl === null,
+    unknownServer: UNKNOWN_SERVER,
+  };
+}
+
 /** For a POSIX shell: plain words stay as they are. */
 function quoted(text: string): string {
   return /^[\w.:/,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

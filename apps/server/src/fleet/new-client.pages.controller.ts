@@ -2,6 +2,7 @@ import { Body, Controller, Get, Post } from '@nestjs/common';
 import { CreateEnrolmentCodeRequest, newNameFault } from '#common';
 import { Page } from '../auth/access';
 import { CurrentViewer, type SignedInViewer } from '../auth/current-viewer';
+import { ClientsService } from '../clients/clients.service';
 import { EnrolmentCodesService } from '../clients/enrolment-codes.service';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
@@ -13,6 +14,11 @@ import { showPage, type PageAnswer } from '../pages/page';
 import { ServedCertificate } from '../tls/served-certificate';
 import { enrolmentView } from './enrolment.view';
 
+/** A plain code would be refused on the machine. */
+const TAKEN = {
+  present: 'There is a client of this name. To put its machine up again, make a new secret on its page.',
+  deleted: 'A client of this name was deleted. Bring it back on its page, or choose another name.',
+};
 const SENTENCES = { username: 'The name of a user.' };
 
 interface NewClientForm {
@@ -26,6 +32,7 @@ interface NewClientForm {
 export class NewClientPagesController {
   constructor(
     private readonly codes: EnrolmentCodesService,
+    private readonly clients: ClientsService,
     private readonly settings: ServerSettings,
     private readonly database: Database,
     private readonly certificate: ServedCertificate,
@@ -45,6 +52,8 @@ export class NewClientPagesController {
     try {
       const fault = newNameFault(form.name);
       if (fault !== null) throw new FieldProblems({ name: fault });
+      const found = await this.clients.findNamed(person, form).catch(ownerProblem);
+      if (found !== null) throw new FieldProblems({ name: TAKEN[found] });
       const request = requestOf(CreateEnrolmentCodeRequest, { username }, SENTENCES);
       const { code, expiresAtMs } = await this.codes.create(person, request).catch(ownerProblem);
       const moments = new Moments(timeZone, await this.database.now());

@@ -1,10 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeCertificate, type TestCertificate } from '../../../../test/support/certificate';
+import { API } from '#common';
 import { AppModule } from '../app.module';
 import type { ServerSettings } from '../config/server-settings';
 import { TestServers } from '../http/testing';
 import { Browser } from '../pages/testing';
+import { enrol, signIn } from './testing';
 
 const PIN = 'SERVER_CERT_FINGERPRINT&#x3D;';
 
@@ -49,5 +51,24 @@ describe('the page that adds a machine', () => {
     for (const words of ['There is no such user.', 'value="box"', 'value="nobody"', 'value="/srv"']) {
       expect(html).toContain(words);
     }
+  });
+
+  it('tells of a name that is taken, whose code a machine could not use, and how a machine gets a new secret', async () => {
+    const settings = { protectDays: 1, publicUrl: 'https://backup.example.org' };
+    const server = await servers.start({ imports: (parts) => [AppModule.with(parts)], settings });
+    const root = await signIn(server);
+    const { id } = await enrol(server, root, 'box');
+    const browser = await Browser.signedIn(server, 'root', 'root password');
+    await browser.get('/clients/new');
+    const ask = () => browser.post('/clients/new', { name: 'box', paths: '/srv' });
+    expect(await ask()).toMatchObject({
+      status: 422,
+      html: expect.stringContaining('make a new secret on its page') as string,
+    });
+    await browser.get(`/clients/${id}`);
+    const { html } = await browser.post(`/clients/${id}/secret`, {});
+    expect(html).toContain(`holdfast enroll --server https://backup.example.org --client ${id}`);
+    await root.call('DELETE', API.client(id));
+    expect(await ask()).toMatchObject({ status: 422, html: expect.stringContaining('was deleted') as string });
   });
 });
