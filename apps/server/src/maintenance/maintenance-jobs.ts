@@ -90,6 +90,7 @@ export class MaintenanceJobs {
       else if (removed > 0) report.purgedTasks += 1;
       report.purgedVersions += removed ?? 0;
     });
+    await this.purge.freeNames();
     if (report.failedTasks > 0) {
       throw new Error(
         `Retention failed for ${report.failedTasks} tasks; all others were looked at. ${report.problems[0] ?? ''}`,

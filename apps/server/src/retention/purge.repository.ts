@@ -28,6 +28,12 @@ interface Row {
   ownerUntil: number | null;
 }
 
+const NAMES = [
+  ['users', 'username'],
+  ['clients', 'name'],
+  ['tasks', 'name'],
+] as const;
+
 /** What was deleted and cannot be brought back, for PurgeService. */
 @Injectable()
 export class PurgeRepository {
@@ -56,5 +62,20 @@ export class PurgeRepository {
         [row.ownerSince, row.ownerUntil],
       ].flatMap(([sinceMs, untilMs]) => (sinceMs == null || untilMs == null ? [] : [{ sinceMs, untilMs }])),
     }));
+  }
+
+  /** Users, clients and tasks that cannot be brought back give their names up, for such as are to come. Returns how many did so now. */
+  async freeNames(tx: Sql, { now, windowMs }: { now: number; windowMs: number }): Promise<number> {
+    let freed = 0;
+    for (const [table, column] of NAMES) {
+      const mark = `' (' || substr(id, 1, 8) || ')'`;
+      const { changes } = await tx.run(
+        `update ${table} set ${column} = ${column} || ${mark}
+         where deleted_at is not null and purge_after < ? and deleted_at + ? < ? and ${column} not like '%' || ${mark}`,
+        [now, windowMs, now],
+      );
+      freed += changes;
+    }
+    return freed;
   }
 }

@@ -51,6 +51,15 @@ export class PurgeService {
     }
   }
 
+  /** A new client, say, may be called as one that was deleted and cannot be brought back. */
+  async freeNames(): Promise<void> {
+    await this.database.write('tasks.change', async (tx) => {
+      const now = await tx.now();
+      const windowMs = (await this.repositories.window.days(tx, now)) * DAY_MS;
+      if ((await this.repositories.purge.freeNames(tx, { now, windowMs })) > 0) await tx.notify('config', 'names');
+    });
+  }
+
   private purgeHeld(taskNo: number, signal: AbortSignal): Promise<number | null> {
     return this.retention.whileHeld(taskNo, async (hold) => {
       let removed = 0;

@@ -94,6 +94,27 @@ eachDatabase('purging', (open) => {
     expect(await due()).toEqual([1]);
   });
 
+  it('gives the names up of what cannot be brought back, once', async () => {
+    const names = async (): Promise<unknown[]> => [
+      ...(await server.all('select username as name from users')),
+      ...(await server.all('select name from clients')),
+      ...(await server.all('select name from tasks')),
+    ];
+    const before = await names();
+    for (const table of TABLES) await hide(table);
+    await purge.freeNames();
+    expect(await names()).toEqual(before);
+    passWindow();
+    await purge.freeNames();
+    const [, , task] = await names();
+    expect(task).toEqual({ name: `cli (${agent.taskId.slice(0, 8)})` });
+    const freed = await names();
+    for (const [at, row] of before.entries()) expect(freed[at]).not.toEqual(row);
+    await purge.freeNames();
+    expect(await names()).toEqual(freed);
+    expect((await server.tasks.openTask(1, 'cli')).id).not.toBe(agent.taskId);
+  });
+
   it('leaves what is pinned', async () => {
     await test.database.write('retention.pin', (tx) =>
       server.retention.pins.set(tx, {
