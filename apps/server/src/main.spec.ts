@@ -127,14 +127,14 @@ describe('the server process', () => {
     const password = readFileSync(file, 'utf8').trim();
     expect(random.output).not.toContain(password);
     expect((await signIn(password)).status).toBe(200);
-    for (const [words, input] of [
-      [['reset-password']],
-      [['reset-password', 'nobody']],
-      [['reset-password', 'admin', '--force']],
-      [['reset-password', 'admin', '--password-stdin'], 'short'],
-      [['serve-me']],
-    ] as [string[], string?][]) {
-      expect({ words, ...(await command(words, input)) }).toMatchObject({ words, code: 1 });
+    for (const [code, words, input] of [
+      [2, ['reset-password']],
+      [1, ['reset-password', 'nobody']],
+      [2, ['reset-password', 'admin', '--force']],
+      [1, ['reset-password', 'admin', '--password-stdin'], 'short'],
+      [2, ['serve-me']],
+    ] as [number, string[], string?][]) {
+      expect({ words, ...(await command(words, input)) }).toMatchObject({ words, code });
     }
     expect((await signIn(password)).status).toBe(200);
   });
