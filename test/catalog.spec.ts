@@ -206,7 +206,7 @@ describe('a catalog that is lost', () => {
     expect(await one.judge(await one.backUp())).toBe('');
   }, 400_000);
 
-  it('is left alone by what does not fit, and holds a task whose chunks are gone', async () => {
+  it('is left alone by what does not fit, holds a task whose run is lost, and goes on where chunks are', async () => {
     one.write('small', 'small');
     await one.backUp();
     const served = await server.command(['restore-catalog']);
@@ -239,9 +239,20 @@ describe('a catalog that is lost', () => {
     expect(existsSync(database())).toBe(false);
     writeFileSync(identity, own);
     for (const path of packs(server)) if (!packsBefore.has(path)) rmSync(path);
+    // The file is known, as damaged, and comes back with the next backup.
+    expect(reportOf(await server.command(['restore-catalog', '--json']))).toMatchObject({
+      ...{ isWhole: true, adoptedRuns: 1, heldTasks: [], lostChunks: 1 },
+    });
+    await server.start();
+    expect(await one.judge(await one.backUp())).toBe('');
+    await server.kill();
+    loseDatabase();
+    const runs = readdirSync(join(server.dataPath, 'tasks'), { recursive: true, encoding: 'utf8' });
+    const newest = runs.find((path) => path.includes('/run-3-')) ?? '';
+    writeFileSync(join(server.dataPath, 'tasks', newest), 'no manifest');
     const held = await server.command(['restore-catalog', '--json']);
     expect(held.code).toBe(3);
-    expect(JSON.parse(held.stdout)).toMatchObject({ isWhole: false, adoptedRuns: 0, heldTasks: [{}] });
+    expect(JSON.parse(held.stdout)).toMatchObject({ isWhole: false, heldTasks: [{}] });
     await server.start();
     const refused = await one.agent.run(['backup', one.source]);
     expect(refused.code).not.toBe(0);

@@ -80,7 +80,7 @@ export class BatchWriter {
         return { answer: { nextSequence: row.nextSequence }, directories: met, drafted: null };
       }
       const touches = new RunTouches();
-      const met = await this.write(tx, run, batch.changes, touches);
+      const met = await this.write(tx, run, batch.changes, { touches, damaged: 'missing' });
       const chainDigest = nextChainDigest(row.chainDigest, batch.digest);
       await touched.note(tx, row, { sequence, touches });
       await runs.recordBatch(tx, run, { changes: batch.changes.length, chainDigest, touches });
@@ -96,20 +96,21 @@ export class BatchWriter {
   }
 
   /**
-   * The changes into the catalog, under the run's number; `touches` is told of every row. Returns the directories that they met or made, for
+   * The changes into the catalog, under the run's number; `touches` is told of every row. `damaged`: chunks that are damaged are missing, or
+   * they are taken as they are, where nobody is there to send them. Returns the directories that they met or made, for
    * `CatalogPathsRepository.remember` once the transaction is committed. Throws `missing-chunks` and `invalid` as {@link apply} does.
    */
   async write(
     tx: Sql,
     run: RunPlace,
     changes: readonly DecodedChange[],
-    touches: RunTouches,
+    { touches, damaged }: { touches: RunTouches; damaged: 'missing' | 'taken' },
   ): Promise<ReadonlyMap<string, KnownDirectory>> {
     const { paths, versions } = this.repositories;
     const key = { taskNo: run.taskNo, number: run.runNumber };
     const put = new Set(changes.filter(({ type }) => type === 'put').map((change) => change.key));
     const found = await paths.numberPaths(tx, run.taskNo, changes, put);
-    const chunkNo = await this.checkChunks(tx, run, changes);
+    const chunkNo = await this.checkChunks(tx, run, changes, damaged);
     const plan = planBatch(changes, {
       runNumber: run.runNumber,
       numbers: found.numbers,
@@ -134,6 +135,7 @@ export class BatchWriter {
     tx: Sql,
     run: RunPlace,
     changes: readonly DecodedChange[],
+    damaged: 'missing' | 'taken',
   ): Promise<(content: ContentRef) => number> {
     const { chunks } = this.repositories;
     const contents = contentsOf(changes).map((content) => ({ content, name: keyString(content) }));
@@ -141,7 +143,9 @@ export class BatchWriter {
     const keys = new Map<string, NamedKey>();
     for (const { content, name } of contents) keys.set(name, { id: content.id, height: content.height, name });
     const { missing, found } = await chunks.findNumbers(tx, run.domainNo, [...keys.values()]);
-    if (missing.length > 0) throw missingChunks(run, missing);
+    const lacking =
+      damaged === 'missing' ? missing : [...keys].flatMap(([name, key]) => (found.has(name) ? [] : [key]));
+    if (lacking.length > 0) throw missingChunks(run, lacking);
     const numbers = new Map<ContentRef, number>();
     for (const { content, name } of contents) {
       const chunk = found.get(name);

@@ -14,6 +14,8 @@ export interface AdoptionReport extends PackFindings, TaskFindings {
   configRows: number | null;
   /** Packs that were found and of which nothing is used. */
   unusedPacks: number;
+  /** Chunks that runs name and that lie nowhere: they are damaged. */
+  lostChunks: number;
   /** Storage knows nothing any more that the database does not: retention and reclaim go on. */
   isWhole: boolean;
 }
@@ -64,10 +66,10 @@ export class CatalogAdoption {
     });
     await config.finish();
     const isAllAdopted = taskFindings.heldTasks.length === 0;
-    const unusedPacks = await packs.finish(isAllAdopted);
+    const left = await packs.finish(isAllAdopted);
     // Only then: what a held task lacks must go on to stop deletions, and be there to be given up.
     const isWhole = isAllAdopted && (await guard.settleAdoption());
-    const report = { configRows, ...packFindings, ...taskFindings, unusedPacks, isWhole };
+    const report = { configRows, ...packFindings, ...taskFindings, ...left, isWhole };
     await claim.end(this.database, 'catalog.adopt', (tx) =>
       this.audit.record(tx, HOST, { action: 'maintenance.restore-catalog', details: { from, ...report } }),
     );

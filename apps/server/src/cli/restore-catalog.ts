@@ -183,7 +183,13 @@ function wordsOf({ heldTasks, isWhole, ...figures }: AdoptionReport): string[] {
     ? 'The catalog is as new as its storage: start the server.'
     : 'Not all that storage knows was taken over. The server may be started: backups of other tasks and restores go on, nothing is deleted, and ' +
       'the tasks above start no run until an admin gives up what is left (storage-ahead in GET /api/maintenance).';
-  return [...figureLines(figures), ...held, end];
+  const lost =
+    figures.damagedChunks + figures.lostChunks === 0
+      ? []
+      : [
+          '  Packs are missing, or bad: GET /api/damage names the files that are hit. Backups send again what machines still have.',
+        ];
+  return [...figureLines(figures), ...held, ...lost, end];
 }
 
 let said = '';

@@ -1,5 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type ChunkKey, type ContentRef, CorruptError, decodeBlockAsync, decodeList, keyString } from '#engine';
+import {
+  type ChunkKey,
+  type ContentRef,
+  CorruptError,
+  decodeBlockAsync,
+  decodeList,
+  keyString,
+  UnsupportedError,
+} from '#engine';
 import { Database } from '../../database/database';
 import { slices, type Sql } from '../../database/sql';
 import { DomainError } from '../../http/domain-error';
@@ -8,7 +16,7 @@ import type { ChunkPlace, NewChunk } from '../chunk-rows';
 import { ChunksRepository } from '../chunks.repository';
 import { PacksRepository } from '../packs.repository';
 import { countStored } from '../quota.repository';
-import { FoundChunksRepository } from './found-chunks.repository';
+import { FoundChunksRepository, NOWHERE } from './found-chunks.repository';
 
 interface NewList {
   readonly key: ChunkKey;
@@ -29,6 +37,7 @@ interface Wanted {
 
 /** Of which lists are taken at a time. */
 const CHUNKS_AT_ONCE = 10_000;
+const LISTS_PER_PAGE = 500;
 
 /** What a content adoption reads and writes. */
 @Injectable()
@@ -53,28 +62,37 @@ export class ContentAdoption {
   ) {}
 
   /**
-   * Throws `object-missing` for a chunk that is nowhere; what was written before that nothing refers to, and reclaim takes it. Idempotent:
-   * a list comes after all that it names, so one that is there is not looked into. Takes memory for some ten thousand chunks, and
+   * What lies nowhere gets a row that is damaged and has no place: the domain owns it, and the next upload heals it. Idempotent: a list
+   * comes after all that it names, so one that is there is not looked into. Takes memory for some ten thousand chunks, and
    * transactions of as many, however long the lists are.
    */
   async ensure(domainNo: number, contents: readonly ContentRef[]): Promise<void> {
     for await (const refs of slices(unique(contents))) {
-      const places = await this.placesOf(domainNo, refs);
-      const lacking = refs.flatMap((ref) => {
-        const place = places.get(keyString(ref));
-        return place === undefined ? [] : [{ ref, place }];
-      });
-      await this.ensureLists(
+      const { placed, lost } = await this.lookFor(domainNo, refs);
+      const lostLists = await this.ensureLists(
         domainNo,
-        lacking.filter(({ ref }) => ref.height > 0),
+        placed.filter(({ ref }) => ref.height > 0),
       );
-      const leaves = lacking.filter(({ ref }) => ref.height === 0);
+      const leaves = placed.filter(({ ref }) => ref.height === 0);
       if (leaves.length > 0) await this.save(domainNo, leaves, []);
+      await this.saveLost(domainNo, [...lost, ...lostLists]);
     }
   }
 
-  /** Several at a time, as long as they name few chunks: each their chunks first. */
-  private async ensureLists(domainNo: number, lists: readonly Lacking[]): Promise<void> {
+  /** Lists that were taken over as lost, and that lie in packs which were found since, with all that they name. */
+  async healLists(): Promise<void> {
+    for (let afterNo = 0; ;) {
+      const lists = await this.database.read((sql) => this.repositories.found.lostLists(sql, afterNo, LISTS_PER_PAGE));
+      for (const { domainNo, ...list } of lists) await this.ensure(domainNo, [list]);
+      const last = lists.at(-1);
+      if (last === undefined) return;
+      afterNo = last.no;
+    }
+  }
+
+  /** Several at a time, as long as they name few chunks: each their chunks first. Returns those that cannot be read. */
+  private async ensureLists(domainNo: number, lists: readonly Lacking[]): Promise<ContentRef[]> {
+    const unreadable: ContentRef[] = [];
     let open: { lists: Lacking[]; named: NewList[]; below: ContentRef[] } = { lists: [], named: [], below: [] };
     const flush = async (): Promise<void> => {
       const { lists: some, named, below } = open;
@@ -85,12 +103,17 @@ export class ContentAdoption {
     };
     for (const list of lists) {
       const children = await this.readList(list.ref, list.place);
+      if (children === null) {
+        unreadable.push(list.ref);
+        continue;
+      }
       open.lists.push(list);
       open.named.push({ key: list.ref, children });
       open.below.push(...children);
       if (open.below.length >= CHUNKS_AT_ONCE) await flush();
     }
     await flush();
+    return unreadable;
   }
 
   private async save(domainNo: number, lacking: readonly Lacking[], lists: readonly NewList[]): Promise<void> {
@@ -103,11 +126,31 @@ export class ContentAdoption {
     await this.database.write('catalog.adopt', (tx) => this.write(tx, domainNo, { chunks, lists }));
   }
 
-  /** Of those that the domain lacks. */
-  private placesOf(
+  /** Without a place, a list also without what it names: only its bytes tell that. */
+  private async saveLost(domainNo: number, refs: readonly ContentRef[]): Promise<void> {
+    if (refs.length === 0) return;
+    const { chunks, found } = this.repositories;
+    const rows = refs.map((ref) => ({ ...ref, ...NOWHERE, chunkLength: ref.height === 0 ? ref.size : 0 }));
+    await this.database.write('catalog.adopt', async (tx) => {
+      const inserted = await chunks.insertChunks(tx, domainNo, rows);
+      const added = rows.filter((row) => inserted.get(keyString(row))?.isNew === true);
+      await found.markLost(
+        tx,
+        added.flatMap((row) => inserted.get(keyString(row))?.no ?? []),
+      );
+      await countStored(
+        tx,
+        domainNo,
+        added.reduce((sum, { chunkLength }) => sum + chunkLength, 0),
+      );
+    });
+  }
+
+  /** Of what the domain lacks, or has damaged: where it lies; `lost`: what it has no row of, and that lies nowhere. */
+  private lookFor(
     domainNo: number,
     refs: readonly ContentRef[],
-  ): Promise<Map<string, ChunkPlace & { storedLength?: number }>> {
+  ): Promise<{ placed: readonly Lacking[]; lost: readonly ContentRef[] }> {
     return this.database.read(async (sql) => {
       const { chunks, found } = this.repositories;
       const owned = await chunks.findChunks(sql, domainNo, refs);
@@ -115,22 +158,28 @@ export class ContentAdoption {
       const inFound = await found.find(sql, lacking);
       const rest = lacking.filter((ref) => !inFound.has(keyString(ref)));
       const elsewhere = await chunks.findElsewhere(sql, rest);
-      const missing = rest.find((ref) => !elsewhere.has(keyString(ref)));
-      if (missing !== undefined) {
-        const name = missing.id.toString('hex');
-        throw new DomainError('object-missing', `chunk ${name} (height ${missing.height}) is in no pack`);
-      }
-      const all = [...inFound, ...elsewhere];
-      return new Map(
-        all.map(([name, { packNo, blockOffset, blockLength, chunkOffset, chunkLength, storedLength }]) => {
-          const place = { packNo, blockOffset, blockLength, chunkOffset, chunkLength };
-          return [name, storedLength === undefined ? place : { ...place, storedLength }];
-        }),
-      );
+      const placed = lacking.flatMap((ref) => {
+        const place = inFound.get(keyString(ref)) ?? elsewhere.get(keyString(ref));
+        return place === undefined ? [] : [{ ref, place: placeOf(place) }];
+      });
+      return { placed, lost: rest.filter((ref) => !elsewhere.has(keyString(ref)) && !owned.has(keyString(ref))) };
     });
   }
 
-  private async readList(ref: ContentRef, { packNo, blockOffset, blockLength }: ChunkPlace): Promise<ContentRef[]> {
+  /** What the list names; null when it is not there, or not whole, twice. */
+  private async readList(ref: ContentRef, place: ChunkPlace): Promise<ContentRef[] | null> {
+    for (let look = 1; ; look += 1) {
+      try {
+        return await this.listAt(ref, place);
+      } catch (error) {
+        const isGone = error instanceof DomainError && (error.code === 'object-missing' || error.code === 'corrupt');
+        if (!isGone && !(error instanceof CorruptError) && !(error instanceof UnsupportedError)) throw error;
+        if (look === 2) return null;
+      }
+    }
+  }
+
+  private async listAt(ref: ContentRef, { packNo, blockOffset, blockLength }: ChunkPlace): Promise<ContentRef[]> {
     const pack = await this.database.read(async (sql) =>
       (await this.repositories.packs.findPacks(sql, [packNo])).get(packNo),
     );
@@ -173,6 +222,12 @@ export class ContentAdoption {
     const bytes = added.reduce((sum, [, { chunkLength, storedLength = chunkLength }]) => sum + storedLength, 0);
     await countStored(tx, domainNo, bytes);
   }
+}
+
+function placeOf(place: ChunkPlace & { storedLength?: number }): Lacking['place'] {
+  const { packNo, blockOffset, blockLength, chunkOffset, chunkLength, storedLength } = place;
+  const own = { packNo, blockOffset, blockLength, chunkOffset, chunkLength };
+  return storedLength === undefined ? own : { ...own, storedLength };
 }
 
 function unique(refs: readonly ContentRef[]): ContentRef[] {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type ChunkKey, keyString } from '#engine';
+import { type ChunkKey, type ContentRef, keyString } from '#engine';
 import { type Column, slices, type Sql } from '../../database/sql';
 import { type ChunkPlace, keysInput, nosInput, PLACE_COLUMNS } from '../chunk-rows';
 
@@ -13,6 +13,14 @@ export interface KnownPack {
   readonly no: number;
   readonly key: string;
   readonly state: 'uploading' | 'live' | 'dead' | 'deleted';
+}
+
+/** Of a chunk that is owned and lies nowhere: it is damaged, and has no other place until it is uploaded, or found, again. No pack has this number. */
+export const NOWHERE: ChunkPlace = { packNo: 0, blockOffset: 0, blockLength: 0, chunkOffset: 0, chunkLength: 0 };
+
+export interface LostList extends ContentRef {
+  readonly no: number;
+  readonly domainNo: number;
 }
 
 const CHUNK_COLUMNS: readonly Column[] = [
@@ -109,12 +117,14 @@ export class FoundChunksRepository {
 
   /**
    * Points damaged chunks, wherever they are, at the same in packs that were found: agents sent them again after the catalog was
-   * saved. Lists stay as they are of which a child has gone. Returns how many there were, `limit` at most.
+   * saved. Lists stay as they are of which a child has gone, or is not known. Returns how many there were, `limit` at most.
    */
   async heal(tx: Sql, limit: number): Promise<number> {
     const rows = await tx.all<PlacedRow>(
-      `${SELECT_PLACED} and c.damaged = 1 and (c.height = 0 or not exists (select 1 from list_refs r
-         where r.list_no = c.no and not exists (select 1 from chunks d where d.no = r.child_no)))
+      `${SELECT_PLACED} and c.damaged = 1 and (c.height = 0 or (
+         exists (select 1 from list_refs r where r.list_no = c.no)
+         and not exists (select 1 from list_refs r
+           where r.list_no = c.no and not exists (select 1 from chunks d where d.no = r.child_no))))
        order by c.no limit ?`,
       [limit],
     );
@@ -137,18 +147,43 @@ export class FoundChunksRepository {
     }
   }
 
+  /** Rows that were just written without a place. */
+  async markLost(tx: Sql, nos: readonly number[]): Promise<void> {
+    await tx.runWith(nosInput(nos), 'update chunks set damaged = 1 where no in (select no from input)');
+  }
+
+  /** Lists of which nobody knows what they name, and that were found. */
+  lostLists(sql: Sql, afterNo: number, limit: number): Promise<LostList[]> {
+    return sql.all<LostList>(
+      `select c.no, c.id, c.height, c.size, c.domain_no as "domainNo" from chunks c
+       where c.damaged = 1 and c.pack_no = ? and c.height > 0 and c.no > ?
+         and exists (select 1 from found_chunks f where f.id = c.id and f.height = c.height)
+       order by c.no limit ?`,
+      [NOWHERE.packNo, afterNo, limit],
+    );
+  }
+
+  /** What lies nowhere, from whenever. */
+  async countLost(sql: Sql): Promise<{ chunks: number; lists: number }> {
+    const row = await sql.get<{ chunks: number; lists: number | null }>(
+      `select count(*) as chunks, sum(case when height > 0 then 1 else 0 end) as lists from chunks where pack_no = ?`,
+      [NOWHERE.packNo],
+    );
+    return { chunks: row?.chunks ?? 0, lists: row?.lists ?? 0 };
+  }
+
   /** The chunks that are left in a pack that is gone. Returns how many were not marked yet. */
   async markDamaged(tx: Sql, packNo: number): Promise<number> {
     return (await tx.run('update chunks set damaged = 1 where pack_no = ? and damaged = 0', [packNo])).changes;
   }
 
   /**
-   * The end: packs of which nothing is used get rows that reclaim gives back, or none, so that nobody ever deletes them.
-   * Returns how many those are.
+   * The end: packs of which nothing is used get rows that reclaim gives back (`isAllKnown`: all that storage names is in the
+   * catalog), or none, so that nobody ever deletes them. Returns how many those are.
    */
-  async settle(tx: Sql, { isAllAdopted }: { isAllAdopted: boolean }): Promise<number> {
+  async settle(tx: Sql, { isAllKnown }: { isAllKnown: boolean }): Promise<number> {
     const unused = `state = 'uploading' and no in (select pack_no from found_chunks)`;
-    const { changes } = isAllAdopted
+    const { changes } = isAllKnown
       ? await tx.run(`update packs set state = 'live', changed_at = ? where ${unused}`, [await tx.now()])
       : await tx.run(`delete from packs where ${unused}`);
     await tx.run('delete from found_chunks');

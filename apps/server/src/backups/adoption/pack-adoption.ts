@@ -26,11 +26,15 @@ const READS_AT_ONCE = 8;
 const HEADER_BYTES = 56;
 const HEADER_CHUNK_BYTES = 37;
 
+type IndexedChunk = Omit<FoundChunk, 'packNo'>;
+
 export interface PackFindings {
   /** Objects that the catalog did not know. */
   foundPacks: number;
   /** Of them, those that are no packs of a form that can be read: left alone. */
   unreadablePacks: number;
+  /** Blocks of found packs whose headers are bad: what lies in them is not known, and the rest of the pack is. */
+  badBlocks: number;
   missingPacks: number;
   /** Chunks of missing packs, and damaged ones, that lie in found packs; and those of missing packs that lie nowhere. */
   movedChunks: number;
@@ -51,7 +55,14 @@ export class PackAdoption {
   ) {}
 
   async run(onProgress: (findings: PackFindings) => void): Promise<PackFindings> {
-    const findings = { foundPacks: 0, unreadablePacks: 0, missingPacks: 0, movedChunks: 0, damagedChunks: 0 };
+    const findings = {
+      foundPacks: 0,
+      unreadablePacks: 0,
+      badBlocks: 0,
+      missingPacks: 0,
+      movedChunks: 0,
+      damagedChunks: 0,
+    };
     const seen = new ChunkBits();
     let batch: StoredObject[] = [];
     const check = async (): Promise<void> => {
@@ -73,14 +84,22 @@ export class PackAdoption {
     return findings;
   }
 
-  /** To be called when nothing more is taken over. Returns how many packs were found of which nothing is used. */
-  finish(isAllAdopted: boolean): Promise<number> {
-    return this.database.write('catalog.adopt', (tx) => this.found.settle(tx, { isAllAdopted }));
+  /**
+   * To be called when nothing more is taken over. Returns how many packs were found of which nothing is used, and how many chunks lie
+   * nowhere. What a lost list names may be in such a pack: then none of them is ever deleted.
+   */
+  finish(isAllAdopted: boolean): Promise<{ unusedPacks: number; lostChunks: number }> {
+    return this.database.write('catalog.adopt', async (tx) => {
+      const lost = await this.found.countLost(tx);
+      const unusedPacks = await this.found.settle(tx, { isAllKnown: isAllAdopted && lost.lists === 0 });
+      return { unusedPacks, lostChunks: lost.chunks };
+    });
   }
 
   private async index({ key, length }: StoredObject, findings: PackFindings): Promise<void> {
     try {
-      const chunks = await this.readIndex(key, length);
+      const { chunks, badBlocks } = await this.readIndex(key, length);
+      findings.badBlocks += badBlocks;
       const plainBytes = chunks.reduce((sum, { chunkLength }) => sum + chunkLength, 0);
       await this.database.write('catalog.adopt', async (tx) => {
         const packNo = await this.found.savePack(tx, { key, length, plainBytes });
@@ -91,12 +110,13 @@ export class PackAdoption {
       });
       findings.foundPacks += 1;
     } catch (error) {
-      if (!(error instanceof CorruptError) && !(error instanceof UnsupportedError)) throw error;
+      if (!isDamage(error)) throw error;
       findings.unreadablePacks += 1;
     }
   }
 
-  private async readIndex(key: string, length: number): Promise<Omit<FoundChunk, 'packNo'>[]> {
+  /** Block by block: the footer tells where each begins, so a bad one hides no other. */
+  private async readIndex(key: string, length: number): Promise<{ chunks: IndexedChunk[]; badBlocks: number }> {
     const least = PACK_HEADER.length + PACK_TAIL_BYTES;
     if (length < least) throw new CorruptError(`${key}, byte ${length}`, 'a pack is cut short');
     parsePackHeader(await this.storage.get(key, { offset: 0, length: PACK_HEADER.length }), key);
@@ -104,18 +124,32 @@ export class PackAdoption {
     const { footerOffset } = parsePackTail(tail, length, key);
     const footer = await this.storage.get(key, { offset: footerOffset, length: length - footerOffset });
     const blocks = parsePackFooter(footer, length, key);
-    const chunks: Omit<FoundChunk, 'packNo'>[] = [];
+    const chunks: IndexedChunk[] = [];
+    let badBlocks = 0;
     for (let at = 0; at < blocks.length; at += READS_AT_ONCE) {
       const some = blocks.slice(at, at + READS_AT_ONCE);
-      for (const own of await Promise.all(some.map((block) => this.readBlock(key, block)))) chunks.push(...own);
+      for (const own of await Promise.all(some.map((block) => this.readBlock(key, block)))) {
+        if (own === null) badBlocks += 1;
+        else chunks.push(...own);
+      }
     }
-    return chunks;
+    if (chunks.length === 0) throw new CorruptError(key, 'no block of a pack has a header that can be read');
+    return { chunks, badBlocks };
   }
 
-  private async readBlock(
-    key: string,
-    { offset, length, chunkCount }: FooterBlock,
-  ): Promise<Omit<FoundChunk, 'packNo'>[]> {
+  /** Null when its header is bad, and was so twice. */
+  private async readBlock(key: string, block: FooterBlock): Promise<IndexedChunk[] | null> {
+    for (let look = 1; ; look += 1) {
+      try {
+        return await this.chunksIn(key, block);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        if (look === 2) return null;
+      }
+    }
+  }
+
+  private async chunksIn(key: string, { offset, length, chunkCount }: FooterBlock): Promise<IndexedChunk[]> {
     const headerLength = Math.min(length, HEADER_BYTES + chunkCount * HEADER_CHUNK_BYTES);
     const place = `${key}, block at byte ${offset}`;
     const header = parseBlockHeader(await this.storage.get(key, { offset, length: headerLength }), place);
@@ -156,4 +190,9 @@ export class PackAdoption {
       afterNo = last.no;
     }
   }
+}
+
+/** Of the object itself; anything else could not be told. */
+function isDamage(error: unknown): boolean {
+  return error instanceof CorruptError || error instanceof UnsupportedError;
 }

@@ -84,7 +84,7 @@ export class RunAdoption {
     const { batches, contents, paths } = this.parts;
     await contents.ensure(domainNo, contentsOf(changes));
     const met = await this.database.write('catalog.adopt', (tx) =>
-      batches.write(tx, { taskNo, runNumber, domainNo }, changes, new RunTouches()),
+      batches.write(tx, { taskNo, runNumber, domainNo }, changes, { touches: new RunTouches(), damaged: 'taken' }),
     );
     paths.remember(taskNo, met);
   }

@@ -5,6 +5,7 @@ import { type Storage, STORAGE } from '../../storage/storage';
 import { CatalogPathsRepository } from '../catalog-paths.repository';
 import { RecordedRemoval, RemovalAdoption } from '../../retention/removal-adoption';
 import { type AdoptedTask, AdoptionRunsRepository } from './adoption-runs.repository';
+import { ContentAdoption } from './content-adoption';
 import { RunAdoption } from './run-adoption';
 import { runLine } from './run-line';
 
@@ -34,6 +35,7 @@ interface TaskRecords {
 export class TaskAdoptionParts {
   constructor(
     readonly runs: RunAdoption,
+    readonly contents: ContentAdoption,
     readonly removals: RemovalAdoption,
     readonly paths: CatalogPathsRepository,
   ) {}
@@ -55,6 +57,7 @@ export class TaskAdoption {
       tasks: await this.rows.tasks(sql),
       givenUp: await this.rows.givenUp(sql),
     }));
+    await this.parts.contents.healLists();
     const known = new Set(tasks.map(({ taskId }) => taskId));
     for (const task of tasks) {
       const reason = await this.adoptTask(task, givenUp, findings);

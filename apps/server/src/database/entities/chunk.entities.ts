@@ -10,6 +10,7 @@ export class ChunkRow {
   domain_no!: number;
   /** Bytes of content that it covers. */
   size!: number;
+  /** 0: it lies nowhere, and is damaged. */
   pack_no!: number;
   block_offset!: number;
   block_length!: number;
