@@ -8,13 +8,13 @@ import { DeletionGuard } from '../guards/deletion-guard';
 import { DomainError } from '../http/domain-error';
 import type { PersonIdentity } from '../users/person-identity';
 import { ForgetRepository } from './forget.repository';
+import { pathSlices } from './path-slices';
 import { RemovalsRepository } from './removals.repository';
 import { RetentionPoliciesRepository } from './retention-policies.repository';
 import { RetentionRules, type TaskRules } from './retention-rules';
 import { RetentionRepository } from './retention.repository';
 import { RetentionService } from './retention.service';
 
-const SLICE_PATHS = 2_000;
 const MAX_EXAMPLES = 1_000;
 
 /** What forgetting reads and writes. */
@@ -84,21 +84,17 @@ export class ForgetService {
     return answer;
   }
 
-  /** Matching paths by descending numbers: what a directory holds goes before it. */
+  /** Matching paths by descending numbers. */
   private async eachSlice(
     taskNo: number,
     matches: (path: Buffer) => boolean,
     take: (pathNos: number[], paths: ReadonlyMap<number, Buffer>) => Promise<void>,
   ): Promise<void> {
-    for (let below = Number.MAX_SAFE_INTEGER, isOver = false; !isOver;) {
-      const { numbers, paths } = await this.database.read(async (sql) => {
-        const found = await this.repositories.forget.pathsBelow(sql, taskNo, { below, limit: SLICE_PATHS });
-        return { numbers: found, paths: await this.repositories.removals.pathsOf(sql, found) };
-      });
+    const { forget, removals } = this.repositories;
+    for await (const numbers of pathSlices(this.database, forget, taskNo)) {
+      const paths = await this.database.read((sql) => removals.pathsOf(sql, numbers));
       const matching = numbers.filter((no) => matches(paths.get(no) ?? Buffer.alloc(0)));
       if (matching.length > 0) await take(matching, paths);
-      below = numbers.at(-1) ?? 0;
-      isOver = numbers.length < SLICE_PATHS;
     }
   }
 

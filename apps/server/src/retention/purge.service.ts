@@ -4,12 +4,12 @@ import { AuditService } from '../audit/audit.service';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { ForgetRepository } from './forget.repository';
+import { pathSlices } from './path-slices';
 import { PinsRepository } from './pins.repository';
 import { ProtectWindow } from './protect-window';
 import { type HiddenTask, PurgeRepository } from './purge.repository';
 import { HoldLost, type RetentionHold, RetentionService } from './retention.service';
 
-const SLICE_PATHS = 2_000;
 const DAY_MS = 86_400_000;
 
 /** What purging reads and writes. */
@@ -63,13 +63,9 @@ export class PurgeService {
   private purgeHeld(taskNo: number, signal: AbortSignal): Promise<number | null> {
     return this.retention.whileHeld(taskNo, async (hold) => {
       let removed = 0;
-      for (let below = Number.MAX_SAFE_INTEGER, isOver = false; !isOver;) {
+      for await (const paths of pathSlices(this.database, this.repositories.forget, taskNo)) {
         signal.throwIfAborted();
-        const page = { below, limit: SLICE_PATHS };
-        const paths = await this.database.read((sql) => this.repositories.forget.pathsBelow(sql, taskNo, page));
-        if (paths.length > 0) removed += await this.removeAll(hold, paths, removed === 0);
-        below = paths.at(-1) ?? 0;
-        isOver = paths.length < SLICE_PATHS;
+        removed += await this.removeAll(hold, paths, removed === 0);
       }
       return removed;
     });

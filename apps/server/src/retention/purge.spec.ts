@@ -19,14 +19,6 @@ eachDatabase('purging', (open) => {
     test = await open();
     ({ storage, remove } = WatchedStorage.make());
     server = new TestServer(test.database, storage);
-    await test.database.write('users.create', async (tx) => {
-      await tx.run(`insert into users (id, username, password_hash, role, domain_no, state, created_at)
-        values ('u', 'u', '', 'admin', 1, 'active', 0)`);
-      await tx.run(
-        `insert into clients (id, owner_no, domain_no, name, secret_hash, state, created_at) values ('c', 1, 1, 'c', ?, 'active', 0)`,
-        [Buffer.alloc(32)],
-      );
-    });
     server.settings.protectDays = WINDOW_DAYS;
     await server.retention.window.onModuleInit();
     ({ purge } = server.retention);
