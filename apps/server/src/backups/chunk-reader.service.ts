@@ -19,6 +19,7 @@ import { ChunkRanks } from './chunk-ranks';
 import type { StoredChunk } from './chunk-rows';
 import { ChunksRepository } from './chunks.repository';
 import { PacksRepository } from './packs.repository';
+import { storedBytes } from './stored-bytes';
 
 const KEY_BYTES = 1 + ID_BYTES;
 /** Keys looked up at a time while ranks are asked for. */
@@ -131,7 +132,7 @@ export class ChunkReaderService {
   private async readBlock(request: BlockRequest, verifier: Verifier): Promise<Outcome> {
     const { packKey, offset, length } = request;
     if (packKey === null) return { kind: 'broken', bytes: null };
-    const bytes = await this.readBytes(packKey, { offset, length });
+    const bytes = await storedBytes(this.storage, packKey, { offset, length });
     if (bytes === null) return { kind: 'broken', bytes: null };
     try {
       const place = `${packKey}, block at byte ${offset}`;
@@ -140,16 +141,6 @@ export class ChunkReaderService {
       if (error instanceof CorruptError) return { kind: 'broken', bytes };
       // Written by a newer server, or damaged in the very byte that says so: absent, but not to be given up.
       if (error instanceof UnsupportedError) return { kind: 'unknown-format' };
-      throw error;
-    }
-  }
-
-  /** Null when storage proves that the bytes are not there. "Could not tell" is an error. */
-  private async readBytes(key: string, range: { offset: number; length: number }): Promise<Buffer | null> {
-    try {
-      return await this.storage.get(key, range);
-    } catch (error) {
-      if (error instanceof DomainError && (error.code === 'object-missing' || error.code === 'corrupt')) return null;
       throw error;
     }
   }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { HOST } from '../audit/actor';
 import { AuditService } from '../audit/audit.service';
-import { PackAdoption, type PackFindings } from '../backups/adoption/pack-adoption';
+import { PackAdoption, type SettledPacks } from '../backups/adoption/pack-adoption';
 import { TaskAdoption, type TaskFindings } from '../backups/adoption/task-adoption';
 import { ConfigAdoption } from '../config-export/config-adoption';
 import { Database } from '../database/database';
@@ -9,13 +9,9 @@ import { DeletionGuard } from '../guards/deletion-guard';
 import { RepositoryIdentity } from '../storage/repository-identity';
 import type { RestoreClaim } from './restore-claim';
 
-export interface AdoptionReport extends PackFindings, TaskFindings {
+export interface AdoptionReport extends SettledPacks, TaskFindings {
   /** Rows of a newer config export; null: storage had none. */
   configRows: number | null;
-  /** Packs that were found and of which nothing is used. */
-  unusedPacks: number;
-  /** Chunks that runs name and that lie nowhere: they are damaged. */
-  lostChunks: number;
   /** Storage knows nothing any more that the database does not: retention and reclaim go on. */
   isWhole: boolean;
 }
@@ -66,10 +62,12 @@ export class CatalogAdoption {
     });
     await config.finish();
     const isAllAdopted = taskFindings.heldTasks.length === 0;
-    const left = await packs.finish(isAllAdopted);
+    const settled = await packs.finish({ ...packFindings, isAllAdopted }, (done, all) => {
+      onProgress(`chunks in several places: ${done} of ${all} packs read`);
+    });
     // Only then: what a held task lacks must go on to stop deletions, and be there to be given up.
     const isWhole = isAllAdopted && (await guard.settleAdoption());
-    const report = { configRows, ...packFindings, ...taskFindings, ...left, isWhole };
+    const report = { configRows, ...settled, ...taskFindings, isWhole };
     await claim.end(this.database, 'catalog.adopt', (tx) =>
       this.audit.record(tx, HOST, { action: 'maintenance.restore-catalog', details: { from, ...report } }),
     );

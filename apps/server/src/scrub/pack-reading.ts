@@ -10,12 +10,13 @@ import {
 } from '#engine';
 import type { BrokenBlock } from '../backups/chunk-damage';
 import type { StoredChunk } from '../backups/chunk-rows';
+import { storedBytes } from '../backups/stored-bytes';
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
 import { type Storage, STORAGE } from '../storage/storage';
 import { blocksOf, type RowedBlock, windowsOf } from './block-windows';
 import { type ScrubPack, ScrubRepository } from './scrub.repository';
-import { type BlockVerdict, verifyBlock } from './verify-block';
+import { type BlockVerdict, judgeBlock } from './verify-block';
 
 /** What one reading of a pack found. */
 export interface PackFindings {
@@ -51,7 +52,7 @@ export class PackReading {
     const healed: { block: RowedBlock; chunks: readonly StoredChunk[] }[] = [];
     const faults = new Set<string>();
     for (const window of windowsOf(blocks)) {
-      const bytes = await this.bytesAt(pack.key, window);
+      const bytes = await storedBytes(this.storage, pack.key, window);
       if (bytes !== null) await onRead(bytes.length);
       for (const block of window.blocks) {
         const at = block.offset - window.offset;
@@ -93,22 +94,12 @@ export class PackReading {
     }
   }
 
-  private async judge(pack: ScrubPack, block: RowedBlock, first: Buffer | null): Promise<BlockVerdict> {
+  /** `first`: what the first look saw of the block. */
+  private judge(pack: ScrubPack, block: RowedBlock, first: Buffer | null): Promise<BlockVerdict> {
     const place = `${pack.key}, block at byte ${block.offset}`;
-    const verdict: BlockVerdict = first === null ? { kind: 'broken' } : await verifyBlock(first, block.chunks, place);
-    if (verdict.kind === 'unknown-format' || (verdict.kind === 'sound' && verdict.astray.length === 0)) return verdict;
-    const second = await this.bytesAt(pack.key, block);
-    return second === null ? { kind: 'broken' } : verifyBlock(second, block.chunks, place);
-  }
-
-  /** Null when storage proves that the bytes are not there. "Could not tell" is an error. */
-  private async bytesAt(key: string, range: { offset: number; length: number }): Promise<Buffer | null> {
-    try {
-      return await this.storage.get(key, { offset: range.offset, length: range.length });
-    } catch (error) {
-      if (error instanceof DomainError && (error.code === 'object-missing' || error.code === 'corrupt')) return null;
-      throw error;
-    }
+    const look = (nth: number): Promise<Buffer | null> =>
+      nth === 1 ? Promise.resolve(first) : storedBytes(this.storage, pack.key, block);
+    return judgeBlock(look, block.chunks, place);
   }
 
   /** Restores do without header and footer; a catalog that is rebuilt from storage does not. */

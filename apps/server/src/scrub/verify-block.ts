@@ -22,6 +22,23 @@ export async function verifyBlock(bytes: Buffer, rows: readonly StoredChunk[], p
   }
 }
 
+/**
+ * As {@link verifyBlock}, of what `look` reads: what is bad is looked at a second time, for the first reading may have been at fault. Null:
+ * the bytes are proven not to be there.
+ */
+export async function judgeBlock(
+  look: (nth: number) => Promise<Buffer | null>,
+  rows: readonly StoredChunk[],
+  place: string,
+): Promise<BlockVerdict> {
+  for (let nth = 1; ; nth += 1) {
+    const bytes = await look(nth);
+    const verdict: BlockVerdict = bytes === null ? { kind: 'broken' } : await verifyBlock(bytes, rows, place);
+    const isBad = verdict.kind === 'broken' || (verdict.kind === 'sound' && verdict.astray.length > 0);
+    if (!isBad || nth === 2) return verdict;
+  }
+}
+
 const FORMAT_BYTES = 4;
 
 /**

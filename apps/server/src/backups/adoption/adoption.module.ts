@@ -16,6 +16,8 @@ import { SetBackRuns } from '../set-back-runs';
 import { AdoptionRunsRepository } from './adoption-runs.repository';
 import { ContentAdoption, ContentRepositories } from './content-adoption';
 import { FoundChunksRepository } from './found-chunks.repository';
+import { FoundCopies, FoundCopiesRepositories } from './found-copies';
+import { FoundCopiesRepository } from './found-copies.repository';
 import { PackAdoption } from './pack-adoption';
 import { RunAdoption, RunAdoptionParts } from './run-adoption';
 import { TaskAdoption, TaskAdoptionParts } from './task-adoption';
@@ -45,6 +47,9 @@ import { TaskAdoption, TaskAdoptionParts } from './task-adoption';
     },
     AdoptionRunsRepository,
     FoundChunksRepository,
+    FoundCopiesRepository,
+    FoundCopiesRepositories,
+    FoundCopies,
     ContentRepositories,
     ContentAdoption,
     PackAdoption,

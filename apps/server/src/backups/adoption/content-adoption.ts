@@ -23,10 +23,13 @@ interface NewList {
   readonly children: readonly ContentRef[];
 }
 
-/** What a domain does not have yet, and where it lies. */
+type Place = ChunkPlace & { storedLength?: number };
+
+/** What a domain does not have yet, and where it lies; `others`: where it lies, too. */
 interface Lacking {
   readonly ref: ContentRef;
-  readonly place: ChunkPlace & { storedLength?: number };
+  readonly place: Place;
+  readonly others: readonly Place[];
 }
 
 /** Lists among the chunks with what they name, which is there. */
@@ -79,7 +82,7 @@ export class ContentAdoption {
     }
   }
 
-  /** Lists that were taken over as lost, and that lie in packs which were found since, with all that they name. */
+  /** Lists that are damaged, mostly as they were taken over as lost, and that lie in packs which were found since: with all that they name. */
   async healLists(): Promise<void> {
     for (let afterNo = 0; ;) {
       const lists = await this.database.read((sql) => this.repositories.found.lostLists(sql, afterNo, LISTS_PER_PAGE));
@@ -102,14 +105,14 @@ export class ContentAdoption {
       await this.save(domainNo, some, named);
     };
     for (const list of lists) {
-      const children = await this.readList(list.ref, list.place);
-      if (children === null) {
+      const read = await this.readAnywhere(list);
+      if (read === null) {
         unreadable.push(list.ref);
         continue;
       }
-      open.lists.push(list);
-      open.named.push({ key: list.ref, children });
-      open.below.push(...children);
+      open.lists.push({ ...list, place: read.place });
+      open.named.push({ key: list.ref, children: read.children });
+      open.below.push(...read.children);
       if (open.below.length >= CHUNKS_AT_ONCE) await flush();
     }
     await flush();
@@ -155,15 +158,32 @@ export class ContentAdoption {
       const { chunks, found } = this.repositories;
       const owned = await chunks.findChunks(sql, domainNo, refs);
       const lacking = refs.filter((ref) => owned.get(keyString(ref))?.isDamaged !== false);
-      const inFound = await found.find(sql, lacking);
-      const rest = lacking.filter((ref) => !inFound.has(keyString(ref)));
-      const elsewhere = await chunks.findElsewhere(sql, rest);
-      const placed = lacking.flatMap((ref) => {
-        const place = inFound.get(keyString(ref)) ?? elsewhere.get(keyString(ref));
-        return place === undefined ? [] : [{ ref, place: placeOf(place) }];
-      });
-      return { placed, lost: rest.filter((ref) => !elsewhere.has(keyString(ref)) && !owned.has(keyString(ref))) };
+      const inFound = await found.places(sql, lacking);
+      const elsewhere = await chunks.findElsewhere(sql, lacking);
+      const placed: Lacking[] = [];
+      const lost: ContentRef[] = [];
+      for (const ref of lacking) {
+        const name = keyString(ref);
+        const foreign = elsewhere.get(name);
+        const [place, ...others] = [...(inFound.get(name) ?? []), ...(foreign === undefined ? [] : [foreign])];
+        if (place !== undefined) placed.push({ ref, place: placeOf(place), others: others.map(placeOf) });
+        else if (!owned.has(name)) lost.push(ref);
+      }
+      return { placed, lost };
     });
+  }
+
+  /** What the list names, and the first place at which it is whole; null: there is none. */
+  private async readAnywhere({
+    ref,
+    place: first,
+    others,
+  }: Lacking): Promise<{ place: Place; children: ContentRef[] } | null> {
+    for (const place of [first, ...others]) {
+      const children = await this.readList(ref, place);
+      if (children !== null) return { place, children };
+    }
+    return null;
   }
 
   /** What the list names; null when it is not there, or not whole, twice. */
@@ -224,7 +244,7 @@ export class ContentAdoption {
   }
 }
 
-function placeOf(place: ChunkPlace & { storedLength?: number }): Lacking['place'] {
+function placeOf(place: Place): Place {
   const { packNo, blockOffset, blockLength, chunkOffset, chunkLength, storedLength } = place;
   const own = { packNo, blockOffset, blockLength, chunkOffset, chunkLength };
   return storedLength === undefined ? own : { ...own, storedLength };

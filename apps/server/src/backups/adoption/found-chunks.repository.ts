@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type ChunkKey, type ContentRef, keyString } from '#engine';
 import { type Column, slices, type Sql } from '../../database/sql';
-import { type ChunkPlace, keysInput, nosInput, PLACE_COLUMNS } from '../chunk-rows';
+import { type ChunkPlace, keysInput, nosInput, PLACE_COLUMNS, placeValues } from '../chunk-rows';
 
 /** Where a chunk lies that is in a pack which the catalog did not know. */
 export interface FoundChunk extends ChunkKey, ChunkPlace {
@@ -31,12 +31,8 @@ const CHUNK_COLUMNS: readonly Column[] = [
 ];
 const PLACE_NAMES = PLACE_COLUMNS.map(({ name }) => name);
 
-/** A chunk's row and where the chunk was found. */
-type PlacedRow = { readonly no: number } & Readonly<Record<string, number>>;
-
-const SELECT_PLACED = `select c.no, ${PLACE_NAMES.map((name) => `f.${name}`).join(', ')}
-  from chunks c join found_chunks f on f.id = c.id and f.height = c.height
-  where f.pack_no = (select min(g.pack_no) from found_chunks g where g.id = c.id and g.height = c.height)`;
+/** No other pack has a length while it is uploading. */
+const IS_FOUND = `state = 'uploading' and length > 0`;
 
 /** What storage has and the catalog does not, while that is taken over. */
 @Injectable()
@@ -79,22 +75,54 @@ export class FoundChunksRepository {
     }
   }
 
-  /** A place of each key that has one, by `keyString`. */
-  async find(sql: Sql, keys: readonly ChunkKey[]): Promise<Map<string, FoundChunk>> {
-    const found = new Map<string, FoundChunk>();
+  /** All places of each key that has any, by `keyString`: those in the pack with the lowest number first. */
+  async places(sql: Sql, keys: readonly ChunkKey[]): Promise<Map<string, FoundChunk[]>> {
+    const places = new Map<string, FoundChunk[]>();
     for await (const slice of slices(keys)) {
       const rows = await sql.allWith<Omit<FoundChunk, 'id' | 'height'> & { n: number }>(
         keysInput(slice),
         `select input.n, f.pack_no as "packNo", f.block_offset as "blockOffset", f.block_length as "blockLength",
            f.chunk_offset as "chunkOffset", f.chunk_length as "chunkLength", f.stored_length as "storedLength"
-         from input join found_chunks f on f.id = input.id and f.height = input.height order by f.pack_no desc`,
+         from input cross join found_chunks f where f.id = input.id and f.height = input.height order by f.pack_no`,
       );
+      const own = new Map<number, FoundChunk[]>();
       for (const { n, ...place } of rows) {
         const key = slice[n];
-        if (key !== undefined) found.set(keyString(key), { ...place, id: key.id, height: key.height });
+        if (key === undefined) continue;
+        const there = own.get(n) ?? [];
+        there.push({ ...place, id: key.id, height: key.height });
+        own.set(n, there);
+        places.set(keyString(key), there);
       }
     }
-    return found;
+    return places;
+  }
+
+  /** What is bad at these places is looked for there no more. */
+  async forget(tx: Sql, places: readonly (ChunkKey & { readonly packNo: number })[]): Promise<void> {
+    for await (const slice of slices(places)) {
+      const columns: readonly Column[] = [...CHUNK_COLUMNS.slice(0, 2), { name: 'pack_no', type: 'int' }];
+      await tx.runWith(
+        { columns, rows: slice.map(({ id, height, packNo }) => [id, height, packNo]) },
+        `delete from found_chunks where (id, height, pack_no) in (select id, height, pack_no from input)`,
+      );
+    }
+  }
+
+  /** Packs that were found, by this adoption or by one that was cut off. */
+  foundPacks(sql: Sql): Promise<{ no: number; key: string }[]> {
+    return sql.all(
+      `select no, key from packs where (${IS_FOUND}) or no in (select pack_no from found_chunks) order by no`,
+    );
+  }
+
+  /**
+   * A pack of which nothing can be told (any more): nothing counts as found there, and when nothing points there it has no row, so that
+   * nobody ever deletes it.
+   */
+  async disown(tx: Sql, key: string): Promise<void> {
+    await tx.run('delete from found_chunks where pack_no in (select no from packs where key = ?)', [key]);
+    await tx.run(`delete from packs where key = ? and state = 'uploading'`, [key]);
   }
 
   /** uploading -> live, of packs that were found: in the transaction that points rows at them. */
@@ -110,37 +138,28 @@ export class FoundChunksRepository {
 
   /** Points rows of a pack that is gone at the same chunks in packs that were found. Returns how many. */
   async repoint(tx: Sql, packNo: number): Promise<number> {
-    const rows = await tx.all<PlacedRow>(`${SELECT_PLACED} and c.pack_no = ? order by c.no`, [packNo]);
-    await this.point(tx, rows);
-    return rows.length;
-  }
-
-  /**
-   * Points damaged chunks, wherever they are, at the same in packs that were found: agents sent them again after the catalog was
-   * saved. Lists stay as they are of which a child has gone, or is not known. Returns how many there were, `limit` at most.
-   */
-  async heal(tx: Sql, limit: number): Promise<number> {
-    const rows = await tx.all<PlacedRow>(
-      `${SELECT_PLACED} and c.damaged = 1 and (c.height = 0 or (
-         exists (select 1 from list_refs r where r.list_no = c.no)
-         and not exists (select 1 from list_refs r
-           where r.list_no = c.no and not exists (select 1 from chunks d where d.no = r.child_no))))
-       order by c.no limit ?`,
-      [limit],
+    const rows = await tx.all<ChunkPlace & { no: number }>(
+      `select c.no, f.pack_no as "packNo", f.block_offset as "blockOffset", f.block_length as "blockLength",
+         f.chunk_offset as "chunkOffset", f.chunk_length as "chunkLength"
+       from chunks c join found_chunks f on f.id = c.id and f.height = c.height
+       where f.pack_no = (select min(g.pack_no) from found_chunks g where g.id = c.id and g.height = c.height)
+         and c.pack_no = ? order by c.no`,
+      [packNo],
     );
     await this.point(tx, rows);
     return rows.length;
   }
 
-  private async point(tx: Sql, placed: readonly PlacedRow[]): Promise<void> {
+  /** Points rows of chunks at places in packs that were found: they are not damaged. */
+  async point(tx: Sql, moves: readonly (ChunkPlace & { readonly no: number })[]): Promise<void> {
     await this.goLive(
       tx,
-      placed.map((row) => row.pack_no ?? 0),
+      moves.map(({ packNo }) => packNo),
     );
     const columns: readonly Column[] = [{ name: 'no', type: 'int' }, ...PLACE_COLUMNS];
-    for await (const slice of slices(placed)) {
+    for await (const slice of slices(moves)) {
       await tx.runWith(
-        { columns, rows: slice.map((row) => [row.no, ...PLACE_NAMES.map((name) => row[name] ?? 0)]) },
+        { columns, rows: slice.map((move) => [move.no, ...placeValues(move)]) },
         `update chunks set ${PLACE_NAMES.map((name) => `${name} = input.${name}`).join(', ')}, damaged = 0
          from input where chunks.no = input.no`,
       );
@@ -152,14 +171,14 @@ export class FoundChunksRepository {
     await tx.runWith(nosInput(nos), 'update chunks set damaged = 1 where no in (select no from input)');
   }
 
-  /** Lists of which nobody knows what they name, and that were found. */
+  /** Damaged lists that were found: mostly those of which nobody knows what they name, or that name chunks which are gone. */
   lostLists(sql: Sql, afterNo: number, limit: number): Promise<LostList[]> {
     return sql.all<LostList>(
       `select c.no, c.id, c.height, c.size, c.domain_no as "domainNo" from chunks c
-       where c.damaged = 1 and c.pack_no = ? and c.height > 0 and c.no > ?
+       where c.damaged = 1 and c.height > 0 and c.no > ?
          and exists (select 1 from found_chunks f where f.id = c.id and f.height = c.height)
        order by c.no limit ?`,
-      [NOWHERE.packNo, afterNo, limit],
+      [afterNo, limit],
     );
   }
 
@@ -182,10 +201,9 @@ export class FoundChunksRepository {
    * catalog), or none, so that nobody ever deletes them. Returns how many those are.
    */
   async settle(tx: Sql, { isAllKnown }: { isAllKnown: boolean }): Promise<number> {
-    const unused = `state = 'uploading' and no in (select pack_no from found_chunks)`;
     const { changes } = isAllKnown
-      ? await tx.run(`update packs set state = 'live', changed_at = ? where ${unused}`, [await tx.now()])
-      : await tx.run(`delete from packs where ${unused}`);
+      ? await tx.run(`update packs set state = 'live', changed_at = ? where ${IS_FOUND}`, [await tx.now()])
+      : await tx.run(`delete from packs where ${IS_FOUND}`);
     await tx.run('delete from found_chunks');
     return changes;
   }

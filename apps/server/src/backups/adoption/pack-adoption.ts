@@ -16,10 +16,10 @@ import { type Storage, STORAGE, type StoredObject } from '../../storage/storage'
 import { ChunkBits } from '../chunk-bits';
 import { shareOf } from '../ingest-spool';
 import { type FoundChunk, FoundChunksRepository } from './found-chunks.repository';
+import { FoundCopies } from './found-copies';
 
 const KEYS_PER_LOOK = 500;
 const PACKS_PER_PAGE = 2_000;
-const CHUNKS_PER_WRITE = 10_000;
 /** Headers of blocks that are read at once. */
 const READS_AT_ONCE = 8;
 /** A block's header: fixed part and checksum, and so many bytes a chunk (docs/format.md). */
@@ -36,15 +36,25 @@ export interface PackFindings {
   /** Blocks of found packs whose headers are bad: what lies in them is not known, and the rest of the pack is. */
   badBlocks: number;
   missingPacks: number;
-  /** Chunks of missing packs, and damaged ones, that lie in found packs; and those of missing packs that lie nowhere. */
+  /** Chunks whose pack is missing, or whose bytes there are bad, and that point at the same in a found pack now. */
   movedChunks: number;
+  /** Those that lie whole nowhere, as far as they were looked at. */
   damagedChunks: number;
+  /** Blocks of a format that this version does not know: while there are any, unused packs are never deleted. */
+  unknownBlocks: number;
+}
+
+export interface SettledPacks extends PackFindings {
+  /** Packs that were found and of which nothing is used. */
+  unusedPacks: number;
+  /** Chunks that runs name and that lie nowhere: they are damaged. */
+  lostChunks: number;
 }
 
 /**
  * Compares the packs in storage with those of an older catalog. Packs that it does not know are read by their footers (uploads and
  * rewrites made after it); the chunks of packs that are gone, and damaged ones, are pointed at these;
- * the former are marked damaged where they lie nowhere.
+ * the former are marked damaged where they lie nowhere. In the end whatever lies in several places is looked at (see {@link FoundCopies}).
  */
 @Injectable()
 export class PackAdoption {
@@ -52,6 +62,7 @@ export class PackAdoption {
     private readonly database: Database,
     @Inject(STORAGE) private readonly storage: Storage,
     private readonly found: FoundChunksRepository,
+    private readonly copies: FoundCopies,
   ) {}
 
   async run(onProgress: (findings: PackFindings) => void): Promise<PackFindings> {
@@ -62,6 +73,7 @@ export class PackAdoption {
       missingPacks: 0,
       movedChunks: 0,
       damagedChunks: 0,
+      unknownBlocks: 0,
     };
     const seen = new ChunkBits();
     let batch: StoredObject[] = [];
@@ -70,48 +82,71 @@ export class PackAdoption {
       const rows = await this.database.read((sql) => this.found.packsOf(sql, keys));
       for (const object of batch) {
         const row = rows.get(object.key);
-        if (row?.state === 'live') seen.add(row.no);
+        if (row !== undefined) seen.add(row.no);
         // One that the catalog called dead comes back for nobody (durability.md, invariant 3).
-        else if (row === undefined || row.state === 'uploading') await this.index(object, findings);
+        if (row === undefined || row.state === 'uploading') await this.index(object, { seen, findings });
       }
       onProgress(findings);
       batch = [];
     };
     for await (const object of this.storage.list('packs/')) if (batch.push(object) === KEYS_PER_LOOK) await check();
     await check();
+    await this.forgetGone(seen);
     await this.settleMissing(seen, findings);
-    await this.heal(findings);
+    const { movedChunks, unknownBlocks } = await this.copies.heal();
+    findings.movedChunks += movedChunks;
+    findings.unknownBlocks += unknownBlocks;
     return findings;
   }
 
   /**
-   * To be called when nothing more is taken over. Returns how many packs were found of which nothing is used, and how many chunks lie
-   * nowhere. What a lost list names may be in such a pack: then none of them is ever deleted.
+   * To be called when nothing more is taken over, with what {@link PackAdoption.run} found. What a lost list names may be in a pack
+   * of which nothing is used, and so may the only copy that can be read of what lies in a block of an unknown format: then none of them is
+   * ever deleted.
    */
-  finish(isAllAdopted: boolean): Promise<{ unusedPacks: number; lostChunks: number }> {
+  async finish(
+    { isAllAdopted, ...before }: PackFindings & { isAllAdopted: boolean },
+    onPack: (done: number, packs: number) => void,
+  ): Promise<SettledPacks> {
+    const copies = await this.copies.settle(onPack);
+    const findings = {
+      ...before,
+      movedChunks: before.movedChunks + copies.movedChunks,
+      damagedChunks: before.damagedChunks + copies.damagedChunks,
+      unknownBlocks: before.unknownBlocks + copies.unknownBlocks,
+    };
     return this.database.write('catalog.adopt', async (tx) => {
       const lost = await this.found.countLost(tx);
-      const unusedPacks = await this.found.settle(tx, { isAllKnown: isAllAdopted && lost.lists === 0 });
-      return { unusedPacks, lostChunks: lost.chunks };
+      // A damaged list that was found and is not healed: what it names may lie there, too.
+      const unhealed = await this.found.lostLists(tx, 0, 1);
+      const isAllRead = findings.unknownBlocks === 0 && lost.lists === 0 && unhealed.length === 0;
+      const isAllKnown = isAllAdopted && isAllRead;
+      return { ...findings, unusedPacks: await this.found.settle(tx, { isAllKnown }), lostChunks: lost.chunks };
     });
   }
 
-  private async index({ key, length }: StoredObject, findings: PackFindings): Promise<void> {
+  private async index(
+    { key, length }: StoredObject,
+    { seen, findings }: { seen: ChunkBits; findings: PackFindings },
+  ): Promise<void> {
     try {
       const { chunks, badBlocks } = await this.readIndex(key, length);
       findings.badBlocks += badBlocks;
       const plainBytes = chunks.reduce((sum, { chunkLength }) => sum + chunkLength, 0);
-      await this.database.write('catalog.adopt', async (tx) => {
+      const no = await this.database.write('catalog.adopt', async (tx) => {
         const packNo = await this.found.savePack(tx, { key, length, plainBytes });
         await this.found.saveChunks(
           tx,
           chunks.map((chunk) => ({ ...chunk, packNo })),
         );
+        return packNo;
       });
+      seen.add(no);
       findings.foundPacks += 1;
     } catch (error) {
       if (!isDamage(error)) throw error;
       findings.unreadablePacks += 1;
+      await this.database.write('catalog.adopt', (tx) => this.found.disown(tx, key));
     }
   }
 
@@ -164,10 +199,11 @@ export class PackAdoption {
     });
   }
 
-  private async heal(findings: PackFindings): Promise<void> {
-    for (let healed = CHUNKS_PER_WRITE; healed === CHUNKS_PER_WRITE;) {
-      healed = await this.database.write('catalog.adopt', (tx) => this.found.heal(tx, CHUNKS_PER_WRITE));
-      findings.movedChunks += healed;
+  /** Packs that an adoption which was cut off had found, and that are gone: nothing must be pointed at them. */
+  private async forgetGone(seen: ChunkBits): Promise<void> {
+    for (const { no, key } of await this.database.read((sql) => this.found.foundPacks(sql))) {
+      if (seen.has(no) || (await this.storage.stat(key)) !== null) continue;
+      await this.database.write('catalog.adopt', (tx) => this.found.disown(tx, key));
     }
   }
 
