@@ -18,7 +18,7 @@ import { CorruptError, UnsupportedError } from './errors';
  *   52  chunk count x ( 32 id · u8 height · u32 length )
  *    .  u32 CRC-32 of all of the above, then the payload
  */
-const MAGIC = Buffer.from('HFBK', 'latin1');
+export const BLOCK_MAGIC: Buffer = Buffer.from('HFBK', 'latin1');
 const VERSION = 1;
 const KINDS = ['data', 'lists'] as const;
 const ENCODINGS = ['stored', 'zstd'] as const;
@@ -54,7 +54,7 @@ export function encodeBlockHeader(header: {
   payloadSha256: Buffer;
 }): Buffer {
   const bytes = Buffer.alloc(headerLengthOf(header.chunks.length));
-  MAGIC.copy(bytes, 0);
+  BLOCK_MAGIC.copy(bytes, 0);
   bytes[4] = VERSION;
   bytes[5] = isListChunk(header.chunks[0]) ? 1 : 0;
   bytes[6] = ENCODINGS.indexOf(header.encoding);
@@ -106,7 +106,7 @@ export function measureBlockHeader(bytes: Buffer, place: string): number {
   if (bytes.length < BLOCK_FIXED_BYTES) {
     throw new CorruptError(`${place}, byte ${bytes.length}`, 'a block header is cut short');
   }
-  if (!bytes.subarray(0, 4).equals(MAGIC)) throw new CorruptError(`${place}, byte 0`, 'no block begins here');
+  if (!bytes.subarray(0, 4).equals(BLOCK_MAGIC)) throw new CorruptError(`${place}, byte 0`, 'no block begins here');
   const [version = 0, kind = 0, encoding = 0, seal = 0] = bytes.subarray(4, 8);
   if (version !== VERSION) throw new UnsupportedError(`${place}, byte 4`, `block version ${version}`);
   if (kind >= KINDS.length) throw new UnsupportedError(`${place}, byte 5`, `block kind ${kind}`);

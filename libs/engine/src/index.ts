@@ -42,6 +42,7 @@ export {
   parsePackTail,
 } from './pack';
 export { type PackedBlock, verifyPack } from './verify-pack';
+export { type WalkedBlock, type WalkedPack, walkPack } from './walk-pack';
 export {
   assertName,
   comparePaths,

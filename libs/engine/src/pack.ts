@@ -13,7 +13,7 @@ import { dataChunkId } from './ids';
  *   tail    u32 footer length · 32 SHA-256 of footer and footer length · 'HFPE'
  */
 const HEADER_MAGIC = Buffer.from('HFPK', 'latin1');
-const FOOTER_MAGIC = Buffer.from('HFPF', 'latin1');
+export const FOOTER_MAGIC: Buffer = Buffer.from('HFPF', 'latin1');
 const TAIL_MAGIC = Buffer.from('HFPE', 'latin1');
 const VERSION = 1;
 /** The first had the blocks' chunk tables, which stand in the blocks' headers as well: 37 bytes for each small file. */

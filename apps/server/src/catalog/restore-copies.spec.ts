@@ -351,6 +351,31 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     expect(await damaged(restored.server)).toHaveLength(1);
   });
 
+  it('knows by their headers the blocks of a found pack whose footer is bad', async () => {
+    await agent.backUp(directory('/'));
+    await dump();
+    await agent.start();
+    const lost = dataChunk('lost');
+    await bench.send(
+      agent.grant,
+      [x, lost, y].flatMap((chunk) => blocksOf([chunk])),
+    );
+    for (const [name, chunk] of Object.entries({ '/x': x, '/lost': lost, '/y': y }))
+      await agent.send(fileOf(name, contentOf([chunk]).content));
+    await agent.commit();
+    const [pack = ''] = await packs();
+    const second = await server.get<{ at: number }>('select block_offset as at from chunks where id = ?', [lost.id]);
+    rot(pack, (bytes) => {
+      bytes[bytes.length - 20]! ^= 1;
+      bytes[second!.at + 60]! ^= 1;
+    });
+    const { report, reclaim, ...restored } = await restore();
+    const found = { foundPacks: 1, unreadablePacks: 0, badFooters: 1, badBlocks: 1, lostChunks: 1 };
+    expect(report).toMatchObject({ isWhole: true, adoptedRuns: 1, ...found });
+    await reclaim();
+    expect(await readable([x, lost, y], restored.bench)).toBe(2);
+  });
+
   it('never deletes a pack that it cannot read, one of an upload that was under way neither', async () => {
     await agent.backUp(directory('/'), file('/a'));
     const { content, blocks } = contentOf([x]);

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import {
-  type BlockChunk,
+  type BlockHeader,
   CorruptError,
   type FooterBlock,
   PACK_HEADER,
@@ -10,6 +10,7 @@ import {
   parsePackHeader,
   parsePackTail,
   UnsupportedError,
+  walkPack,
 } from '#engine';
 import { Database } from '../../database/database';
 import { type Storage, STORAGE, type StoredObject } from '../../storage/storage';
@@ -28,12 +29,20 @@ const HEADER_CHUNK_BYTES = 37;
 
 type IndexedChunk = Omit<FoundChunk, 'packNo'>;
 
+interface PackIndex {
+  readonly chunks: IndexedChunk[];
+  readonly badBlocks: number;
+  readonly hasFooter: boolean;
+}
+
 export interface PackFindings {
   /** Objects that the catalog did not know. */
   foundPacks: number;
   /** Of them, those that are no packs of a form that can be read: left alone. */
   unreadablePacks: number;
-  /** Blocks of found packs whose headers are bad: what lies in them is not known, and the rest of the pack is. */
+  /** Of found packs, those whose footer is bad: their blocks were found by their own headers. */
+  badFooters: number;
+  /** Blocks of found packs whose headers are bad: what lies in them is not known, and the rest of the pack is. Without a footer: stretches. */
   badBlocks: number;
   missingPacks: number;
   /** Chunks whose pack is missing, or whose bytes there are bad, and that point at the same in a found pack now. */
@@ -52,8 +61,8 @@ export interface SettledPacks extends PackFindings {
 }
 
 /**
- * Compares the packs in storage with those of an older catalog. Packs that it does not know are read by their footers (uploads and
- * rewrites made after it); the chunks of packs that are gone, and damaged ones, are pointed at these;
+ * Compares the packs in storage with those of an older catalog. Packs that it does not know are read by their footers, or else by
+ * their blocks' headers (uploads and rewrites made after it); the chunks of packs that are gone, and damaged ones, are pointed at these;
  * the former are marked damaged where they lie nowhere. In the end whatever lies in several places is looked at (see {@link FoundCopies}).
  */
 @Injectable()
@@ -69,6 +78,7 @@ export class PackAdoption {
     const findings = {
       foundPacks: 0,
       unreadablePacks: 0,
+      badFooters: 0,
       badBlocks: 0,
       missingPacks: 0,
       movedChunks: 0,
@@ -130,8 +140,9 @@ export class PackAdoption {
     { seen, findings }: { seen: ChunkBits; findings: PackFindings },
   ): Promise<void> {
     try {
-      const { chunks, badBlocks } = await this.readIndex(key, length);
+      const { chunks, badBlocks, hasFooter } = await this.readIndex(key, length);
       findings.badBlocks += badBlocks;
+      if (!hasFooter) findings.badFooters += 1;
       const plainBytes = chunks.reduce((sum, { chunkLength }) => sum + chunkLength, 0);
       const no = await this.database.write('catalog.adopt', async (tx) => {
         const packNo = await this.found.savePack(tx, { key, length, plainBytes });
@@ -150,15 +161,43 @@ export class PackAdoption {
     }
   }
 
-  /** Block by block: the footer tells where each begins, so a bad one hides no other. */
-  private async readIndex(key: string, length: number): Promise<{ chunks: IndexedChunk[]; badBlocks: number }> {
+  /** Block by block: a bad one hides no other. */
+  private async readIndex(key: string, length: number): Promise<PackIndex> {
     const least = PACK_HEADER.length + PACK_TAIL_BYTES;
     if (length < least) throw new CorruptError(`${key}, byte ${length}`, 'a pack is cut short');
     parsePackHeader(await this.storage.get(key, { offset: 0, length: PACK_HEADER.length }), key);
-    const tail = await this.storage.get(key, { offset: length - PACK_TAIL_BYTES, length: PACK_TAIL_BYTES });
-    const { footerOffset } = parsePackTail(tail, length, key);
-    const footer = await this.storage.get(key, { offset: footerOffset, length: length - footerOffset });
-    const blocks = parsePackFooter(footer, length, key);
+    const blocks = await this.footerOf(key, length);
+    const index = blocks === null ? await this.walk(key, length) : await this.readBlocks(key, blocks);
+    if (index.chunks.length === 0) throw new CorruptError(key, 'no block of a pack has a header that can be read');
+    return index;
+  }
+
+  /** Null when it is bad, and was so twice. Throws UnsupportedError when a newer version wrote it. */
+  private async footerOf(key: string, length: number): Promise<FooterBlock[] | null> {
+    for (let look = 1; ; look += 1) {
+      try {
+        const tail = await this.storage.get(key, { offset: length - PACK_TAIL_BYTES, length: PACK_TAIL_BYTES });
+        const { footerOffset } = parsePackTail(tail, length, key);
+        const footer = await this.storage.get(key, { offset: footerOffset, length: length - footerOffset });
+        return parsePackFooter(footer, length, key);
+      } catch (error) {
+        if (!(error instanceof CorruptError)) throw error;
+        if (look === 2) return null;
+      }
+    }
+  }
+
+  private async walk(key: string, packLength: number): Promise<PackIndex> {
+    const read = (offset: number, length: number): Promise<Buffer> => this.storage.get(key, { offset, length });
+    const { blocks, gaps } = await walkPack(read, packLength, key);
+    return {
+      chunks: blocks.flatMap(({ offset, header }) => indexedChunks(offset, header)),
+      badBlocks: gaps,
+      hasFooter: false,
+    };
+  }
+
+  private async readBlocks(key: string, blocks: readonly FooterBlock[]): Promise<PackIndex> {
     const chunks: IndexedChunk[] = [];
     let badBlocks = 0;
     for (let at = 0; at < blocks.length; at += READS_AT_ONCE) {
@@ -168,8 +207,7 @@ export class PackAdoption {
         else chunks.push(...own);
       }
     }
-    if (chunks.length === 0) throw new CorruptError(key, 'no block of a pack has a header that can be read');
-    return { chunks, badBlocks };
+    return { chunks, badBlocks, hasFooter: true };
   }
 
   /** Null when its header is bad, and was so twice. */
@@ -190,13 +228,7 @@ export class PackAdoption {
     const header = parseBlockHeader(await this.storage.get(key, { offset, length: headerLength }), place);
     if (header.totalLength !== length || header.chunks.length !== chunkCount)
       throw new CorruptError(place, 'a block header and the footer say different things');
-    let chunkOffset = 0;
-    return header.chunks.map(({ id, height, length: chunkLength }: BlockChunk) => {
-      const share = shareOf(header, chunkOffset + chunkLength) - shareOf(header, chunkOffset);
-      const chunk = { id: Buffer.from(id), height, blockOffset: offset, blockLength: length, chunkOffset };
-      chunkOffset += chunkLength;
-      return { ...chunk, chunkLength, storedLength: share };
-    });
+    return indexedChunks(offset, header);
   }
 
   /** Packs that an adoption which was cut off had found, and that are gone: nothing must be pointed at them. */
@@ -226,6 +258,16 @@ export class PackAdoption {
       afterNo = last.no;
     }
   }
+}
+
+function indexedChunks(blockOffset: number, header: BlockHeader): IndexedChunk[] {
+  let chunkOffset = 0;
+  return header.chunks.map(({ id, height, length: chunkLength }) => {
+    const storedLength = shareOf(header, chunkOffset + chunkLength) - shareOf(header, chunkOffset);
+    const chunk = { id: Buffer.from(id), height, blockOffset, blockLength: header.totalLength, chunkOffset };
+    chunkOffset += chunkLength;
+    return { ...chunk, chunkLength, storedLength };
+  });
 }
 
 /** Of the object itself; anything else could not be told. */
