@@ -372,8 +372,30 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     const { report, reclaim, ...restored } = await restore();
     const found = { foundPacks: 1, unreadablePacks: 0, badFooters: 1, badBlocks: 1, lostChunks: 1 };
     expect(report).toMatchObject({ isWhole: true, adoptedRuns: 1, ...found });
+    expect(await restored.server.all('select fault from packs')).toEqual([
+      { fault: 'when it was found, 1 of its blocks had a bad header' },
+    ]);
     await reclaim();
     expect(await readable([x, lost, y], restored.bench)).toBe(2);
+  });
+
+  it('never deletes an unused pack of which it does not know all that lies in it', async () => {
+    await agent.backUp(directory('/'), file('/a'));
+    await dump();
+    await agent.start();
+    // Sent by a run that did not end.
+    await bench.send(agent.grant, [...blocksOf([x]), ...blocksOf([y])]);
+    const [pack = ''] = await packs();
+    await bench.send(agent.grant, blocksOf([dataChunk('whole')]));
+    const [whole = ''] = (await packs()).filter((key) => key !== pack);
+    rot(pack, (bytes) => {
+      bytes[16 + 60]! ^= 1;
+    });
+    const { report, reclaim } = await restore();
+    expect(report).toMatchObject({ isWhole: true, foundPacks: 2, badFooters: 0, badBlocks: 1, unusedPacks: 2 });
+    await reclaim();
+    expect(await packs()).toEqual([pack]);
+    expect(whole).not.toBe('');
   });
 
   it('never deletes a pack that it cannot read, one of an upload that was under way neither', async () => {

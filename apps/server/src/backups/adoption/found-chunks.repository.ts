@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type ChunkKey, type ContentRef, keyString } from '#engine';
+import type { PackRow } from '../../database/entities/chunk.entities';
 import { type Column, slices, type Sql } from '../../database/sql';
 import { type ChunkPlace, keysInput, nosInput, PLACE_COLUMNS, placeValues } from '../chunk-rows';
 
@@ -51,15 +52,18 @@ export class FoundChunksRepository {
     return sql.all(`select no, key from packs where state = 'live' and no > ? order by no limit ?`, [afterNo, limit]);
   }
 
-  /** A pack that was found, not live before one of its chunks is used. Returns its number, the one that it had if it had any. */
-  async savePack(tx: Sql, pack: { key: string; length: number; plainBytes: number }): Promise<number> {
+  /**
+   * A pack that was found, not live before one of its chunks is used. `fault`: what of it could not be told. Returns its number, the one
+   * that it had if it had any.
+   */
+  async savePack(tx: Sql, pack: Pick<PackRow, 'key' | 'length' | 'plain_bytes' | 'fault'>): Promise<number> {
     const now = await tx.now();
     const row = await tx.get<{ no: number }>(
-      `insert into packs (key, state, task_no, run_number, length, plain_bytes, created_at, changed_at)
-       values (?, 'uploading', 0, 0, ?, ?, ?, ?)
-       on conflict (key) do update set length = excluded.length, plain_bytes = excluded.plain_bytes,
+      `insert into packs (key, state, task_no, run_number, length, plain_bytes, fault, created_at, changed_at)
+       values (?, 'uploading', 0, 0, ?, ?, ?, ?, ?)
+       on conflict (key) do update set length = excluded.length, plain_bytes = excluded.plain_bytes, fault = excluded.fault,
          created_at = excluded.created_at returning no`,
-      [pack.key, pack.length, pack.plainBytes, now, now],
+      [pack.key, pack.length, pack.plain_bytes, pack.fault, now, now],
     );
     if (row === undefined) throw new Error(`the pack ${pack.key} got no number`);
     return row.no;
@@ -198,13 +202,12 @@ export class FoundChunksRepository {
 
   /**
    * The end: packs of which nothing is used get rows that reclaim gives back (`isAllKnown`: all that storage names is in the
-   * catalog), or none, so that nobody ever deletes them. Returns how many those are.
+   * catalog), or none, so that nobody ever deletes them: none, too, when not all is known that lies in them. Returns how many those are.
    */
   async settle(tx: Sql, { isAllKnown }: { isAllKnown: boolean }): Promise<number> {
-    const { changes } = isAllKnown
-      ? await tx.run(`update packs set state = 'live', changed_at = ? where ${IS_FOUND}`, [await tx.now()])
-      : await tx.run(`delete from packs where ${IS_FOUND}`);
+    const kept = await tx.run(`delete from packs where ${IS_FOUND} ${isAllKnown ? 'and fault is not null' : ''}`);
+    const given = await tx.run(`update packs set state = 'live', changed_at = ? where ${IS_FOUND}`, [await tx.now()]);
     await tx.run('delete from found_chunks');
-    return changes;
+    return kept.changes + given.changes;
   }
 }

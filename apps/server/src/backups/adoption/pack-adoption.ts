@@ -143,9 +143,10 @@ export class PackAdoption {
       const { chunks, badBlocks, hasFooter } = await this.readIndex(key, length);
       findings.badBlocks += badBlocks;
       if (!hasFooter) findings.badFooters += 1;
+      const fault = badBlocks === 0 ? null : `when it was found, ${badBlocks} of its blocks had a bad header`;
       const plainBytes = chunks.reduce((sum, { chunkLength }) => sum + chunkLength, 0);
       const no = await this.database.write('catalog.adopt', async (tx) => {
-        const packNo = await this.found.savePack(tx, { key, length, plainBytes });
+        const packNo = await this.found.savePack(tx, { key, length, plain_bytes: plainBytes, fault });
         await this.found.saveChunks(
           tx,
           chunks.map((chunk) => ({ ...chunk, packNo })),
