@@ -3,7 +3,7 @@ const UNSEEN = /\p{Cc}|\p{Cf}|\p{Cs}|\p{Zl}|\p{Zp}|\u115f|\u1160|\u17b4|\u17b5|\
 const MAX_CHARACTERS = 128;
 
 /**
- * What forbids a client, task or user to get this name, as a sentence; null: nothing. Names from before this was asked stay in use:
+ * What forbids a client, task, user or API token to get this name, as a sentence; null: nothing. Names from before this was asked stay in use:
  * whoever signs in or enrols again by one is not asked. Of a name that is allowed, everything can be seen and typed.
  */
 export function newNameFault(name: string): string | null {

@@ -16,7 +16,7 @@ import {
 } from 'class-validator';
 import { excludePatternProblem } from '#engine';
 
-/** Of users, clients and tasks: 1 to 128 characters, none of them a control character. Whatever gets a new one is asked more: `newNameFault`. */
+/** Of users, clients, tasks and API tokens: 1 to 128 characters, none of them a control character. Whatever gets a new one is asked more: `newNameFault`. */
 export const NAME = /^[^\p{Cc}]{1,128}$/u;
 
 /** A line for the shell (`sh -c`; `cmd /c` on Windows), run with a clean environment and a process group of its own. */

@@ -8,6 +8,7 @@ import type { ApiTokenRow } from '../database/entities/fleet.entities';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import { DomainError } from '../http/domain-error';
+import { assertNewName } from '../http/new-name';
 import type { PersonIdentity } from '../users/person-identity';
 import { ApiTokensRepository } from './api-tokens.repository';
 import { FreshSignIn } from './fresh-sign-in';
@@ -37,6 +38,7 @@ export class ApiTokensService {
 
   async create(person: PersonIdentity, request: CreateTokenRequest): Promise<CreateTokenAnswer> {
     this.freshSignIn.assert(person, 'Making an API token');
+    assertNewName(request.name);
     const bytes = randomBytes(32);
     const id = randomUUID();
     return this.database.write('users.change', async (tx) => {

@@ -42,6 +42,7 @@ describe('names', () => {
       client: await root.post(API.registerClient, { name }),
       clientByCode: await root.post(API.enrolClient, { name, code: (code as { code: string }).code }),
       renamedClient: await root.call('PATCH', API.client(machine.id), { name }),
+      token: await root.post(API.myTokens, { name, scopes: ['read'] }),
       task: await root.post(API.tasks(machine.id), { name, paths: ['/data'] }),
       renamedTask: await root.call('PATCH', API.taskDetail(task.id), { name, paths: ['/data'] }),
       ...(name.isWellFormed() && { ownTask: await machine.call('PUT', API.task(name), {}) }),
