@@ -35,6 +35,7 @@ export class ProfilePage {
       moments: new Moments(timeZone, await this.database.now()),
       timeZone: shown.timeZone ?? timeZone,
       token: shown.token ?? NO_TOKEN,
+      isTokenAsked: shown.token !== undefined,
       isFresh: this.freshSignIn.isFresh(person),
     });
     return showPage('profile', view, { problem: shown.problem ?? null });

@@ -30,12 +30,14 @@ export interface ProfileFacts {
   /** As typed, when the form is shown again. */
   readonly timeZone: string;
   readonly token: TypedToken;
+  /** The form of a token was sent, and made none: it is to be seen again. */
+  readonly isTokenAsked: boolean;
   /** The password was given a moment ago. */
   readonly isFresh: boolean;
 }
 
 /** Pure: one's own account. */
-export function profileView({ user, sessions, tokens, moments, timeZone, token, isFresh }: ProfileFacts) {
+export function profileView({ user, sessions, tokens, moments, timeZone, token, isTokenAsked, isFresh }: ProfileFacts) {
   return {
     title: 'Your profile',
     username: user.username,
@@ -48,6 +50,7 @@ export function profileView({ user, sessions, tokens, moments, timeZone, token, 
     sessions: sessions.map((session) => sessionRow(session, moments)),
     tokens: tokens.map((it) => tokenRow(it, moments)),
     token,
+    isTokenAsked,
     scopes: SCOPES.map((scope) => ({ ...scope, isChosen: token.scopes.includes(scope.value) })),
     needsPassword: !isFresh,
   };

@@ -4,6 +4,7 @@ import { TestServers, type TestServer } from '../http/testing';
 import { Browser } from '../pages/testing';
 
 const HOUR = 3_600_000;
+const OPEN_TOKEN_FORM = /<details [^>]*open>\s*<summary>Make a token<.*?<\/details>/s;
 
 describe('the pages of accounts', () => {
   const servers = new TestServers();
@@ -19,6 +20,8 @@ describe('the pages of accounts', () => {
 
   const pageOfAnn = async (): Promise<string> =>
     /href="(\/users\/[0-9a-f-]{36})">ann</.exec((await admin.get('/users')).html)?.[1] ?? '';
+
+  const openTokenForm = (html: string): string => OPEN_TOKEN_FORM.exec(html)?.[0] ?? '';
 
   it('set a quota in gibibytes, take it back, and show a bad one as it was typed', async () => {
     const path = await pageOfAnn();
@@ -65,16 +68,22 @@ describe('the pages of accounts', () => {
     expect(html).toContain('Choose what the token may do.');
     expect(html).toContain('A whole number of days');
     expect(html).toContain('value="soon"');
+    const unseen = await admin.post('/profile/tokens', { name: 'bo\u200bb', scopes: 'read' });
+    expect(unseen.status).toBe(422);
+    expect(openTokenForm(unseen.html)).toContain('none that cannot be seen');
     expect((await admin.get('/profile')).html).toContain('You have none.');
   });
 
   it('ask for the password again when it was given long ago, for a token', async () => {
     server.clock.advance(HOUR);
     expect((await admin.get('/profile')).html).toContain('so say again who you are');
-    expect((await admin.post('/profile/tokens', { name: 'x', scopes: 'read' })).status).toBe(403);
+    const none = await admin.post('/profile/tokens', { name: 'x', scopes: 'read' });
+    expect(none.status).toBe(403);
+    expect(openTokenForm(none.html)).toContain('needs a sign-in by password');
     const wrong = await admin.post('/profile/tokens', { name: 'x', scopes: 'read', password: 'wrong' });
     expect(wrong.status).toBe(422);
-    expect(wrong.html).toContain('This is not your password.');
+    expect(openTokenForm(wrong.html)).toContain('This is not your password.');
+    expect((await admin.get('/profile')).html).not.toMatch(OPEN_TOKEN_FORM);
     const { status } = await admin.post('/profile/tokens', { name: 'x', scopes: 'read', password: 'root password' });
     expect(status).toBe(200);
   });
