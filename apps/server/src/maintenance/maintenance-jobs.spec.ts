@@ -1,6 +1,9 @@
 import { directory, file, type TestAgent, TestServer, WatchedStorage } from '../backups/runs.testing';
 import { eachDatabase, type TestDatabase, TestUptime } from '../database/testing';
 import { guardOn } from '../guards/guards.testing';
+import { FreedBytes } from '../retention/freed-bytes';
+import { RetentionSimulation, SimulationReading } from '../retention/retention-simulation';
+import { VersionsDescending } from '../retention/versions-descending';
 import { RepositoryIdentity } from '../storage/repository-identity';
 import { type JobOptions, MaintenanceJobs } from './maintenance-jobs';
 
@@ -23,8 +26,15 @@ eachDatabase('the job that applies retention', (open) => {
     const guard = guardOn(db.database, storage, new TestUptime(db.clock));
     server = new TestServer(db.database, storage, guard);
     // No other job is run.
-    const { service, purge } = server.retention;
-    jobs = new MaintenanceJobs(service, null!, purge, null!, null!, guard, null!, null!);
+    const { service, purge, policies, removals, repository, rules } = server.retention;
+    const reading = new SimulationReading(
+      policies,
+      removals,
+      new VersionsDescending(db.database, repository),
+      new FreedBytes(db.database),
+    );
+    const simulation = new RetentionSimulation(db.database, reading, rules, null!);
+    jobs = new MaintenanceJobs(service, simulation, purge, null!, null!, guard, null!, null!);
     agents = [await server.agent(1), await server.agent(2), await server.agent(3)];
     for (const agent of agents) {
       await agent.backUp(directory('/'), file('/a', 0o600));
@@ -39,9 +49,9 @@ eachDatabase('the job that applies retention', (open) => {
     remove();
   });
 
-  const apply = async (signal = new AbortController().signal): Promise<object> => {
+  const apply = async (signal = new AbortController().signal, isDryRun = false): Promise<object> => {
     const onProgress: JobOptions['onProgress'] = (soFar) => (report = structuredClone(soFar));
-    return jobs.run('retention', { isDryRun: false, isFull: false, stepMs: DAY, signal, onProgress });
+    return jobs.run('retention', { isDryRun, isFull: false, stepMs: DAY, signal, onProgress });
   };
   /** Versions that are left of each task: three, until retention took one. */
   const versions = async (): Promise<number[]> => {
@@ -64,6 +74,21 @@ eachDatabase('the job that applies retention', (open) => {
     storage.beforePut = () => undefined;
     expect(await apply()).toMatchObject({ tasks: 3, skippedTasks: 0, failedTasks: 0, problems: [] });
     expect(await versions()).toEqual([2, 2, 2]);
+  });
+
+  it('simulates on with the next task when one fails, names that one, counts nothing of it, and has failed in the end', async () => {
+    const simulate = (): Promise<object> => apply(undefined, true);
+    expect(await simulate()).toMatchObject({ tasks: 3, removedVersions: 3, failedTasks: 0, problems: [] });
+    // A zone that was known when it was stored.
+    await db.database.write('users.change', async (tx) => {
+      await tx.run("update users set retention_kind = 'snapshots', retention_days = null, keep_daily = 1");
+      await tx.run("update tasks set time_zone = 'Europe/Atlantis' where id = ?", [agents[0]!.taskId]);
+    });
+    await expect(simulate()).rejects.toThrow('failed for 1 tasks');
+    const { problems, ...figures } = report as unknown as { problems: string[] };
+    expect(problems).toEqual([expect.stringMatching(new RegExp(`^task ${agents[0]!.taskId}: .*Atlantis`))]);
+    expect(figures).toMatchObject({ tasks: 2, failedTasks: 1, removedVersions: 2, deletedTasks: 0 });
+    expect(await versions()).toEqual([3, 3, 3]);
   });
 
   it('leaves a task out that a run took over while an application of it stood still', async () => {

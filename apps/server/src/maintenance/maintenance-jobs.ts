@@ -22,13 +22,16 @@ export interface JobOptions {
 
 const KEPT_PROBLEMS = 20;
 
-interface RetentionOutcome {
+interface TaskFailures {
+  failedTasks: number;
+  readonly problems: string[];
+}
+
+interface RetentionOutcome extends TaskFailures {
   tasks: number;
   skippedTasks: number;
   purgedTasks: number;
   purgedVersions: number;
-  failedTasks: number;
-  readonly problems: string[];
 }
 
 /** What the jobs do; each returns what it has to say. */
@@ -52,7 +55,7 @@ export class MaintenanceJobs {
     if (job === 'space') return this.space.run(how);
     if (job === 'scrub') return this.scrub.run(how);
     if (job === 'catalog-dump') return this.dump.run(how);
-    return how.isDryRun ? this.simulateRetention() : this.applyRetention(how);
+    return how.isDryRun ? this.simulateRetention(how) : this.applyRetention(how);
   }
 
   /** What is wrong with single packs keeps no other back; in the end the pass has failed all the same, and says so. */
@@ -66,8 +69,15 @@ export class MaintenanceJobs {
     );
   }
 
-  private async simulateRetention(): Promise<object> {
-    return { ...(await this.simulation.simulateAll()), deletedTasks: (await this.purge.due()).length };
+  /** Task by task as the application, and failed in the end like it. */
+  private async simulateRetention(how: JobOptions): Promise<object> {
+    const failures: TaskFailures = { failedTasks: 0, problems: [] };
+    const quiet = { ...how, onProgress: () => undefined };
+    const simulated = await this.simulation.simulateAll((tasks, work) => this.eachTask(tasks, failures, quiet, work));
+    const report = { ...simulated, ...failures, deletedTasks: (await this.purge.due()).length };
+    how.onProgress(report);
+    assertNoneFailed(report);
+    return report;
   }
 
   /**
@@ -80,45 +90,46 @@ export class MaintenanceJobs {
       ...{ tasks: 0, skippedTasks: 0, purgedTasks: 0, purgedVersions: 0, failedTasks: 0 },
       problems: [],
     };
-    await this.eachTask(await this.retention.tasksToApply(), report, how, async (taskNo) => {
+    await this.eachTask(await this.retention.tasksToApply(), report, how, async ({ taskNo }) => {
       if (await this.retention.applyToTask(taskNo, how.signal)) report.tasks += 1;
       else report.skippedTasks += 1;
     });
-    await this.eachTask(await this.purge.due(), report, how, async (taskNo) => {
+    await this.eachTask(await this.purge.due(), report, how, async ({ taskNo }) => {
       const removed = await this.purge.purge(taskNo, how.signal);
       if (removed === null) report.skippedTasks += 1;
       else if (removed > 0) report.purgedTasks += 1;
       report.purgedVersions += removed ?? 0;
     });
     await this.purge.freeNames();
-    if (report.failedTasks > 0) {
-      throw new Error(
-        `Retention failed for ${report.failedTasks} tasks; all others were looked at. ${report.problems[0] ?? ''}`,
-      );
-    }
+    assertNoneFailed(report);
     return report;
   }
 
-  private async eachTask(
-    tasks: readonly { readonly taskNo: number; readonly taskId: string }[],
-    report: RetentionOutcome,
+  private async eachTask<T extends { readonly taskId: string }>(
+    tasks: readonly T[],
+    report: TaskFailures,
     { signal, onProgress }: JobOptions,
-    work: (taskNo: number) => Promise<void>,
+    work: (task: T) => Promise<void>,
   ): Promise<void> {
-    for (const { taskNo, taskId } of tasks) {
+    for (const task of tasks) {
       signal.throwIfAborted();
       try {
-        await work(taskNo);
+        await work(task);
       } catch (error) {
         // What holds of every task: the job is over.
         const isForAll = error instanceof DomainError && error.code === 'deletion-stopped';
         if (isForAll || signal.aborted || !(error instanceof Error)) throw error;
         report.failedTasks += 1;
-        const problem = `task ${taskId}: ${error.message}`;
+        const problem = `task ${task.taskId}: ${error.message}`;
         this.logger.error(`Retention failed for ${problem}`);
         if (report.problems.length < KEPT_PROBLEMS) report.problems.push(problem);
       }
       onProgress(report);
     }
   }
+}
+
+function assertNoneFailed({ failedTasks, problems }: TaskFailures): void {
+  if (failedTasks === 0) return;
+  throw new Error(`Retention failed for ${failedTasks} tasks; all others were looked at. ${problems[0] ?? ''}`);
 }

@@ -20,6 +20,9 @@ interface Example {
   readonly reason: string;
 }
 
+/** Does `work` with each of the tasks, or says otherwise what became of it. */
+export type EachTask = (tasks: readonly TaskPolicies[], work: (task: TaskPolicies) => Promise<void>) => Promise<void>;
+
 /** What a reading of the whole history needs. */
 @Injectable()
 export class SimulationReading {
@@ -58,26 +61,27 @@ export class RetentionSimulation {
         levels: task.levels.map((own, index) => (index === position ? policy : own)),
       }));
     });
-    return this.simulateTasks(tasks);
+    return this.simulateTasks(async (work) => {
+      for (const task of tasks) await work(task);
+    });
   }
 
-  /** Every task, by the policies in force. */
-  async simulateAll(): Promise<RetentionReport> {
-    return this.simulateTasks(await this.database.read((sql) => this.reading.policies.ofAllTasks(sql)));
+  /** Every task, by the policies in force. `each` does what it is given with one after the other; one with which that fails counts for nothing. */
+  async simulateAll(each: EachTask): Promise<RetentionReport> {
+    const tasks = await this.database.read((sql) => this.reading.policies.ofAllTasks(sql));
+    return this.simulateTasks((work) => each(tasks, work));
   }
 
-  private async simulateTasks(tasks: readonly TaskPolicies[]): Promise<RetentionReport> {
-    const report: RetentionReport = {
-      tasks: tasks.length,
-      versions: 0,
-      removedVersions: 0,
-      removedBytes: 0,
-      freedBytes: 0,
-      byReason: [],
-      examples: [],
-    };
-    const counter = new Counter(report);
-    for (const task of tasks) await this.simulateTask(task, counter);
+  private async simulateTasks(
+    each: (work: (task: TaskPolicies) => Promise<void>) => Promise<void>,
+  ): Promise<RetentionReport> {
+    const counter = new Counter();
+    await each(async (task) => {
+      const ofTask = new Counter();
+      await this.simulateTask(task, ofTask);
+      counter.add(ofTask);
+    });
+    const { report } = counter;
     const paths = await this.database.read((sql) =>
       this.reading.removals.pathsOf(
         sql,
@@ -105,10 +109,28 @@ export class RetentionSimulation {
 }
 
 class Counter {
+  readonly report: RetentionReport = {
+    tasks: 0,
+    versions: 0,
+    removedVersions: 0,
+    removedBytes: 0,
+    freedBytes: 0,
+    byReason: [],
+    examples: [],
+  };
   readonly examples: Example[] = [];
   readonly removed = new Map<number, Map<number, number[]>>();
 
-  constructor(private readonly report: RetentionReport) {}
+  /** All of one more task. */
+  add({ report, examples, removed }: Counter): void {
+    this.report.tasks += 1;
+    this.report.versions += report.versions;
+    this.report.removedVersions += report.removedVersions;
+    this.report.removedBytes += report.removedBytes;
+    for (const entry of report.byReason) this.note(entry);
+    this.examples.push(...examples.slice(0, MAX_EXAMPLES - this.examples.length));
+    for (const [taskNo, ofTask] of removed) this.removed.set(taskNo, ofTask);
+  }
 
   count(task: TaskPolicies, decisions: readonly RetentionDecision<SizedVersion>[]): void {
     this.report.versions += decisions.length;
@@ -116,7 +138,7 @@ class Counter {
       if (action === 'keep') continue;
       this.report.removedVersions += 1;
       this.report.removedBytes += version.size;
-      this.note(reason, version.size);
+      this.note({ reason, versions: 1, bytes: version.size });
       const ofTask = this.removed.get(task.taskNo) ?? new Map<number, number[]>();
       ofTask.set(pathNo, [...(ofTask.get(pathNo) ?? []), version.firstRun]);
       this.removed.set(task.taskNo, ofTask);
@@ -125,11 +147,11 @@ class Counter {
     }
   }
 
-  private note(reason: string, bytes: number): void {
+  private note({ reason, versions, bytes }: RetentionReport['byReason'][number]): void {
     const found = this.report.byReason.find((entry) => entry.reason === reason);
-    if (found === undefined) this.report.byReason.push({ reason, versions: 1, bytes });
+    if (found === undefined) this.report.byReason.push({ reason, versions, bytes });
     else {
-      found.versions += 1;
+      found.versions += versions;
       found.bytes += bytes;
     }
   }
