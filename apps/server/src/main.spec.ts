@@ -257,6 +257,18 @@ describe('the server process', () => {
     },
   );
 
+  it.each([[[]], [['scrub']], [['reset-password', 'admin']], [['restore-catalog']]])(
+    'names a database that it cannot open in one line, and ends with 1 (%j)',
+    async (words: string[]) => {
+      const { DATABASE_PATH: path, BACKUP_STORAGE_PATH: data } = env;
+      mkdirSync(path!, { recursive: true });
+      writeFileSync(join(data!, 'repository.json'), '{}');
+      const server = start({}, words);
+      await expect(server.exit()).resolves.toBe(1);
+      expect(server.output).toMatch(/^DATABASE_PATH: \S+db\.sqlite cannot be opened \(SQLITE_\w+\)\. [^\n]*\n$/);
+    },
+  );
+
   it('does no command where no server has worked: without its settings, or in another place', async () => {
     const data = env['BACKUP_STORAGE_PATH']!;
     const refused = async (words: string[]): Promise<string> => {

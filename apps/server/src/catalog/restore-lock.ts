@@ -4,7 +4,7 @@ import { makeFolder } from '../config/make-folder';
 import { StartError, unusableFolder } from '../config/start-error';
 import type { DatabasePlace } from '../database/open-snapshot';
 import { takePostgresRestoreLock } from '../database/postgres-restore-lock';
-import { lockFile, lockOutServers } from '../database/sqlite-file-lock';
+import { lockBeside, lockOutServers } from '../database/sqlite-file-lock';
 
 /**
  * Held by the one process that brings the catalog of this database back; it goes with the process, however that ends. Returns what gives
@@ -20,7 +20,7 @@ export function takeRestoreLock({ databaseUrl, databasePath }: DatabasePlace): P
 async function takeFileLock(databasePath: string): Promise<() => Promise<void>> {
   const path = `${databasePath}-restoring`;
   makeFolderOf(databasePath);
-  const restoring = lockFile(path);
+  const restoring = lockBeside(databasePath, path);
   if (restoring === null) {
     throw new StartError(
       'Another restore-catalog is at work on this database: let it end, or stop it. Nothing was changed.',

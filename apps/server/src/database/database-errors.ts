@@ -25,6 +25,10 @@ const FULL = new Set(['SQLITE_FULL', '53100']);
 
 /** What node-postgres says without a code. */
 const LOST_CONNECTION = /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered)/;
+/** SQLite's words, and those of the system for who looks first. */
+const REFUSED_FILE = /^(SQLITE_(CANTOPEN|READONLY|PERM|AUTH)(_|$)|(EACCES|EPERM|EROFS|ENOTDIR|EISDIR|EEXIST|ENOENT)$)/;
+/** What better-sqlite3 says without a code. */
+const NO_FOLDER = /^Cannot open database because the directory does not exist/;
 const NO_ANSWER = /^Query read timeout/;
 
 /** True when the transaction had no effect and running it again may succeed. Looks through `cause`. */
@@ -54,6 +58,11 @@ export function isFull(error: unknown): boolean {
 /** True when a SQLite file, or the log that is played back onto it, is not what SQLite left there. */
 export function isDamaged(error: unknown): boolean {
   return chain(error).some((link) => /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(link)));
+}
+
+/** True when the system does not let a SQLite file, or its folder, be opened, made or written. */
+export function isRefusedFile(error: unknown): boolean {
+  return chain(error).some((link) => REFUSED_FILE.test(codeOf(link)) || NO_FOLDER.test(link.message));
 }
 
 function chain(error: unknown): Error[] {

@@ -3,7 +3,8 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import BetterSqlite3 from 'better-sqlite3';
 import { makeFolder } from '../config/make-folder';
-import { reasonOf, StartError } from '../config/start-error';
+import { StartError } from '../config/start-error';
+import { openingError, refusedFile } from './damaged-sqlite';
 import { isUnavailable } from './database-errors';
 
 /** A server that is told to stop takes some 20 s at most; the next one may be started meanwhile. */
@@ -32,6 +33,15 @@ function servingLockOf(databasePath: string): string {
   return `${databasePath}-serving`;
 }
 
+/** {@link lockFile} of a file beside the database; throws StartError when it cannot be opened. */
+export function lockBeside(databasePath: string, path = servingLockOf(databasePath)): BetterSqlite3.Database | null {
+  try {
+    return lockFile(path);
+  } catch (error) {
+    throw openingError(databasePath, error);
+  }
+}
+
 /**
  * What a server holds as long as it works on a SQLite database: each start empties the spool of the disk, and what is known of rows
  * is one process's. Waits for one that is stopping. Throws StartError when another goes on, or the database cannot be there.
@@ -48,10 +58,10 @@ export async function holdSqliteDatabase(
     const { code } = error as NodeJS.ErrnoException;
     // Restores go on with a full disk.
     if (code === 'ENOSPC' || code === 'EDQUOT') return;
-    throw cannotBeOpened(databasePath, error);
+    throw refusedFile(databasePath, error);
   }
   for (let waited = 0; ; waited += LOOK_MS) {
-    const lock = lockFile(path);
+    const lock = lockBeside(databasePath);
     if (lock !== null) {
       held.push(lock);
       return;
@@ -64,13 +74,9 @@ export async function holdSqliteDatabase(
 
 /** The same lock, for who works where no server may. Throws StartError when one does. */
 export function lockOutServers(databasePath: string): BetterSqlite3.Database {
-  const lock = lockFile(servingLockOf(databasePath));
+  const lock = lockBeside(databasePath);
   if (lock === null) throw heldByServer('Stop it first. Nothing was changed.');
   return lock;
-}
-
-function cannotBeOpened(databasePath: string, error: unknown): StartError {
-  return new StartError(`DATABASE_PATH: ${databasePath} cannot be opened (${reasonOf(error)}).`, { cause: error });
 }
 
 function heldByServer(advice: string): StartError {

@@ -17,16 +17,17 @@ export class SqliteSnapshot implements DatabaseSnapshot {
 
   // eslint-disable-next-line @typescript-eslint/require-await -- SQLite answers at once; PostgreSQL does not
   static async open(path: string): Promise<SqliteSnapshot> {
-    const connection = new BetterSqlite3(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+    let connection: BetterSqlite3.Database | undefined;
     try {
+      connection = new BetterSqlite3(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
       connection.exec('begin');
       // The snapshot is that of the first statement.
       connection.prepare('select count(*) from sqlite_master').get();
+      return new SqliteSnapshot(connection);
     } catch (error) {
-      connection.close();
+      connection?.close();
       throw openingError(path, error);
     }
-    return new SqliteSnapshot(connection);
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- as above

@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import type BetterSqlite3 from 'better-sqlite3';
 import { DataSource } from 'typeorm';
 import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlite3/BetterSqlite3DataSourceOptions';
@@ -54,6 +55,8 @@ export class SqliteBackend implements Backend {
     const writer = new DataSource({ ...commonOptions(path), prepareDatabase: prepareWriter, migrations });
     try {
       await writer.initialize();
+      // SQLite opens what it may only read, and says so at the first write.
+      accessSync(path, constants.R_OK | constants.W_OK);
       if (!isRestoring) await refuseUnfinishedRestore(writer);
       await writer.runMigrations({ transaction: 'all' });
       const reader = new DataSource({
