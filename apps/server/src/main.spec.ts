@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { API } from '#common';
+import { makeCertificate } from '../../../test/support/certificate';
 
 /** What `npm run build` made: only the real process shows exit codes and signals. */
 const MAIN = resolve('dist/apps/server/src/main.js');
@@ -218,6 +219,23 @@ describe('the server process', () => {
     expect(server.output).toMatch(/PORT: /);
     expect(server.output).toMatch(/SECRET_KEY: /);
     expect(server.output).not.toContain('hunter2');
+  });
+
+  it.each([
+    ['TLS_CERT_FILE', 'missing.pem', 'cannot be read (ENOENT)'],
+    ['TLS_CERT_FILE', 'bad.pem', 'holds no certificate (PEM)'],
+    ['TLS_KEY_FILE', 'missing.pem', 'cannot be read (ENOENT)'],
+    ['TLS_KEY_FILE', 'bad.pem', 'holds no private key (PEM, without a passphrase)'],
+  ])('names %s and its file %s in one line when it %s, and ends with 2', async (setting, name, words) => {
+    const { cert, key } = makeCertificate();
+    const file = join(folder, name);
+    const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    writeFileSync(certFile, cert);
+    writeFileSync(keyFile, key);
+    if (name === 'bad.pem') writeFileSync(file, 'hunter2');
+    const server = start({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile, [setting]: file });
+    await expect(server.exit()).resolves.toBe(2);
+    expect(server.output).toBe(`${setting}: ${file} ${words}.\n`);
   });
 
   it.each([['serve'], ['catalog'], ['scrub', '--all'], ['restore-catalog', '--form'], ['reset-password']])(

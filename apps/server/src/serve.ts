@@ -12,7 +12,7 @@ import { restoreCatalog } from './cli/restore-catalog';
 import { parseRestoreWords } from './cli/restore-words';
 import { runJob } from './cli/run-job';
 import { loadServerSettings, SettingsError, type ServerSettings } from './config/server-settings';
-import { UsageError } from './config/start-error';
+import { UsageError, WrongFileError } from './config/start-error';
 import { SERVER_VERSION } from './config/version';
 import { CommandPolls } from './fleet/command-polls';
 import { LiveEvents } from './fleet/live-events';
@@ -70,7 +70,8 @@ export async function serve(
     process.stdout.write(`Holdfast serves on ${boundTo(app, settings)} (${describe(settings)})\n`);
   } catch (error) {
     process.stderr.write(`${wordsFor(error)}\n`);
-    process.exit(error instanceof SettingsError || error instanceof UsageError ? MISUSED : FAILED);
+    const isMisused = [SettingsError, UsageError, WrongFileError].some((kind) => error instanceof kind);
+    process.exit(isMisused ? MISUSED : FAILED);
   }
 }
 

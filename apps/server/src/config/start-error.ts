@@ -23,6 +23,11 @@ export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** A setting names what cannot be used, and a repetition does not help: ends a start like other wrong settings. */
+export class WrongFileError extends StartError {
+  override readonly name = 'WrongFileError';
+}
+
 /** Words on the command line that mean nothing: as for wrong settings, a repetition does not help. */
 export class UsageError extends StartError {
   override readonly name = 'UsageError';

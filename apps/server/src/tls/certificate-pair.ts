@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { StartError } from '../config/start-error';
+import { WrongFileError } from '../config/start-error';
 
 /** Where the operator keeps certificate and key: TLS_CERT_FILE and TLS_KEY_FILE. */
 export interface CertificateFiles {
@@ -23,7 +23,7 @@ export interface CertificatePair {
 }
 
 /**
- * Reads both files. Throws {@link StartError} naming the setting whose file cannot be read, holds no certificate or key, or does not
+ * Reads both files. Throws {@link WrongFileError} naming the setting whose file cannot be read, holds no certificate or key, or does not
  * belong to the other; never with anything of the key.
  */
 export function readCertificatePair({ certFile, keyFile }: CertificateFiles): CertificatePair {
@@ -32,13 +32,13 @@ export function readCertificatePair({ certFile, keyFile }: CertificateFiles): Ce
   const own = certificateOf(cert, certFile);
   const secret = keyOf(key, keyFile);
   if (!own.checkPrivateKey(secret)) {
-    throw new StartError(`TLS_KEY_FILE: ${keyFile} is not the key of the certificate in ${certFile}.`);
+    throw new WrongFileError(`TLS_KEY_FILE: ${keyFile} is not the key of the certificate in ${certFile}.`);
   }
   try {
     // What a handshake would trip over, such as a key that is too short, or a broken certificate further down.
     createSecureContext({ cert, key });
   } catch (error) {
-    throw new StartError(`TLS_CERT_FILE: ${certFile} cannot be served: ${codeOf(error)}.`, { cause: error });
+    throw new WrongFileError(`TLS_CERT_FILE: ${certFile} cannot be served: ${codeOf(error)}.`, { cause: error });
   }
   const isSelfSigned = own.checkIssued(own) && own.verify(own.publicKey);
   return { cert, key, fingerprint: fingerprintOf(own), isSelfSigned, validToMs: own.validToDate.getTime() };
@@ -53,7 +53,7 @@ function read(setting: string, file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new StartError(`${setting}: ${file} cannot be read (${codeOf(error)}).`, { cause: error });
+    throw new WrongFileError(`${setting}: ${file} cannot be read (${codeOf(error)}).`, { cause: error });
   }
 }
 
@@ -61,7 +61,7 @@ function certificateOf(pem: string, file: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (error) {
-    throw new StartError(`TLS_CERT_FILE: ${file} holds no certificate (PEM).`, { cause: error });
+    throw new WrongFileError(`TLS_CERT_FILE: ${file} holds no certificate (PEM).`, { cause: error });
   }
 }
 
@@ -70,7 +70,7 @@ function keyOf(pem: string, file: string): KeyObject {
     return createPrivateKey(pem);
   } catch {
     // Without the cause: it may quote what the file holds.
-    throw new StartError(`TLS_KEY_FILE: ${file} holds no private key (PEM, without a passphrase).`);
+    throw new WrongFileError(`TLS_KEY_FILE: ${file} holds no private key (PEM, without a passphrase).`);
   }
 }
 
