@@ -197,6 +197,33 @@ describe('a fleet of more clients than one look reads', () => {
   });
 });
 
+describe('a task that never ran', () => {
+  const servers = new TestServers();
+  afterEach(() => servers.stopAll());
+
+  it.each([
+    ['of a machine that never reported', false],
+    ['of a machine that reports', true],
+  ])('makes its client late once its first due time and the grace have passed: %s', async (_words, reports) => {
+    const settings = { metricsAddresses: ['127.0.0.0/8'] };
+    const server = await servers.start({ imports: (parts) => [AppModule.with(parts)], settings });
+    const root = await signIn(server);
+    const machine = await enrol(server, root, 'pc');
+    if (reports) await machine.ping();
+    const definition = { paths: ['/data'], schedule: { kind: 'every', everySeconds: 3_600, randomDelaySeconds: 0 } };
+    const made = await root.post(API.tasks(machine.id), { name: 'home', ...definition });
+    const { id } = made.body as { id: string };
+    const taskNow = async (): Promise<unknown> => (await (await signIn(server)).get(API.taskDetail(id))).body;
+    server.clock.advance(3_600_000 + server.settings.lateGraceMs - 60_000);
+    expect(await taskNow()).toMatchObject({ isLate: false, lastRun: null });
+    server.clock.advance(60_000);
+    expect(await taskNow()).toMatchObject({ isLate: true, lastRun: null });
+    const text = await (await fetch(server.url + API.metrics)).text();
+    expect(text).toMatch(/^holdfast_client_late\{client="pc",owner="root"\} 1$/m);
+    expect(text).toMatch(/^holdfast_client_last_success_timestamp_seconds\{client="pc",owner="root"\} 0$/m);
+  });
+});
+
 describe('damage', () => {
   const servers = new TestServers();
   afterEach(() => servers.stopAll());
