@@ -68,6 +68,7 @@ export default tseslint.config(
         URL: 'readonly',
         AbortController: 'readonly',
         console: 'readonly',
+        AbortSignal: 'readonly',
         fetch: 'readonly',
         performance: 'readonly',
         setTimeout: 'readonly',

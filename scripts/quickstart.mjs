@@ -6,6 +6,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import {
   existsSync,
   mkdirSync,
@@ -25,6 +26,8 @@ import { compareTrees } from './compare-trees.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const STARTUP_MS = 60_000;
+/** Whoever holds the port may take a request and be silent. */
+const ANSWER_MS = 2_000;
 
 class QuickstartError extends Error {}
 
@@ -41,6 +44,30 @@ function parseArguments(words) {
     throw new QuickstartError(`${folder} is not a folder that can be read.`);
   }
   return { once: flags.includes('--once'), folder };
+}
+
+/**
+ * Asked before anything is made: the server's own refusal comes in its log, and a silent process on 127.0.0.1 alone would
+ * take what is meant for the server.
+ */
+async function assertPortIsFree(port) {
+  // What is no port the server refuses, by the setting's name.
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return;
+  for (const host of ['127.0.0.1', undefined]) {
+    const probe = createServer();
+    const error = await new Promise((resolve) => {
+      probe.once('error', resolve);
+      probe.listen({ port, host }, () => resolve(null));
+    });
+    if (error !== null) {
+      const what =
+        error.code === 'EADDRINUSE'
+          ? 'is held by another process, which is not this Holdfast. Stop it'
+          : `cannot be listened on (${error.code}). Give it free`;
+      throw new QuickstartError(`Port ${port} ${what}, or set PORT to another number: PORT=9000 npm run quickstart`);
+    }
+    await new Promise((resolve) => probe.close(resolve));
+  }
 }
 
 /** Starts the server and resolves when it answers; rejects with its own words when it ends before. */
@@ -61,7 +88,9 @@ async function startServer(environment, port) {
     if (child.exitCode !== null || child.signalCode !== null) {
       throw new QuickstartError(`The server did not start:\n${output.trim()}`);
     }
-    const answer = await fetch(`http://127.0.0.1:${port}/health/live`).catch(() => null);
+    const answer = await fetch(`http://127.0.0.1:${port}/health/live`, {
+      signal: AbortSignal.timeout(ANSWER_MS),
+    }).catch(() => null);
     // Somebody else's server may answer on a taken port; ours is then about to end, which the next turn sees.
     if (answer?.ok && output.includes('serves')) return { child, ended };
     if (Date.now() > deadline) {
@@ -115,6 +144,7 @@ function report(rows) {
 
 async function run({ once: isOnce, folder }) {
   const port = Number(process.env.PORT ?? 8000);
+  await assertPortIsFree(port);
   const data = resolve(process.env.BACKUP_STORAGE_PATH ?? join(ROOT, 'data'));
   const work = mkdtempSync(join(tmpdir(), 'holdfast-quickstart-'));
   const environment = {
