@@ -415,6 +415,88 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     expect(await packs()).toEqual([pack]);
     expect(content.size).toBe(x.bytes.length);
   });
+
+  const placesOfX = (from: TestServer): Promise<{ key: string; damaged: number }[]> =>
+    from.all(
+      'select p.key, c.damaged from chunks c join packs p on p.no = c.pack_no where c.id = ? order by c.domain_no',
+      [x.id],
+    );
+
+  it('takes what another domain still has whole where the found bytes are bad', async () => {
+    await agent.backUp(directory('/'));
+    const old = await save('/x', [x]);
+    const other = await server.agent(2, await bench.newDomain());
+    await other.backUp(directory('/'));
+    await dump();
+    // As if a look at them had failed once: those of the other domain are stored anew.
+    await db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
+    const before = new Set(await packs());
+    await other.start();
+    await bench.send(other.grant, contentOf([x]).blocks);
+    await other.send(fileOf('/x', contentOf([x]).content));
+    await other.commit();
+    const [anew = ''] = (await packs()).filter((key) => !before.has(key));
+    expect(anew).not.toBe('');
+    rot(anew);
+    const { report, reclaim, ...restored } = await restore();
+    expect(await placesOfX(restored.server)).toEqual([
+      { key: old, damaged: 0 },
+      { key: old, damaged: 0 },
+    ]);
+    expect(report).toMatchObject({ isWhole: true, adoptedRuns: 1, movedChunks: 1, damagedChunks: 0, lostChunks: 0 });
+    await reclaim();
+    expect(await packs()).toEqual([old]);
+    expect((await restored.bench.read(other.grant.domainNo, [x])).chunks.size).toBe(1);
+  });
+
+  it('marks the rows of all domains that point at bytes which it saw are bad', async () => {
+    await agent.backUp(directory('/'));
+    const old = await save('/x', [x]);
+    const other = await server.agent(2, await bench.newDomain());
+    await other.backUp(directory('/'));
+    await dump();
+    rot(old);
+    expect(await readable([x])).toBe(0);
+    const before = new Set(await packs());
+    await other.start();
+    await bench.send(other.grant, contentOf([x]).blocks);
+    await other.send(fileOf('/x', contentOf([x]).content));
+    await other.commit();
+    const [anew = ''] = (await packs()).filter((key) => !before.has(key));
+    rot(anew);
+    const { report, ...restored } = await restore();
+    expect(await placesOfX(restored.server)).toEqual([
+      { key: old, damaged: 1 },
+      { key: anew, damaged: 1 },
+    ]);
+    expect(report).toMatchObject({ isWhole: true, adoptedRuns: 1, movedChunks: 0, damagedChunks: 2 });
+  });
+
+  it('marks those, too, that a lost pack left to them', async () => {
+    await agent.backUp(directory('/'));
+    const old = await save('/x', [x]);
+    const other = await server.agent(2, await bench.newDomain());
+    await other.backUp(directory('/'));
+    await db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
+    const known = new Set(await packs());
+    await other.start();
+    await bench.send(other.grant, contentOf([x]).blocks);
+    await other.send(fileOf('/x', contentOf([x]).content));
+    await other.commit();
+    const [second = ''] = (await packs()).filter((key) => !known.has(key));
+    await dump();
+    await db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
+    const anew = await save('/x', [x], 0o600);
+    rot(old);
+    rot(anew);
+    rmSync(join(folder, second));
+    const { report, ...restored } = await restore();
+    expect(await placesOfX(restored.server)).toEqual([
+      { key: old, damaged: 1 },
+      { key: anew, damaged: 1 },
+    ]);
+    expect(report).toMatchObject({ isWhole: true, damagedChunks: 1 });
+  });
 });
 
 /** Of the block that begins there. */

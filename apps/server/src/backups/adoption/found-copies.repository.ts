@@ -7,15 +7,23 @@ const COLUMNS =
   'c.no, c.id, c.height, c.domain_no, c.size, c.pack_no, c.block_offset, c.block_length, c.chunk_offset, c.chunk_length, ' +
   'c.condemned_at, c.damaged';
 
+/** Two domains may have the same chunk in different packs. */
+const LIES_ELSEWHERE = `exists (select 1 from chunks d
+  where d.id = c.id and d.height = c.height and d.pack_no <> c.pack_no and d.damaged = 0)`;
+
 /** Rows of chunks that lie in packs which were found, too. */
 @Injectable()
 export class FoundCopiesRepository {
-  /** Packs in which chunks lie, undamaged as far as rows say, that were found in another pack, too; by number. */
+  /**
+   * Packs in which chunks lie, undamaged as far as rows say, that were found in another pack, too, or found here and have a row of
+   * another domain that points elsewhere; by number.
+   */
   packs(sql: Sql): Promise<{ no: number; key: string }[]> {
     return sql.all(
       // `cross join`: what was found is little beside what is there, and both are looked up in its order.
       `select distinct p.no, p.key from found_chunks f cross join chunks c cross join packs p
-       where c.id = f.id and c.height = f.height and c.pack_no <> f.pack_no and c.damaged = 0 and p.no = c.pack_no
+       where c.id = f.id and c.height = f.height and (c.pack_no <> f.pack_no or ${LIES_ELSEWHERE})
+         and c.damaged = 0 and p.no = c.pack_no
        order by p.no`,
     );
   }
@@ -29,7 +37,8 @@ export class FoundCopiesRepository {
     const rows = await sql.all<ChunkRow>(
       `select ${COLUMNS} from chunks c
        where c.pack_no = ? and c.damaged = 0 and (c.block_offset, c.no) > (?, ?)
-         and exists (select 1 from found_chunks f where f.id = c.id and f.height = c.height and f.pack_no <> c.pack_no)
+         and exists (select 1 from found_chunks f where f.id = c.id and f.height = c.height
+           and (f.pack_no <> c.pack_no or ${LIES_ELSEWHERE}))
        order by c.block_offset, c.no limit ?`,
       [packNo, after.blockOffset, after.no, limit],
     );

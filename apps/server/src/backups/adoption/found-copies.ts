@@ -5,7 +5,8 @@ import { blocksOf, type RowedBlock } from '../../scrub/block-windows';
 import { type BlockVerdict, judgeBlock } from '../../scrub/verify-block';
 import { type Storage, STORAGE } from '../../storage/storage';
 import { ChunkBits } from '../chunk-bits';
-import type { StoredChunk } from '../chunk-rows';
+import type { ChunkPlace, StoredChunk } from '../chunk-rows';
+import { ChunksRepository } from '../chunks.repository';
 import { PacksRepository } from '../packs.repository';
 import { storedBytes } from '../stored-bytes';
 import { FoundChunksRepository } from './found-chunks.repository';
@@ -32,6 +33,14 @@ export interface CopyFindings {
 interface Look {
   readonly sound: StoredChunk[];
   readonly bad: StoredChunk[];
+  /** Blocks whose bytes are bad. */
+  readonly broken: { readonly packNo: number; readonly offset: number }[];
+}
+
+/** What was found so far; `marked`: rows that {@link CopyFindings.damagedChunks} counts. */
+interface Course {
+  readonly findings: CopyFindings;
+  readonly marked: ChunkBits;
 }
 
 @Injectable()
@@ -40,6 +49,7 @@ export class FoundCopiesRepositories {
     readonly found: FoundChunksRepository,
     readonly copies: FoundCopiesRepository,
     readonly packs: PacksRepository,
+    readonly chunks: ChunksRepository,
   ) {}
 }
 
@@ -61,72 +71,87 @@ export class FoundCopies {
    * nothing is needed after that, unless `unknownBlocks` were met. Throws when it could not be told whether bytes are there.
    */
   async settle(onPack: (done: number, packs: number) => void): Promise<CopyFindings> {
-    const marked = new ChunkBits();
-    const findings = { movedChunks: 0, damagedChunks: 0, unknownBlocks: 0 };
+    const course = newCourse();
     const packs = await this.database.read((sql) => this.repositories.copies.packs(sql));
     for (const [done, pack] of packs.entries()) {
       onPack(done, packs.length);
       for await (const block of this.blocksOf(pack)) {
         const verdict = await this.judge(pack, block);
-        if (verdict.kind === 'unknown-format') findings.unknownBlocks += 1;
-        for (const no of await this.mark(pack, block, verdict)) if (marked.add(no)) findings.damagedChunks += 1;
+        if (verdict.kind === 'unknown-format') course.findings.unknownBlocks += 1;
+        note(course, await this.mark(pack, block, verdict));
       }
     }
-    const healed = await this.heal((no) => {
-      if (marked.has(no)) findings.damagedChunks -= 1;
-    });
-    return { ...findings, ...healed, unknownBlocks: findings.unknownBlocks + healed.unknownBlocks };
+    return this.heal(course);
   }
 
   /**
-   * Points damaged chunks at a sound copy in a pack that was found. Where there is none they stay as they are, and the bad copies are
-   * forgotten, so that nobody else takes them for sound.
+   * Points damaged chunks at a sound copy in a pack that was found, or else at that of another domain. Where there is none they stay as
+   * they are, and the bad copies are forgotten, and rows of all domains that point there marked, so that nobody else takes them for sound.
    */
-  async heal(onHealed: (no: number) => void = () => undefined): Promise<Omit<CopyFindings, 'damagedChunks'>> {
-    const findings = { movedChunks: 0, unknownBlocks: 0 };
+  async heal(course: Course = newCourse()): Promise<CopyFindings> {
+    while (await this.healAll(course)) {
+      // What was marked meanwhile may have a sound copy, too.
+    }
+    return course.findings;
+  }
+
+  /** True when it marked rows. */
+  private async healAll(course: Course): Promise<boolean> {
+    let isMarked = false;
     for (let afterNo = 0; ;) {
       const page = { afterNo, limit: ROWS_PER_PAGE };
       const rows = await this.database.read((sql) => this.repositories.copies.damaged(sql, page));
-      for (const { no } of await this.healSome(rows, findings)) {
-        findings.movedChunks += 1;
-        onHealed(no);
-      }
+      if (await this.healSome(rows, course)) isMarked = true;
       const last = rows.at(-1);
-      if (last === undefined || rows.length < ROWS_PER_PAGE) return findings;
+      if (last === undefined || rows.length < ROWS_PER_PAGE) return isMarked;
       afterNo = last.no;
     }
   }
 
-  /** One copy of each row after the other, until one is sound. Returns the rows that were healed. */
-  private async healSome(
-    rows: readonly StoredChunk[],
-    findings: Pick<CopyFindings, 'unknownBlocks'>,
-  ): Promise<StoredChunk[]> {
-    const { found } = this.repositories;
-    const places = await this.database.read((sql) => found.places(sql, rows));
-    const healed: StoredChunk[] = [];
-    let open = rows;
-    for (let nth = 0; open.length > 0; nth += 1) {
-      const candidates = open.flatMap((row): StoredChunk[] => {
-        const place = places.get(keyString(row))?.[nth];
+  /** One copy of each row after the other, until one is sound. True when it marked rows. */
+  private async healSome(rows: readonly StoredChunk[], course: Course): Promise<boolean> {
+    const places = await this.database.read((sql) => this.repositories.found.places(sql, rows));
+    const left = new Map(rows.map((row) => [row.no, row]));
+    let isMarked = false;
+    const tryAt = async (placeOf: (row: StoredChunk) => ChunkPlace | undefined): Promise<boolean> => {
+      const candidates = [...left.values()].flatMap((row): StoredChunk[] => {
+        const place = placeOf(row);
         if (place === undefined) return [];
         const { packNo, blockOffset, blockLength, chunkOffset, chunkLength } = place;
         return [{ ...row, packNo, blockOffset, blockLength, chunkOffset, chunkLength }];
       });
-      if (candidates.length === 0) break;
-      const { sound, bad } = await this.look(candidates, findings);
-      await this.database.write('catalog.adopt', async (tx) => {
-        await found.point(tx, sound);
-        await found.forget(tx, bad);
-      });
-      for (const row of sound) healed.push(row);
-      open = bad;
-    }
-    return healed;
+      if (candidates.length === 0) return false;
+      const look = await this.look(candidates, course.findings);
+      if (note(course, await this.settleLook(look))) isMarked = true;
+      for (const { no } of look.sound) {
+        left.delete(no);
+        course.findings.movedChunks += 1;
+        if (course.marked.has(no)) course.findings.damagedChunks -= 1;
+      }
+      return true;
+    };
+    for (let nth = 0; await tryAt((row) => places.get(keyString(row))?.[nth]);) nth += 1;
+    const elsewhere = await this.database.read((sql) =>
+      this.repositories.chunks.findElsewhere(sql, [...left.values()]),
+    );
+    await tryAt((row) => elsewhere.get(keyString(row)));
+    return isMarked;
+  }
+
+  /** Returns the numbers of rows that were not marked yet. */
+  private settleLook({ sound, bad, broken }: Look): Promise<number[]> {
+    const { found, copies } = this.repositories;
+    return this.database.write('catalog.adopt', async (tx) => {
+      await found.point(tx, sound);
+      await found.forget(tx, bad);
+      const marked: number[] = [];
+      for (const block of broken) for (const no of await copies.markBlock(tx, block)) marked.push(no);
+      return marked;
+    });
   }
 
   private async look(candidates: readonly StoredChunk[], findings: Pick<CopyFindings, 'unknownBlocks'>): Promise<Look> {
-    const seen: Look = { sound: [], bad: [] };
+    const seen: Look = { sound: [], bad: [], broken: [] };
     const byPack = new Map<number, StoredChunk[]>();
     for (const candidate of candidates) {
       const own = byPack.get(candidate.packNo) ?? [];
@@ -140,6 +165,7 @@ export class FoundCopies {
       for (const block of blocksOf(own)) {
         const verdict = await this.judge(pack, block);
         if (verdict.kind === 'unknown-format') findings.unknownBlocks += 1;
+        if (verdict.kind === 'broken') seen.broken.push({ packNo, offset: block.offset });
         const [sound, bad] = verdict.kind === 'sound' ? [verdict.sound, verdict.astray] : [[], block.chunks];
         for (const row of sound) seen.sound.push(row);
         for (const row of bad) seen.bad.push(row);
@@ -181,4 +207,14 @@ export class FoundCopies {
       yield* blocks;
     }
   }
+}
+
+function newCourse(): Course {
+  return { findings: { movedChunks: 0, damagedChunks: 0, unknownBlocks: 0 }, marked: new ChunkBits() };
+}
+
+/** Counts rows that were just marked. True when there are any. */
+function note({ findings, marked }: Course, nos: readonly number[]): boolean {
+  for (const no of nos) if (marked.add(no)) findings.damagedChunks += 1;
+  return nos.length > 0;
 }

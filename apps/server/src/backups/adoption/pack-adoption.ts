@@ -103,8 +103,9 @@ export class PackAdoption {
     await check();
     await this.forgetGone(seen);
     await this.settleMissing(seen, findings);
-    const { movedChunks, unknownBlocks } = await this.copies.heal();
+    const { movedChunks, damagedChunks, unknownBlocks } = await this.copies.heal();
     findings.movedChunks += movedChunks;
+    findings.damagedChunks += damagedChunks;
     findings.unknownBlocks += unknownBlocks;
     return findings;
   }
