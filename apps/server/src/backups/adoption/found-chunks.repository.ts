@@ -116,7 +116,10 @@ export class FoundChunksRepository {
   /** Packs that were found, by this adoption or by one that was cut off. */
   foundPacks(sql: Sql): Promise<{ no: number; key: string }[]> {
     return sql.all(
-      `select no, key from packs where (${IS_FOUND}) or no in (select pack_no from found_chunks) order by no`,
+      // Not `or`: PostgreSQL would read all that was found once for each pack.
+      `select no, key from packs where ${IS_FOUND}
+       union select p.no, p.key from (select distinct pack_no from found_chunks) f cross join packs p where p.no = f.pack_no
+       order by no`,
     );
   }
 
@@ -125,8 +128,11 @@ export class FoundChunksRepository {
    * nobody ever deletes it.
    */
   async disown(tx: Sql, key: string): Promise<void> {
-    await tx.run('delete from found_chunks where pack_no in (select no from packs where key = ?)', [key]);
-    await tx.run(`delete from packs where key = ? and state = 'uploading'`, [key]);
+    const row = await tx.get<{ no: number }>('select no from packs where key = ?', [key]);
+    // All that was found is read for that: not for each object that is no pack.
+    if (row === undefined) return;
+    await tx.run('delete from found_chunks where pack_no = ?', [row.no]);
+    await tx.run(`delete from packs where no = ? and state = 'uploading'`, [row.no]);
   }
 
   /** uploading -> live, of packs that were found: in the transaction that points rows at them. */

@@ -61,9 +61,17 @@ eachDatabase('Copies of chunks in found packs', (open, dialect) => {
 
   it('are looked for from what was found', async () => {
     // PostgreSQL may read the table when that costs less.
-    await assertIndexed(/SCAN (c|p|chunks|packs)\b/, (sql) => copies.packs(sql));
-    const packs = await test.database.read((sql) => copies.packs(sql));
-    expect(packs).toEqual(Array.from({ length: PACKS }, (_, at) => ({ no: at + 1, key: `packs/${String(at + 1)}` })));
+    await assertIndexed(/SCAN (c|p|chunks|packs)\b/, (sql) => copies.packs(sql, 7));
+    const packs = new Map<number, string>();
+    for (let byte = 0; byte <= 0xff; byte += 1)
+      for (const { no, key } of await test.database.read((sql) => copies.packs(sql, byte))) packs.set(no, key);
+    const sorted = [...packs].sort(([a], [b]) => a - b).map(([no, key]) => ({ no, key }));
+    expect(sorted).toEqual(Array.from({ length: PACKS }, (_, at) => ({ no: at + 1, key: `packs/${String(at + 1)}` })));
+  });
+
+  it('are in packs that are told with one reading of what was found', async () => {
+    await assertIndexed(/SubPlan|LIST SUBQUERY/, (sql) => found.foundPacks(sql));
+    expect(await test.database.read((sql) => found.foundPacks(sql))).toEqual([{ no: PACKS + 1, key: 'packs/41' }]);
   });
 
   it('are read pack by pack, in pages that end anywhere', async () => {

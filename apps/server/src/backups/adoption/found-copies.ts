@@ -72,7 +72,7 @@ export class FoundCopies {
    */
   async settle(onPack: (done: number, packs: number) => void): Promise<CopyFindings> {
     const course = newCourse();
-    const packs = await this.database.read((sql) => this.repositories.copies.packs(sql));
+    const packs = await this.packs();
     for (const [done, pack] of packs.entries()) {
       onPack(done, packs.length);
       for await (const block of this.blocksOf(pack)) {
@@ -82,6 +82,16 @@ export class FoundCopies {
       }
     }
     return this.heal(course);
+  }
+
+  /** By number, each once. */
+  private async packs(): Promise<PackObject[]> {
+    const packs = new Map<number, PackObject>();
+    for (let firstByte = 0; firstByte <= 0xff; firstByte += 1) {
+      const some = await this.database.read((sql) => this.repositories.copies.packs(sql, firstByte));
+      for (const pack of some) packs.set(pack.no, pack);
+    }
+    return [...packs.values()].sort((a, b) => a.no - b.no);
   }
 
   /**
