@@ -114,6 +114,8 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     const reading = IngestBench.on({ ...db, database }, storage as object as MemoryStorage);
     return { report, server: again, bench: reading, reclaim };
   };
+  const markAllDamaged = (): Promise<unknown> =>
+    db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
   const damaged = (from: TestServer): Promise<{ no: number }[]> =>
     from.all('select no from chunks where damaged = 1 order by no');
   const keyOfX = async (from: TestServer): Promise<string | undefined> =>
@@ -161,7 +163,7 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     await agent.backUp(directory('/'));
     const old = await save('/x', [x]);
     await dump();
-    await db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
+    await markAllDamaged();
     await save('/x', [x], 0o600);
     const { report, reclaim, ...restored } = await restore();
     expect(report).toMatchObject({ isWhole: true, movedChunks: 0, damagedChunks: 0, unusedPacks: 1, unknownBlocks: 0 });
@@ -282,7 +284,7 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     await agent.backUp(directory('/'));
     const old = await save('/x', [x]);
     await dump();
-    await db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
+    await markAllDamaged();
     const copy = await save('/x', [x], 0o600);
     rot(old, (pack) => {
       const { headerLength } = parseBlockHeader(pack.subarray(16), old);
@@ -297,7 +299,7 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     expect(await packs()).toContain(copy);
   });
 
-  it('fails when it cannot be told whether bytes are there, and goes on afterwards', async () => {
+  it('fails while storage does not answer, and goes on afterwards', async () => {
     await agent.backUp(directory('/'));
     const old = await save('/x', [x]);
     await dump();
@@ -305,22 +307,63 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     expect(await readable([x])).toBe(0);
     const healed = await save('/x', [x], 0o600);
     const get = storage.get.bind(storage);
-    const failing = jest.spyOn(LocalDiskStorage.prototype, 'get').mockImplementation((key, range) => {
-      if (key === old) throw new DomainError('storage-unavailable', 'no answer');
-      return get(key, range);
-    });
-    await expect(restore()).rejects.toThrow('no answer');
-    failing.mockRestore();
+    const failing = [
+      jest.spyOn(LocalDiskStorage.prototype, 'get').mockImplementation((key, range) => {
+        if (key === old) throw new DomainError('storage-unavailable', 'no answer');
+        return get(key, range);
+      }),
+      jest.spyOn(LocalDiskStorage.prototype, 'stat').mockImplementation(() => {
+        throw new DomainError('storage-unavailable', 'no answer for its name either');
+      }),
+    ];
+    await expect(restore()).rejects.toThrow('no answer for its name either');
+    for (const mock of failing) mock.mockRestore();
     const { report, ...restored } = await restore();
     expect(report).toMatchObject({ isWhole: true, movedChunks: 1, damagedChunks: 0, unusedPacks: 0 });
     expect(await keyOfX(restored.server)).toBe(healed);
   });
 
+  it.each(['the known', 'the found'])(
+    'deletes nothing when storage answers and does not give %s bytes',
+    async (which) => {
+      await agent.backUp(directory('/'));
+      const old = await save('/x', [x]);
+      if (which === 'the found') await markAllDamaged();
+      await dump();
+      if (which === 'the known') await markAllDamaged();
+      const copy = await save('/x', [x], 0o600);
+      const get = storage.get.bind(storage);
+      // Headers are read in any case; a bad sector is somewhere behind them.
+      const refused = which === 'the known' ? old : copy;
+      let isIndexed = false;
+      jest.spyOn(LocalDiskStorage.prototype, 'get').mockImplementation((key, range) => {
+        if (key === refused && (range?.offset ?? 0) >= 16 && (which === 'the known' || isIndexed))
+          throw new DomainError('storage-unavailable', 'EIO');
+        if (key === refused && range?.offset === 16) isIndexed = true;
+        return get(key, range);
+      });
+      const { report, reclaim, ...restored } = await restore();
+      jest.restoreAllMocks();
+      expect(report).toMatchObject({
+        isWhole: true,
+        movedChunks: 0,
+        damagedChunks: 0,
+        unreadBlocks: 1,
+        unusedPacks: which === 'the known' ? 1 : 0,
+      });
+      // The run that sent it again names it: then it is in use, and scrub tells that it cannot be read.
+      expect(await keyOfX(restored.server)).toBe(refused);
+      expect(await damaged(restored.server)).toEqual([]);
+      await reclaim();
+      expect(await packs()).toContain(copy);
+    },
+  );
+
   it('believes a second look at bytes that were bad once', async () => {
     await agent.backUp(directory('/'));
     const old = await save('/x', [x]);
     await dump();
-    await db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
+    await markAllDamaged();
     await save('/x', [x], 0o600);
     const get = storage.get.bind(storage);
     let looks = 0;
@@ -339,7 +382,7 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     await agent.backUp(directory('/'));
     const old = await save('/x', [x]);
     await dump();
-    await db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
+    await markAllDamaged();
     const copy = await save('/x', [x], 0o600);
     rmSync(join(folder, old));
     const cut = jest.spyOn(TaskAdoption.prototype, 'run').mockRejectedValue(new Error('cut off'));
@@ -429,7 +472,7 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     await other.backUp(directory('/'));
     await dump();
     // As if a look at them had failed once: those of the other domain are stored anew.
-    await db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
+    await markAllDamaged();
     const before = new Set(await packs());
     await other.start();
     await bench.send(other.grant, contentOf([x]).blocks);
@@ -477,7 +520,7 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     const old = await save('/x', [x]);
     const other = await server.agent(2, await bench.newDomain());
     await other.backUp(directory('/'));
-    await db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
+    await markAllDamaged();
     const known = new Set(await packs());
     await other.start();
     await bench.send(other.grant, contentOf([x]).blocks);
@@ -485,7 +528,7 @@ eachDatabase('a catalog that is restored although chunks lie in several places',
     await other.commit();
     const [second = ''] = (await packs()).filter((key) => !known.has(key));
     await dump();
-    await db.database.write('chunks.damaged', (tx) => tx.run('update chunks set damaged = 1'));
+    await markAllDamaged();
     const anew = await save('/x', [x], 0o600);
     rot(old);
     rot(anew);

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { keyString } from '#engine';
 import { Database } from '../../database/database';
+import { DomainError } from '../../http/domain-error';
 import { blocksOf, type RowedBlock } from '../../scrub/block-windows';
 import { type BlockVerdict, judgeBlock } from '../../scrub/verify-block';
 import { type Storage, STORAGE } from '../../storage/storage';
@@ -27,6 +28,8 @@ export interface CopyFindings {
   damagedChunks: number;
   /** Blocks of a format that this version does not know: nothing was concluded from them. */
   unknownBlocks: number;
+  /** Blocks that storage would not give, though it answers for their packs: nothing was concluded from them either. */
+  unreadBlocks: number;
 }
 
 /** Candidates for a row, as far as they were read. */
@@ -42,6 +45,9 @@ interface Course {
   readonly findings: CopyFindings;
   readonly marked: ChunkBits;
 }
+
+/** Storage answers, and does not give the bytes of this block. */
+type CopyVerdict = BlockVerdict | { readonly kind: 'unread' };
 
 @Injectable()
 export class FoundCopiesRepositories {
@@ -68,7 +74,7 @@ export class FoundCopies {
 
   /**
    * Reads each block in which a chunk lies that was found elsewhere, too. Rows of bad ones are marked, then healed. Of an unused pack
-   * nothing is needed after that, unless `unknownBlocks` were met. Throws when it could not be told whether bytes are there.
+   * nothing is needed after that, unless `unknownBlocks` or `unreadBlocks` were met. Throws when storage is out of reach.
    */
   async settle(onPack: (done: number, packs: number) => void): Promise<CopyFindings> {
     const course = newCourse();
@@ -76,8 +82,7 @@ export class FoundCopies {
     for (const [done, pack] of packs.entries()) {
       onPack(done, packs.length);
       for await (const block of this.blocksOf(pack)) {
-        const verdict = await this.judge(pack, block);
-        if (verdict.kind === 'unknown-format') course.findings.unknownBlocks += 1;
+        const verdict = await this.judge(pack, block, course.findings);
         note(course, await this.mark(pack, block, verdict));
       }
     }
@@ -160,7 +165,7 @@ export class FoundCopies {
     });
   }
 
-  private async look(candidates: readonly StoredChunk[], findings: Pick<CopyFindings, 'unknownBlocks'>): Promise<Look> {
+  private async look(candidates: readonly StoredChunk[], findings: CopyFindings): Promise<Look> {
     const seen: Look = { sound: [], bad: [], broken: [] };
     const byPack = new Map<number, StoredChunk[]>();
     for (const candidate of candidates) {
@@ -173,27 +178,39 @@ export class FoundCopies {
       const pack = packs.get(packNo);
       if (pack === undefined) throw new Error(`pack ${packNo} has gone`);
       for (const block of blocksOf(own)) {
-        const verdict = await this.judge(pack, block);
-        if (verdict.kind === 'unknown-format') findings.unknownBlocks += 1;
-        if (verdict.kind === 'broken') seen.broken.push({ packNo, offset: block.offset });
-        const [sound, bad] = verdict.kind === 'sound' ? [verdict.sound, verdict.astray] : [[], block.chunks];
-        for (const row of sound) seen.sound.push(row);
-        for (const row of bad) seen.bad.push(row);
+        const verdict = await this.judge(pack, block, findings);
+        if (verdict.kind === 'broken') {
+          seen.broken.push({ packNo, offset: block.offset });
+          seen.bad.push(...block.chunks);
+        } else if (verdict.kind === 'sound') {
+          seen.sound.push(...verdict.sound);
+          seen.bad.push(...verdict.astray);
+        }
       }
     }
     return seen;
   }
 
-  private judge(pack: PackObject, block: RowedBlock): Promise<BlockVerdict> {
+  private async judge(pack: PackObject, block: RowedBlock, findings: CopyFindings): Promise<CopyVerdict> {
     const look = (): Promise<Buffer | null> => storedBytes(this.storage, pack.key, block);
-    return judgeBlock(look, block.chunks, `${pack.key}, block at byte ${block.offset}`);
+    try {
+      const verdict = await judgeBlock(look, block.chunks, `${pack.key}, block at byte ${block.offset}`);
+      if (verdict.kind === 'unknown-format') findings.unknownBlocks += 1;
+      return verdict;
+    } catch (error) {
+      if (!(error instanceof DomainError && error.code === 'storage-unavailable')) throw error;
+      // A sector that cannot be read must not keep everything else from being brought back. Throws when storage does not answer at all.
+      await this.storage.stat(pack.key);
+      findings.unreadBlocks += 1;
+      return { kind: 'unread' };
+    }
   }
 
   /** Returns the numbers of rows that were not marked yet. */
   private async mark(
     { no: packNo }: PackObject,
     { offset }: RowedBlock,
-    verdict: BlockVerdict,
+    verdict: CopyVerdict,
   ): Promise<readonly number[]> {
     const { copies } = this.repositories;
     if (verdict.kind === 'broken')
@@ -220,7 +237,7 @@ export class FoundCopies {
 }
 
 function newCourse(): Course {
-  return { findings: { movedChunks: 0, damagedChunks: 0, unknownBlocks: 0 }, marked: new ChunkBits() };
+  return { findings: { movedChunks: 0, damagedChunks: 0, unknownBlocks: 0, unreadBlocks: 0 }, marked: new ChunkBits() };
 }
 
 /** Counts rows that were just marked. True when there are any. */

@@ -51,6 +51,8 @@ export interface PackFindings {
   damagedChunks: number;
   /** Blocks of a format that this version does not know: while there are any, unused packs are never deleted. */
   unknownBlocks: number;
+  /** Blocks of which a copy was found, and that storage would not give, though it answers: left as they are. */
+  unreadBlocks: number;
 }
 
 export interface SettledPacks extends PackFindings {
@@ -84,6 +86,7 @@ export class PackAdoption {
       movedChunks: 0,
       damagedChunks: 0,
       unknownBlocks: 0,
+      unreadBlocks: 0,
     };
     const seen = new ChunkBits();
     let batch: StoredObject[] = [];
@@ -103,10 +106,11 @@ export class PackAdoption {
     await check();
     await this.forgetGone(seen);
     await this.settleMissing(seen, findings);
-    const { movedChunks, damagedChunks, unknownBlocks } = await this.copies.heal();
+    const { movedChunks, damagedChunks, unknownBlocks, unreadBlocks } = await this.copies.heal();
     findings.movedChunks += movedChunks;
     findings.damagedChunks += damagedChunks;
     findings.unknownBlocks += unknownBlocks;
+    findings.unreadBlocks += unreadBlocks;
     return findings;
   }
 
@@ -125,12 +129,14 @@ export class PackAdoption {
       movedChunks: before.movedChunks + copies.movedChunks,
       damagedChunks: before.damagedChunks + copies.damagedChunks,
       unknownBlocks: before.unknownBlocks + copies.unknownBlocks,
+      unreadBlocks: before.unreadBlocks + copies.unreadBlocks,
     };
     return this.database.write('catalog.adopt', async (tx) => {
       const lost = await this.found.countLost(tx);
       // A damaged list that was found and is not healed: what it names may lie there, too.
       const unhealed = await this.found.lostLists(tx, 0, 1);
-      const isAllRead = findings.unknownBlocks === 0 && lost.lists === 0 && unhealed.length === 0;
+      const isAllRead =
+        findings.unknownBlocks + findings.unreadBlocks === 0 && lost.lists === 0 && unhealed.length === 0;
       const isAllKnown = isAllAdopted && isAllRead;
       return { ...findings, unusedPacks: await this.found.settle(tx, { isAllKnown }), lostChunks: lost.chunks };
     });
