@@ -55,7 +55,8 @@ function readOptions() {
   };
 }
 
-async function run(options, work) {
+/** @param onRound called after each round with all that was measured until then, `options.repeat` being the rounds so far */
+async function run(options, work, onRound) {
   const source = join(work, 'source');
   mkdirSync(source);
   const { seed, scale, engines, repeat } = options;
@@ -104,8 +105,10 @@ async function run(options, work) {
       });
       keep(results.groups[index], engines, outcome);
     }
+    for (const group of results.groups) group.summary = summarize(group);
+    results.options.repeat = round + 1;
+    onRound(results);
   }
-  for (const group of results.groups) group.summary = summarize(group);
   return results;
 }
 
@@ -146,10 +149,12 @@ try {
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
 
-  const results = await run(options, work);
+  const results = await run(options, work, (soFar) => {
+    // A run of hours that is cut off leaves the rounds that were whole.
+    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(soFar, null, 2)}\n`);
+    if (options.markdown !== undefined) writeFileSync(options.markdown, renderPage(soFar));
+  });
   say(`\n${renderTables(results)}\n${renderNotes(results.groups)}`);
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
-  if (options.markdown !== undefined) writeFileSync(options.markdown, renderPage(results));
   process.exit(isHoldfastRight(results) ? 0 : 1);
 } catch (error) {
   process.stderr.write(`${error.stack}\n`);
