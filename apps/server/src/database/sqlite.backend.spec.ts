@@ -60,6 +60,37 @@ describe('SqliteBackend', () => {
     await database.close();
   });
 
+  it('gives the cached pages of a connection back when that has little to do', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const shrinking = jest.spyOn(BetterSqlite3.prototype, 'pragma');
+    const shrunk = (): number => {
+      const { length } = shrinking.mock.calls.filter(([words]) => words === 'shrink_memory');
+      shrinking.mockClear();
+      return length;
+    };
+    try {
+      const database = await open();
+      const read = (): Promise<unknown> => database.read((sql) => sql.get('select 1 as one'));
+      jest.advanceTimersByTime(19_999);
+      expect(shrunk()).toBe(0);
+      jest.advanceTimersByTime(1);
+      // The writer's and the reader's.
+      expect(shrunk()).toBe(2);
+      for (let reads = 0; reads < 40; reads += 1) await read();
+      jest.advanceTimersByTime(20_000);
+      expect(shrunk()).toBe(1);
+      await read();
+      jest.advanceTimersByTime(20_000);
+      expect(shrunk()).toBe(2);
+      await database.close();
+      jest.advanceTimersByTime(60_000);
+      expect(shrunk()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+      jest.restoreAllMocks();
+    }
+  });
+
   it('refuses a file that cannot be WAL', async () => {
     await expect(open(':memory:')).rejects.toThrow('synchronous=FULL');
   });

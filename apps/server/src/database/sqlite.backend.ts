@@ -24,6 +24,9 @@ const CACHE_KIB = 16 * 1_024;
  * touches most pages of their index: copied less often, they are copied once for several packs.
  */
 const CHECKPOINT_PAGES = 8_000;
+/** A connection gives its cached pages back after so long in which it was used less often than this: beats and leases go on, work has ended. */
+const IDLE_CACHE_MS = 20_000;
+const IDLE_CACHE_USES = 40;
 
 /**
  * One file, one writer connection behind a mutex, one read-only connection for reads: those never see an open
@@ -36,6 +39,8 @@ export class SqliteBackend implements Backend {
   private readonly reads: StatementCache;
   /** This process alone serves the file. */
   private readonly listeners = new NoticeListeners();
+  private readonly writerCache: IdleCache;
+  private readonly readerCache: IdleCache;
 
   private constructor(
     private readonly writer: DataSource,
@@ -44,6 +49,8 @@ export class SqliteBackend implements Backend {
   ) {
     this.writes = new StatementCache(connectionOf(writer));
     this.reads = new StatementCache(connectionOf(reader));
+    this.writerCache = new IdleCache(connectionOf(writer));
+    this.readerCache = new IdleCache(connectionOf(reader));
   }
 
   /** Opens the file (made with its folder when missing), and brings it to the newest of the migrations. */
@@ -75,6 +82,7 @@ export class SqliteBackend implements Backend {
 
   write<T>(work: (tx: Sql) => Promise<T>, hooks: CommitHooks): Promise<T> {
     return this.mutex.run(async () => {
+      this.writerCache.use();
       // Immediate: the write lock is taken here, not at the first changing statement, where waiting could fail.
       this.writes.prepare('begin immediate').run();
       const scope = new Scope();
@@ -98,6 +106,7 @@ export class SqliteBackend implements Backend {
 
   async read<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     const scope = new Scope();
+    this.readerCache.use();
     try {
       return await work(new SqliteSql(this.reads, scope, this.reader.manager, this.clock));
     } finally {
@@ -116,9 +125,33 @@ export class SqliteBackend implements Backend {
   /** Waits for the write that is running, then closes both connections. */
   async close(): Promise<void> {
     await this.mutex.run(async () => {
+      this.readerCache.close();
+      this.writerCache.close();
       await this.reader.destroy();
       await this.writer.destroy();
     });
+  }
+}
+
+/** The pages that a connection keeps: while it works only. (With them a restore after a first backup peaked at 342 to 359 MiB, without at 321 to 327.) */
+class IdleCache {
+  private readonly timer: NodeJS.Timeout;
+  private uses = 0;
+
+  constructor(connection: BetterSqlite3.Database) {
+    this.timer = setInterval(() => {
+      // While a transaction is open too: what it changed, and what a statement reads, stays.
+      if (this.uses < IDLE_CACHE_USES) connection.pragma('shrink_memory');
+      this.uses = 0;
+    }, IDLE_CACHE_MS).unref();
+  }
+
+  use(): void {
+    this.uses += 1;
+  }
+
+  close(): void {
+    clearInterval(this.timer);
   }
 }
 
