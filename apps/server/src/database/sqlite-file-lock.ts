@@ -14,7 +14,7 @@ const LOOK_MS = 500;
 const held: BetterSqlite3.Database[] = [];
 
 /** SQLite's own lock of a file, which the system ends with the process: Node has none to offer. Null: another process has it. */
-export function lockFile(path: string): BetterSqlite3.Database | null {
+function lockFile(path: string): BetterSqlite3.Database | null {
   const file = new BetterSqlite3(path, { timeout: 0 });
   try {
     // Nothing is written, which a full disk would not take.

@@ -9,7 +9,7 @@ export type BlockVerdict =
   | { readonly kind: 'unknown-format' };
 
 /** Checks all about a block (limits, digests, every chunk against its id), and that the rows say what it holds. */
-export async function verifyBlock(bytes: Buffer, rows: readonly StoredChunk[], place: string): Promise<BlockVerdict> {
+async function verifyBlock(bytes: Buffer, rows: readonly StoredChunk[], place: string): Promise<BlockVerdict> {
   try {
     const { header } = await decodeBlockAsync(bytes, place);
     const { astray } = compareRows(header.chunks, rows);
