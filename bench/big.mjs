@@ -36,7 +36,9 @@ const { values } = parseArgs({
 const fromHere = (path) => resolve(process.env.INIT_CWD ?? process.cwd(), path);
 const files = whole('files');
 const gigabytes = whole('gigabytes');
-const work = mkdtempSync(join(fromHere(values.work), 'holdfast-big-'));
+const workFolder = fromHere(values.work);
+mkdirSync(workFolder, { recursive: true });
+const work = mkdtempSync(join(workFolder, 'holdfast-big-'));
 const say = (text) => process.stdout.write(`${text}\n`);
 
 const CASES = [
