@@ -27,6 +27,11 @@ export class UnsupportedError extends Error {
   }
 }
 
+/** Of the bytes themselves, which nobody can read for now: not of the reading of them. */
+export function isUnreadable(error: unknown): error is CorruptError | UnsupportedError {
+  return error instanceof CorruptError || error instanceof UnsupportedError;
+}
+
 /** The caller's own input cannot be encoded, or exceeds a limit that the caller set. Nothing is damaged. */
 export class InvalidError extends Error {
   constructor(what: string, options?: ErrorOptions) {

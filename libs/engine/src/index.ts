@@ -1,5 +1,5 @@
 // The one door of libs/engine. Explicit exports only: what is not named here is private to the engine.
-export { CorruptError, InvalidError, UnsupportedError } from './errors';
+export { CorruptError, InvalidError, isUnreadable, UnsupportedError } from './errors';
 export {
   type ChunkKey,
   chunkId,

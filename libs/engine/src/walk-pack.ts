@@ -1,7 +1,7 @@
 import { decodeBlockAsync } from './block';
 import { BLOCK_FIXED_BYTES, BLOCK_MAGIC, type BlockHeader, headerLengthOf, parseBlockHeader } from './block-header';
 import { MAX_BLOCK_CHUNKS } from './chunk-table';
-import { CorruptError, UnsupportedError } from './errors';
+import { CorruptError, isUnreadable } from './errors';
 import { FOOTER_MAGIC, MAX_PACK_BYTES, PACK_HEADER, PACK_TAIL_BYTES, parsePackTail } from './pack';
 
 /** A block of a pack that was found by its header. */
@@ -77,7 +77,7 @@ class PackSource {
         const { header: verified } = await decodeBlockAsync(await this.bytes(at, header.totalLength), this.at(at));
         return verified;
       } catch (error) {
-        if (!isDamage(error)) throw error;
+        if (!isUnreadable(error)) throw error;
         if (look === 2) return null;
       }
     }
@@ -92,7 +92,7 @@ class PackSource {
     try {
       return parsePackTail(tail, this.packLength, this.place).footerOffset === at;
     } catch (error) {
-      if (!isDamage(error)) throw error;
+      if (!isUnreadable(error)) throw error;
       return false;
     }
   }
@@ -136,11 +136,7 @@ function isHeader(bytes: Buffer, place: string): boolean {
     parseBlockHeader(bytes, place);
     return true;
   } catch (error) {
-    if (!isDamage(error)) throw error;
+    if (!isUnreadable(error)) throw error;
     return false;
   }
-}
-
-function isDamage(error: unknown): boolean {
-  return error instanceof CorruptError || error instanceof UnsupportedError;
 }

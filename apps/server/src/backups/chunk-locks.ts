@@ -23,7 +23,7 @@ export async function lockChunks(
   return locked;
 }
 
-/** `update chunks set <assignment>` of rows that {@link lockChunks} locked. */
+/** `update chunks set <assignment>` of rows that {@link lockChunks} locked, or that nobody else can be at work on. */
 export async function updateLocked(tx: Sql, nos: readonly number[], assignment: string): Promise<void> {
   for await (const slice of slices(nos)) {
     await tx.runWith(nosInput(slice), `update chunks set ${assignment} where no in (select no from input)`);

@@ -39,12 +39,14 @@ export interface StoredChunk extends NewChunk {
 export type FoundRow = Omit<ChunkRow, 'id' | 'height'> & { readonly n: number };
 
 /**
- * Columns for {@link storedChunk}, of `input` and the alias `c`. Without the key, which the caller has: every blob that
+ * Columns for {@link storedChunk}, of the alias `c`. Without the key, which the caller has: every blob that
  * SQLite hands out becomes a Buffer of its own, and that is half the cost of such a row.
  */
-export const FOUND_COLUMNS =
-  'input.n, c.no, c.domain_no, c.size, c.pack_no, c.block_offset, c.block_length, c.chunk_offset, c.chunk_length, ' +
+export const KEYLESS_COLUMNS =
+  'c.no, c.domain_no, c.size, c.pack_no, c.block_offset, c.block_length, c.chunk_offset, c.chunk_length, ' +
   'c.condemned_at, c.damaged';
+/** The same, of a row that `input` found. */
+export const FOUND_COLUMNS = `input.n, ${KEYLESS_COLUMNS}`;
 
 export const PLACE_COLUMNS: readonly Column[] = [
   { name: 'pack_no', type: 'int' },

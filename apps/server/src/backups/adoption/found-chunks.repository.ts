@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type ChunkKey, type ContentRef, keyString } from '#engine';
 import type { PackRow } from '../../database/entities/chunk.entities';
 import { type Column, slices, type Sql } from '../../database/sql';
+import { updateLocked } from '../chunk-locks';
 import { type ChunkPlace, keysInput, nosInput, PLACE_COLUMNS, placeValues } from '../chunk-rows';
 
 /** Where a chunk lies that is in a pack which the catalog did not know. */
@@ -177,8 +178,8 @@ export class FoundChunksRepository {
   }
 
   /** Rows that were just written without a place. */
-  async markLost(tx: Sql, nos: readonly number[]): Promise<void> {
-    await tx.runWith(nosInput(nos), 'update chunks set damaged = 1 where no in (select no from input)');
+  markLost(tx: Sql, nos: readonly number[]): Promise<void> {
+    return updateLocked(tx, nos, 'damaged = 1');
   }
 
   /** Damaged lists that were found: mostly those of which nobody knows what they name, or that name chunks which are gone. */

@@ -1,12 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { ID_BYTES } from '#engine';
 import type { ChunkRow } from '../../database/entities/chunk.entities';
-import { slices, type Sql } from '../../database/sql';
-import { nosInput, type StoredChunk, storedChunk } from '../chunk-rows';
+import type { Sql } from '../../database/sql';
+import { updateLocked } from '../chunk-locks';
+import { KEYLESS_COLUMNS, type StoredChunk, storedChunk } from '../chunk-rows';
 
-const COLUMNS =
-  'c.no, c.id, c.height, c.domain_no, c.size, c.pack_no, c.block_offset, c.block_length, c.chunk_offset, c.chunk_length, ' +
-  'c.condemned_at, c.damaged';
+const COLUMNS = `c.id, c.height, ${KEYLESS_COLUMNS}`;
 
 /** Two domains may have the same chunk in different packs. */
 const LIES_ELSEWHERE = `exists (select 1 from chunks d
@@ -75,9 +74,8 @@ export class FoundCopiesRepository {
   }
 
   /** Rows that point at something else than their chunks. */
-  async markRows(tx: Sql, nos: readonly number[]): Promise<void> {
-    for await (const slice of slices(nos))
-      await tx.runWith(nosInput(slice), 'update chunks set damaged = 1 where no in (select no from input)');
+  markRows(tx: Sql, nos: readonly number[]): Promise<void> {
+    return updateLocked(tx, nos, 'damaged = 1');
   }
 }
 

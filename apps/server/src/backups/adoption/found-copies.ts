@@ -167,12 +167,7 @@ export class FoundCopies {
 
   private async look(candidates: readonly StoredChunk[], findings: CopyFindings): Promise<Look> {
     const seen: Look = { sound: [], bad: [], broken: [] };
-    const byPack = new Map<number, StoredChunk[]>();
-    for (const candidate of candidates) {
-      const own = byPack.get(candidate.packNo) ?? [];
-      own.push(candidate);
-      byPack.set(candidate.packNo, own);
-    }
+    const byPack = Map.groupBy(candidates, ({ packNo }) => packNo);
     const packs = await this.database.read((sql) => this.repositories.packs.findPacks(sql, byPack.keys()));
     for (const [packNo, own] of byPack) {
       const pack = packs.get(packNo);

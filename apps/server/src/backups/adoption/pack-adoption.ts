@@ -3,13 +3,13 @@ import {
   type BlockHeader,
   CorruptError,
   type FooterBlock,
+  isUnreadable,
   PACK_HEADER,
   PACK_TAIL_BYTES,
   parseBlockHeader,
   parsePackFooter,
   parsePackHeader,
   parsePackTail,
-  UnsupportedError,
   walkPack,
 } from '#engine';
 import { Database } from '../../database/database';
@@ -163,7 +163,7 @@ export class PackAdoption {
       seen.add(no);
       findings.foundPacks += 1;
     } catch (error) {
-      if (!isDamage(error)) throw error;
+      if (!isUnreadable(error)) throw error;
       findings.unreadablePacks += 1;
       await this.database.write('catalog.adopt', (tx) => this.found.disown(tx, key));
     }
@@ -224,7 +224,7 @@ export class PackAdoption {
       try {
         return await this.chunksIn(key, block);
       } catch (error) {
-        if (!isDamage(error)) throw error;
+        if (!isUnreadable(error)) throw error;
         if (look === 2) return null;
       }
     }
@@ -276,9 +276,4 @@ function indexedChunks(blockOffset: number, header: BlockHeader): IndexedChunk[]
     chunkOffset += chunkLength;
     return { ...chunk, chunkLength, storedLength };
   });
-}
-
-/** Of the object itself; anything else could not be told. */
-function isDamage(error: unknown): boolean {
-  return error instanceof CorruptError || error instanceof UnsupportedError;
 }
