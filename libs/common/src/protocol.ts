@@ -27,6 +27,8 @@ export const LIMITS = {
   /** Chunk keys, and plain bytes, in one `read` request. */
   readKeys: 16_384,
   readPlainBytes: 64 * 1024 * 1024,
+  /** Its answer takes at most the plain bytes of the chunks, and this for each of them. */
+  readOverheadBytes: 256,
   /** Bytes of blocks in one pack upload: a pack of 64 MiB less its header and footer. */
   packBodyBytes: 60 * 1024 * 1024,
   /** Chunks in one pack upload, and plain bytes of list chunks among them. */

@@ -1,4 +1,4 @@
-import type { Verifier } from '#common';
+import { LIMITS, type Verifier } from '#common';
 import {
   type ChunkKey,
   CorruptError,
@@ -21,8 +21,6 @@ const MAX_BREAKS = 4;
  * it makes the server look for damage the second time.
  */
 const MAX_ASKS = 2;
-/** Headers of blocks, at most: fixed part and one row per chunk, each chunk in a block of its own. */
-const OVERHEAD_PER_CHUNK_BYTES = 256;
 /** Of one answer: more are left to the connection, which slows the server down. */
 const BLOCKS_AT_ONCE = 4;
 
@@ -101,7 +99,7 @@ export class ChunkFetcher {
 
   private async ask(missing: MissingKeys, plainBytes: number, verifier: Verifier, take: TakeBlock): Promise<void> {
     const wanted = missing.keys();
-    const maxBytes = plainBytes + (wanted.length + 1) * OVERHEAD_PER_CHUNK_BYTES;
+    const maxBytes = plainBytes + (wanted.length + 1) * LIMITS.readOverheadBytes;
     const taken = new Set<Promise<void>>();
     try {
       const answer = this.server.readChunks(wanted, verifier);

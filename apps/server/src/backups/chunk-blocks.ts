@@ -1,6 +1,7 @@
-import type { Verifier } from '#common';
+import { LIMITS, type Verifier } from '#common';
 import {
   type BlockChunk,
+  type BlockHeader,
   CorruptError,
   decodeBlockAsync,
   freeMemory,
@@ -22,6 +23,20 @@ export interface BlockRequest {
   readonly chunks: readonly StoredChunk[];
 }
 
+/** A chunk of a stored block, and where its bytes begin among the block's plain ones. */
+export type ChunkInBlock = BlockChunk & { readonly chunkOffset: number };
+
+/** What a block is opened for. */
+export interface OpenBlockFor {
+  /** Default: the server. */
+  readonly verifier?: Verifier;
+  /**
+   * May these chunks of the block, for which nobody asked, leave beside those that were asked for? Null, or left out: they may not. It
+   * is called for blocks that are mostly wanted only.
+   */
+  readonly mayLeaveToo?: ((others: readonly ChunkInBlock[]) => Promise<boolean>) | null;
+}
+
 export interface BlockAnswer {
   /** The stored block as it is, or null when it must be cut. */
   readonly whole: Buffer | null;
@@ -32,20 +47,21 @@ export interface BlockAnswer {
 }
 
 /**
- * Decides what of a stored block may leave: the block itself only when every chunk that its header lists was asked for
- * and is owned by the requester at that very place; what lies beside a chunk may be somebody else's (durability.md,
- * invariant 9). The memory of `bytes` is the answer's, or free. Throws CorruptError when the bytes are not a sound block: then
+ * Decides what of a stored block may leave: the block itself when every chunk that its header lists was asked for and is owned by
+ * the requester at that very place, or may leave too; what lies beside a chunk may be somebody else's (durability.md, invariant
+ * 9). The memory of `bytes` is the answer's, or free. Throws CorruptError when the bytes are not a sound block: then
  * they stay as they are. With `asker` as verifier, that is not known of the payload of a block that leaves whole.
  */
 export async function openBlock(
   bytes: Buffer,
   request: BlockRequest,
   place: string,
-  verifier: Verifier = 'server',
+  { verifier = 'server', mayLeaveToo = null }: OpenBlockFor = {},
 ): Promise<BlockAnswer> {
   const header = parseBlockHeader(bytes, place);
-  const { wanted, astray } = compareRows(header.chunks, request.chunks);
-  if (wanted.size === header.chunks.length) {
+  const { wanted, others, astray } = compareRows(header.chunks, request.chunks);
+  const isWhole = others.length === 0;
+  if (isWhole || (mayLeaveToo !== null && isMostlyWanted(header, others) && (await mayLeaveToo(others)))) {
     if (bytes.length !== header.totalLength)
       throw new CorruptError(place, 'a block has another length than its row says');
     if (verifier === 'server') verifyPayload(bytes, header, place);
@@ -60,27 +76,37 @@ export async function openBlock(
   return { whole: null, cut, astray };
 }
 
-/** Both are in the order of their places: positions of the chunks that a row stands for, and rows that none fits. */
+/** Half of its plain bytes are, and as it is stored it is no longer than an answer with the wanted chunks alone may be. */
+function isMostlyWanted(header: BlockHeader, others: readonly ChunkInBlock[]): boolean {
+  const wantedBytes = header.plainLength - others.reduce((sum, { length }) => sum + length, 0);
+  const wantedChunks = header.chunks.length - others.length;
+  const mostBytes = wantedBytes + wantedChunks * LIMITS.readOverheadBytes;
+  return wantedBytes * 2 >= header.plainLength && header.totalLength <= mostBytes;
+}
+
+/** Both are in the order of their places: positions of the chunks that a row stands for, the other chunks, and rows that none fits. */
 export function compareRows(
   chunks: readonly BlockChunk[],
   rows: readonly StoredChunk[],
-): { wanted: ReadonlySet<number>; astray: StoredChunk[] } {
+): { wanted: ReadonlySet<number>; others: ChunkInBlock[]; astray: StoredChunk[] } {
   const wanted = new Set<number>();
+  const others: ChunkInBlock[] = [];
   const astray: StoredChunk[] = [];
   let next = 0;
   let chunkOffset = 0;
   for (const [position, chunk] of chunks.entries()) {
     for (let row = rows[next]; row !== undefined && row.chunkOffset <= chunkOffset; row = rows[next]) {
       next += 1;
-      const isIt = row.chunkOffset === chunkOffset && row.chunkLength === chunk.length && isSameKey(row, chunk);
-      if (isIt) wanted.add(position);
+      if (isAt(row, chunk, chunkOffset)) wanted.add(position);
       else astray.push(row);
     }
+    if (!wanted.has(position)) others.push({ ...chunk, chunkOffset });
     chunkOffset += chunk.length;
   }
-  return { wanted, astray: [...astray, ...rows.slice(next)] };
+  return { wanted, others, astray: [...astray, ...rows.slice(next)] };
 }
 
-function isSameKey(row: StoredChunk, chunk: BlockChunk): boolean {
-  return row.height === chunk.height && row.id.equals(chunk.id);
+/** Is the row of this block about this chunk of it, which begins there among its plain bytes? */
+export function isAt(row: StoredChunk, { id, height, length }: BlockChunk, chunkOffset: number): boolean {
+  return row.chunkOffset === chunkOffset && row.chunkLength === length && row.height === height && row.id.equals(id);
 }

@@ -1,5 +1,15 @@
-import { LIMITS } from '#common';
-import { type ChunkKey, CorruptError, decodeBlock, encodeBlock, encodeKeys, keyString, type PlainChunk } from '#engine';
+import { LIMITS, type Verifier } from '#common';
+import {
+  type ChunkKey,
+  CorruptError,
+  dataChunkId,
+  decodeBlock,
+  encodeBlock,
+  encodeKeys,
+  keyString,
+  type PlainChunk,
+} from '#engine';
+import type { Value } from '../database/sql';
 import { eachDatabase } from '../database/testing';
 import { DomainError } from '../http/domain-error';
 import type { MemoryStorage } from '../storage/memory.storage';
@@ -124,6 +134,82 @@ eachDatabase('ChunkReaderService', (open) => {
     });
   });
 
+  // Of a snapshot after the first, some chunks of nearly every block are of older versions only.
+  describe('a block that is mostly wanted', () => {
+    const [p, q, r] = ['p', 'q', 'r'].map((seed) => {
+      const bytes = Buffer.from(`${seed} shrinks `.repeat(200));
+      return { id: dataChunkId(bytes), height: 0, bytes };
+    }) as [PlainChunk, PlainChunk, PlainChunk];
+    const whole = blockOf(p, q, r);
+    const readAs = async (clientNo: number, keys: readonly ChunkKey[], from = domain, verifier: Verifier = 'asker') => {
+      const sent: Buffer[] = [];
+      for await (const block of bench.reader.readChunks({ domainNo: from, clientNo }, keys, verifier)) sent.push(block);
+      return Buffer.concat(sent);
+    };
+    const change = (sql: string, values: readonly Value[] = []) =>
+      bench.db.database.write('settings.set', (tx) => tx.run(sql, values));
+    const cut = encodeBlock([p, r], { level: 1 });
+    beforeEach(async () => {
+      await bench.send(run, [whole]);
+    });
+
+    it('is sent as it is to the client that sent it and verifies it', async () => {
+      expect(await readAs(run.clientNo, [p, r])).toEqual(whole);
+    });
+
+    it('is cut where less than half of it is wanted', async () => {
+      expect(await readAs(run.clientNo, [p])).toEqual(encodeBlock([p], { level: 1 }));
+    });
+
+    it('is cut for those who leave the verifying to the server, and for other clients of the domain', async () => {
+      expect(await readAs(run.clientNo, [p, r], domain, 'server')).toEqual(cut);
+      expect(await readAs(run.clientNo + 1, [p, r])).toEqual(cut);
+    });
+
+    it('is cut where what was sent by several is written into one pack, or by a task that is gone', async () => {
+      await change('update packs set task_no = 0');
+      expect(await readAs(run.clientNo, [p, r])).toEqual(cut);
+    });
+
+    it.each([
+      ['is not of the domain any more', 'delete from chunks where id = ?'],
+      ['lies elsewhere by now', 'update chunks set block_offset = block_offset + 1 where id = ?'],
+      ['is damaged', 'update chunks set damaged = 1 where id = ?'],
+    ])('is cut where the other chunk %s', async (_, sql) => {
+      await change(sql, [q.id]);
+      expect(await readAs(run.clientNo, [p, r])).toEqual(cut);
+    });
+
+    it('is cut for another domain, whose bytes these are as well', async () => {
+      const stranger = await bench.newRun(await bench.newDomain());
+      await bench.send(stranger, [blockOf(p, r)]);
+      expect(await readAs(stranger.clientNo + 1, [p, r], stranger.domainNo)).toEqual(cut);
+      // Even if he had sent it: he does not have all of it.
+      expect(await readAs(stranger.clientNo, [p, r], stranger.domainNo)).toEqual(cut);
+    });
+
+    it('is verified first where there are several domains', async () => {
+      await bench.newDomain();
+      expect(await readAs(run.clientNo, [p, r])).toEqual(whole);
+      const [key = ''] = await bench.storedKeys();
+      const bytes = await bench.memory.get(key);
+      // The last of its payload, before the pack's footer.
+      const at = 16 + whole.length - 1;
+      bytes[at] = bytes[at]! ^ 1;
+      await bench.memory.put(key, { bytes });
+      expect(await readAs(run.clientNo, [p, r])).toHaveLength(0);
+    });
+
+    it('is cut where it is longer than the answer may be', async () => {
+      const tiny = Array.from({ length: 60 }, (_, at) => dataChunk(`tiny ${at}`, 20));
+      await bench.send(run, [blockOf(d, ...tiny)]);
+      // 60 x 37 bytes of its header are the tiny ones'.
+      expect(await readAs(run.clientNo, [d])).toEqual(encodeBlock([d], { level: 1 }));
+      const most = [d, ...tiny.slice(10)];
+      expect((await readAs(run.clientNo, most)).equals(blockOf(d, ...tiny))).toBe(true);
+    });
+  });
+
   describe('bad bytes', () => {
     beforeEach(async () => {
       await bench.send(run, [blockOf(a, b), blockOf(c)]);
@@ -159,7 +245,7 @@ eachDatabase('ChunkReaderService', (open) => {
     it('leave as they are when whoever asks verifies, and are marked when he asks again for the server to do so', async () => {
       await flip(2_000);
       const sent: Buffer[] = [];
-      for await (const block of bench.reader.readChunks(domain, [a, b], 'asker')) sent.push(block);
+      for await (const block of bench.reader.readChunks({ domainNo: domain }, [a, b], 'asker')) sent.push(block);
       expect(sent).toHaveLength(1);
       expect(() => decodeBlock(sent[0]!, 'answer')).toThrow(CorruptError);
       expect(await damagedIds()).toEqual([]);
@@ -170,13 +256,15 @@ eachDatabase('ChunkReaderService', (open) => {
     it('are found at once, whoever verifies, where they could be those of another domain', async () => {
       await bench.newDomain();
       await flip(2_000);
-      for await (const block of bench.reader.readChunks(domain, [a, b], 'asker')) expect(block).toBeUndefined();
+      for await (const block of bench.reader.readChunks({ domainNo: domain }, [a, b], 'asker'))
+        expect(block).toBeUndefined();
       expect(await damagedIds()).toEqual(hex([a, b]));
     });
 
     it('are found at once, whoever verifies, where a chunk is cut out', async () => {
       await flip(2_000);
-      for await (const block of bench.reader.readChunks(domain, [a], 'asker')) expect(block).toBeUndefined();
+      for await (const block of bench.reader.readChunks({ domainNo: domain }, [a], 'asker'))
+        expect(block).toBeUndefined();
       expect(await damagedIds()).toEqual(hex([a, b]));
     });
 

@@ -7,13 +7,14 @@ import {
   decodeKeys,
   encodeBlockAsync,
   ID_BYTES,
+  keyString,
   type PlainChunk,
   UnsupportedError,
 } from '#engine';
 import { Database } from '../database/database';
 import { DomainError } from '../http/domain-error';
 import { type Storage, STORAGE } from '../storage/storage';
-import { type BlockAnswer, type BlockRequest, openBlock } from './chunk-blocks';
+import { type BlockAnswer, type BlockRequest, type ChunkInBlock, isAt, openBlock } from './chunk-blocks';
 import { type BrokenBlock, ChunkDamage } from './chunk-damage';
 import { ChunkRanks } from './chunk-ranks';
 import type { StoredChunk } from './chunk-rows';
@@ -26,6 +27,23 @@ const KEY_BYTES = 1 + ID_BYTES;
 const RANK_SLICE = 8_192;
 /** Fast: a block that is cut is compressed while somebody waits for it. */
 const CUT_LEVEL = 1;
+
+/** Who reads. */
+export interface ChunkAsker {
+  readonly domainNo: number;
+  /** An agent's client: blocks of packs that it sent itself may leave whole when they are mostly wanted. */
+  readonly clientNo?: number;
+}
+
+/** A reading: `verifier` is who verifies blocks that leave whole. */
+interface Reading extends ChunkAsker {
+  readonly verifier: Verifier;
+}
+
+interface LocatedBlock extends BlockRequest {
+  /** All of its pack was sent by whoever reads. */
+  readonly isOwn: boolean;
+}
 
 /** What became of one block. `block`: bytes to send; `broken`: bad or gone, as far as one look can tell. */
 type Outcome =
@@ -62,59 +80,66 @@ export class ChunkReaderService {
    * have, or whose stored bytes are bad, are absent; the latter are marked damaged. Throws `too-large` beyond LIMITS.readKeys or readPlainBytes, and
    * `storage-unavailable` when it could not be told whether the bytes are there, also after blocks were given. With the asker
    * as `verifier` a block that leaves whole may have a bad payload, and is not marked; but only where one domain owns all that is
-   * stored: elsewhere storage that gives wrong bytes could give somebody else's (durability.md, invariant 9).
+   * stored: elsewhere storage that gives wrong bytes could give somebody else's (durability.md, invariant 9). Such a block may hold more
+   * than was asked for: what the domain has at that very place, and the asking client sent itself.
    */
   async *readChunks(
-    domainNo: number,
+    asker: ChunkAsker,
     keys: readonly ChunkKey[],
     verifier: Verifier = 'server',
   ): AsyncGenerator<Buffer, void, undefined> {
     if (keys.length > LIMITS.readKeys) throw tooMuch(`more than ${LIMITS.readKeys} chunks`);
-    const requests = await this.locate(domainNo, keys);
+    // Who leaves the verifying to the server wants to know about these chunks, and nothing else.
+    const { domainNo } = asker;
+    const requests = await this.locate(verifier === 'asker' ? asker : { domainNo }, keys);
     const plainBytes = requests.flatMap(({ chunks }) => chunks).reduce((sum, { chunkLength }) => sum + chunkLength, 0);
     if (plainBytes > LIMITS.readPlainBytes)
       throw tooMuch(`chunks of ${plainBytes} bytes, more than ${LIMITS.readPlainBytes}`);
     const cutter = new BlockBuilder();
     const isLeftToAsker = verifier === 'asker' && (await this.database.read((sql) => this.chunks.isOneDomain(sql)));
-    const doubtful = yield* this.send(requests, isLeftToAsker ? 'asker' : 'server', cutter);
+    const doubtful = yield* this.send(requests, { domainNo, verifier: isLeftToAsker ? 'asker' : 'server' }, cutter);
     // A second look: meanwhile their pack may have been rewritten, or the first reading was at fault.
     const again = await this.locate(
-      domainNo,
+      { domainNo },
       doubtful.flatMap(({ chunks }) => chunks),
     );
-    const broken = yield* this.send(again, 'server', cutter);
+    const broken = yield* this.send(again, { domainNo, verifier: 'server' }, cutter);
     if (!cutter.isEmpty) yield await encodeCut(cutter.take());
     await this.damage.mark(broken);
   }
 
   /** Where the domain's undamaged chunks among these lie: block by block, in storage order. */
-  private async locate(domainNo: number, keys: readonly ChunkKey[]): Promise<BlockRequest[]> {
+  private async locate({ domainNo, clientNo }: ChunkAsker, keys: readonly ChunkKey[]): Promise<LocatedBlock[]> {
     if (keys.length === 0) return [];
-    const { found, packs } = await this.database.read(async (sql) => {
+    const { found, packs, own } = await this.database.read(async (sql) => {
       const chunks = await this.chunks.findChunks(sql, domainNo, keys);
       const packNos = [...chunks.values()].map(({ packNo }) => packNo);
-      return { found: chunks, packs: await this.packs.findPacks(sql, packNos) };
+      return {
+        found: chunks,
+        packs: await this.packs.findPacks(sql, packNos),
+        own: clientNo === undefined ? new Set<number>() : await this.packs.findSentBy(sql, clientNo, packNos),
+      };
     });
     const inOrder = [...found.values()].filter(({ isDamaged }) => !isDamaged).sort(compareByPlace);
-    return sliceByBlock(inOrder).map(([first, ...others]): BlockRequest => {
+    return sliceByBlock(inOrder).map(([first, ...others]): LocatedBlock => {
       const pack = packs.get(first.packNo);
       // A dead pack is still there for those who looked it up before it died.
       const packKey = pack === undefined || pack.state === 'deleted' ? null : pack.key;
       const { packNo, blockOffset: offset, blockLength: length } = first;
-      return { packNo, packKey, offset, length, chunks: [first, ...others] };
+      return { packNo, packKey, offset, length, chunks: [first, ...others], isOwn: own.has(packNo) };
     });
   }
 
   /** Sends what can be read; returns what is broken. */
   private async *send(
-    requests: readonly BlockRequest[],
-    verifier: Verifier,
+    requests: readonly LocatedBlock[],
+    reading: Reading,
     cutter: BlockBuilder,
   ): AsyncGenerator<Buffer, BrokenBlock[], undefined> {
     const broken: BrokenBlock[] = [];
     for (const request of requests) {
       const { packNo, offset } = request;
-      const outcome = await this.readBlock(request, verifier);
+      const outcome = await this.readBlock(request, reading);
       if (outcome.kind === 'broken') broken.push({ packNo, offset, bytes: outcome.bytes, chunks: request.chunks });
       if (outcome.kind !== 'read') continue;
       const { whole, cut, astray } = outcome.answer;
@@ -129,14 +154,31 @@ export class ChunkReaderService {
     return broken;
   }
 
-  private async readBlock(request: BlockRequest, verifier: Verifier): Promise<Outcome> {
+  /** Does the domain have all of these at that very place, undamaged? */
+  private async ownsThere(
+    domainNo: number,
+    { packNo, offset }: BlockRequest,
+    chunks: readonly ChunkInBlock[],
+  ): Promise<boolean> {
+    const found = await this.database.read((sql) => this.chunks.findChunks(sql, domainNo, chunks));
+    return chunks.every((chunk) => {
+      const row = found.get(keyString(chunk));
+      if (row === undefined || row.isDamaged || row.packNo !== packNo || row.blockOffset !== offset) return false;
+      return isAt(row, chunk, chunk.chunkOffset);
+    });
+  }
+
+  private async readBlock(request: LocatedBlock, { domainNo, verifier }: Reading): Promise<Outcome> {
     const { packKey, offset, length } = request;
     if (packKey === null) return { kind: 'broken', bytes: null };
     const bytes = await storedBytes(this.storage, packKey, { offset, length });
     if (bytes === null) return { kind: 'broken', bytes: null };
     try {
       const place = `${packKey}, block at byte ${offset}`;
-      return { kind: 'read', answer: await openBlock(bytes, request, place, verifier) };
+      const mayLeaveToo = request.isOwn
+        ? (others: readonly ChunkInBlock[]) => this.ownsThere(domainNo, request, others)
+        : null;
+      return { kind: 'read', answer: await openBlock(bytes, request, place, { verifier, mayLeaveToo }) };
     } catch (error) {
       if (error instanceof CorruptError) return { kind: 'broken', bytes };
       // Written by a newer server, or damaged in the very byte that says so: absent, but not to be given up.

@@ -40,7 +40,7 @@ export class ChunksApiController {
   ): Promise<void> {
     const keys = await readKeys(request, LIMITS.readKeys);
     holdMemory(request, READ_BYTES);
-    await streamAnswer(response, BLOCKS_TYPE, this.reader.readChunks(agent.domainNo, keys, verifier), freeMemory);
+    await streamAnswer(response, BLOCKS_TYPE, this.reader.readChunks(agent, keys, verifier), freeMemory);
   }
 }
 

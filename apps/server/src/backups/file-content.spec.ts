@@ -7,7 +7,7 @@ import {
   keyString,
   type PlainChunk,
 } from '#engine';
-import type { ChunkReaderService } from './chunk-reader.service';
+import type { ChunkAsker, ChunkReaderService } from './chunk-reader.service';
 import { FileContent } from './file-content';
 
 const CHUNKS = 20_000;
@@ -21,7 +21,7 @@ class CountingReader {
     this.stored.set(keyString(chunk), chunk);
   }
 
-  async *readChunks(_domainNo: number, keys: readonly ChunkKey[]): AsyncGenerator<Buffer> {
+  async *readChunks(_asker: ChunkAsker, keys: readonly ChunkKey[]): AsyncGenerator<Buffer> {
     await Promise.resolve();
     this.most = Math.max(this.most, keys.length);
     const builder = new BlockBuilder();

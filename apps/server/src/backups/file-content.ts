@@ -86,7 +86,7 @@ export class FileContent {
   private async plain(domainNo: number, keys: readonly ChunkKey[]): Promise<Map<string, Buffer>> {
     const found = new Map<string, Buffer>();
     const wanted = new Set(keys.map(keyString));
-    for await (const block of this.chunks.readChunks(domainNo, keys)) {
+    for await (const block of this.chunks.readChunks({ domainNo }, keys)) {
       const { chunks } = await decodeBlockAsync(block, 'a block of the file');
       for (const chunk of chunks) {
         const name = keyString(chunk);

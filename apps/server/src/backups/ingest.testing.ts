@@ -153,7 +153,7 @@ export class IngestBench {
   /** What a reader gets: names of the chunks, all verified, and the raw bytes sent. */
   async read(domainNo: number, keys: readonly ChunkKey[]): Promise<{ chunks: Map<string, Buffer>; sent: Buffer }> {
     const parts: Buffer[] = [];
-    for await (const block of this.reader.readChunks(domainNo, keys)) parts.push(block);
+    for await (const block of this.reader.readChunks({ domainNo }, keys)) parts.push(block);
     const sent = Buffer.concat(parts);
     const chunks = new Map<string, Buffer>();
     for await (const { bytes } of readBlocks(inPieces(sent), { maxBytes: sent.length })) {

@@ -115,6 +115,21 @@ export class PacksRepository {
     return packs;
   }
 
+  /** Those of the packs of which all that is in them was sent by runs of this client. */
+  async findSentBy(sql: Sql, clientNo: number, packNos: Iterable<number>): Promise<Set<number>> {
+    const sent = new Set<number>();
+    for await (const slice of slices(sortedNos(packNos))) {
+      const rows = await sql.allWith<{ no: number }>(
+        nosInput(slice),
+        `select p.no from input cross join packs p cross join tasks t
+         where p.no = input.no and t.no = p.task_no and t.client_no = ?`,
+        [clientNo],
+      );
+      for (const row of rows) sent.add(row.no);
+    }
+    return sent;
+  }
+
   private async lockUploading(tx: Sql, packNo: number): Promise<boolean> {
     const row = await tx.get<{ state: PackRow['state'] }>(
       `select p.state from packs p where p.no = ? ${tx.forUpdate('p')}`,

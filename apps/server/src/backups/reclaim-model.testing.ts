@@ -227,7 +227,7 @@ export class ModelWorld {
     if (content === undefined) throw new Error('a content that nobody stored');
     const read = new Map<string, Buffer>();
     const blocks: Buffer[] = [];
-    for await (const block of this.bench.reader.readChunks(DOMAIN, content.chunks)) blocks.push(block);
+    for await (const block of this.bench.reader.readChunks({ domainNo: DOMAIN }, content.chunks)) blocks.push(block);
     const sent = Buffer.concat(blocks);
     for await (const { bytes } of readBlocks(inPieces(sent), { maxBytes: sent.length })) {
       for (const chunk of decodeBlock(bytes, 'model').chunks) read.set(keyString(chunk), chunk.bytes);
