@@ -10,7 +10,7 @@ import {
   type PlainChunk,
   verifyPayload,
 } from '#engine';
-import type { StoredChunk } from './chunk-rows';
+import type { PlacedChunk } from './chunk-rows';
 
 /** Chunks that were asked for and that one stored block holds. */
 export interface BlockRequest {
@@ -20,7 +20,7 @@ export interface BlockRequest {
   readonly offset: number;
   readonly length: number;
   /** Rows of the requester's domain, all at this block, by their place in it. */
-  readonly chunks: readonly StoredChunk[];
+  readonly chunks: readonly PlacedChunk[];
 }
 
 /** A chunk of a stored block, and where its bytes begin among the block's plain ones. */
@@ -43,7 +43,7 @@ export interface BlockAnswer {
   /** Chunks cut out of it, with memory of their own. */
   readonly cut: readonly PlainChunk[];
   /** Chunks whose rows do not fit to what the block holds. */
-  readonly astray: readonly StoredChunk[];
+  readonly astray: readonly PlacedChunk[];
 }
 
 /**
@@ -85,13 +85,13 @@ function isMostlyWanted(header: BlockHeader, others: readonly ChunkInBlock[]): b
 }
 
 /** Both are in the order of their places: positions of the chunks that a row stands for, the other chunks, and rows that none fits. */
-export function compareRows(
+export function compareRows<Row extends PlacedChunk>(
   chunks: readonly BlockChunk[],
-  rows: readonly StoredChunk[],
-): { wanted: ReadonlySet<number>; others: ChunkInBlock[]; astray: StoredChunk[] } {
+  rows: readonly Row[],
+): { wanted: ReadonlySet<number>; others: ChunkInBlock[]; astray: Row[] } {
   const wanted = new Set<number>();
   const others: ChunkInBlock[] = [];
-  const astray: StoredChunk[] = [];
+  const astray: Row[] = [];
   let next = 0;
   let chunkOffset = 0;
   for (const [position, chunk] of chunks.entries()) {
@@ -107,6 +107,6 @@ export function compareRows(
 }
 
 /** Is the row of this block about this chunk of it, which begins there among its plain bytes? */
-export function isAt(row: StoredChunk, { id, height, length }: BlockChunk, chunkOffset: number): boolean {
+export function isAt(row: PlacedChunk, { id, height, length }: BlockChunk, chunkOffset: number): boolean {
   return row.chunkOffset === chunkOffset && row.chunkLength === length && row.height === height && row.id.equals(id);
 }

@@ -10,7 +10,7 @@ export interface BrokenBlock extends BlockPlace {
   /** What was read, if anything was. */
   readonly bytes: Buffer | null;
   /** Chunks that were to be found there. */
-  readonly chunks: readonly StoredChunk[];
+  readonly chunks: readonly ChunkKey[];
 }
 
 /** Marks chunks whose stored bytes are bad: asked for, they are missing, and their next upload heals them; or finds them well again. */

@@ -17,7 +17,7 @@ import { type Storage, STORAGE } from '../storage/storage';
 import { type BlockAnswer, type BlockRequest, type ChunkInBlock, isAt, openBlock } from './chunk-blocks';
 import { type BrokenBlock, ChunkDamage } from './chunk-damage';
 import { ChunkRanks } from './chunk-ranks';
-import type { StoredChunk } from './chunk-rows';
+import type { PlacedChunk } from './chunk-rows';
 import { ChunksRepository } from './chunks.repository';
 import { PacksRepository } from './packs.repository';
 import { storedBytes } from './stored-bytes';
@@ -112,15 +112,15 @@ export class ChunkReaderService {
   private async locate({ domainNo, clientNo }: ChunkAsker, keys: readonly ChunkKey[]): Promise<LocatedBlock[]> {
     if (keys.length === 0) return [];
     const { found, packs, own } = await this.database.read(async (sql) => {
-      const chunks = await this.chunks.findChunks(sql, domainNo, keys);
-      const packNos = [...chunks.values()].map(({ packNo }) => packNo);
+      const chunks = await this.chunks.findPlaced(sql, domainNo, keys);
+      const packNos = chunks.map(({ packNo }) => packNo);
       return {
         found: chunks,
         packs: await this.packs.findPacks(sql, packNos),
         own: clientNo === undefined ? new Set<number>() : await this.packs.findSentBy(sql, clientNo, packNos),
       };
     });
-    const inOrder = [...found.values()].filter(({ isDamaged }) => !isDamaged).sort(compareByPlace);
+    const inOrder = found.filter(({ isDamaged }) => !isDamaged).sort(compareByPlace);
     return sliceByBlock(inOrder).map(([first, ...others]): LocatedBlock => {
       const pack = packs.get(first.packNo);
       // A dead pack is still there for those who looked it up before it died.
@@ -160,9 +160,10 @@ export class ChunkReaderService {
     { packNo, offset }: BlockRequest,
     chunks: readonly ChunkInBlock[],
   ): Promise<boolean> {
-    const found = await this.database.read((sql) => this.chunks.findChunks(sql, domainNo, chunks));
+    const found = await this.database.read((sql) => this.chunks.findPlaced(sql, domainNo, chunks));
+    const rows = new Map(found.map((row) => [keyString(row), row]));
     return chunks.every((chunk) => {
-      const row = found.get(keyString(chunk));
+      const row = rows.get(keyString(chunk));
       if (row === undefined || row.isDamaged || row.packNo !== packNo || row.blockOffset !== offset) return false;
       return isAt(row, chunk, chunk.chunkOffset);
     });
@@ -188,13 +189,13 @@ export class ChunkReaderService {
   }
 }
 
-function compareByPlace(a: StoredChunk, b: StoredChunk): number {
+function compareByPlace(a: PlacedChunk, b: PlacedChunk): number {
   return a.packNo - b.packNo || a.blockOffset - b.blockOffset || a.chunkOffset - b.chunkOffset;
 }
 
 /** Chunks of one block stand beside each other. */
-function sliceByBlock(inOrder: readonly StoredChunk[]): [StoredChunk, ...StoredChunk[]][] {
-  const blocks: [StoredChunk, ...StoredChunk[]][] = [];
+function sliceByBlock(inOrder: readonly PlacedChunk[]): [PlacedChunk, ...PlacedChunk[]][] {
+  const blocks: [PlacedChunk, ...PlacedChunk[]][] = [];
   for (const chunk of inOrder) {
     const last = blocks.at(-1);
     if (last?.[0].packNo === chunk.packNo && last[0].blockOffset === chunk.blockOffset) last.push(chunk);

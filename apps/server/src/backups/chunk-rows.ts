@@ -27,12 +27,17 @@ export interface NewChunk extends ChunkKey, ChunkPlace {
   readonly name?: string;
 }
 
+/** Where a domain has a chunk. */
+export interface PlacedChunk extends ChunkKey, ChunkPlace {
+  /** The bytes there are bad. */
+  readonly isDamaged: boolean;
+}
+
 /** A chunk that a domain owns. */
-export interface StoredChunk extends NewChunk {
+export interface StoredChunk extends NewChunk, PlacedChunk {
   readonly no: number;
   readonly domainNo: number;
   readonly condemnedAt: number | null;
-  readonly isDamaged: boolean;
 }
 
 /** A row that was looked up by its key, which is `input`'s at `n`. */

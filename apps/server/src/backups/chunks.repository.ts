@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { keyString, type ChunkKey } from '#engine';
 import { slices, type Column, type Sql } from '../database/sql';
 import { lockChunks, updateLocked } from './chunk-locks';
-import { findPlaces } from './chunk-places';
+import { findPlaced, findPlaces } from './chunk-places';
 import { findMissing, reviveChunks, unsoundAmong, type Presence } from './chunk-presence';
 import {
   FOUND_COLUMNS,
@@ -11,6 +11,7 @@ import {
   nameOf,
   nosInput,
   PLACE_COLUMNS,
+  type PlacedChunk,
   placeValues,
   storedChunk,
   type ChunkPlace,
@@ -97,6 +98,11 @@ export class ChunksRepository {
   async isOneDomain(sql: Sql): Promise<boolean> {
     const domains = await sql.all<{ no: number }>('select no from domains limit 2');
     return domains.length < 2;
+  }
+
+  /** See {@link findPlaced}. */
+  findPlaced(sql: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<PlacedChunk[]> {
+    return findPlaced(sql, domainNo, keys);
   }
 
   /** See {@link findPlaces}. */

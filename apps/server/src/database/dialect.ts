@@ -48,6 +48,18 @@ export function joinedBytes(dialect: Dialect, columns: readonly string[]): strin
   return dialect === 'sqlite' ? `cast(${joined} as blob)` : joined;
 }
 
+/**
+ * Of many rows one value each, for the same reason: an integer column as a JSON array, and a column of bytes as hex in small letters, one row after
+ * the other. Several of them in one statement have the same order; of no row the hex is null.
+ */
+export function numbersOfRows(dialect: Dialect, column: string): string {
+  return dialect === 'sqlite' ? `json_group_array(${column})` : `json_agg(${column})::text`;
+}
+
+export function hexOfRows(dialect: Dialect, column: string): string {
+  return dialect === 'sqlite' ? `lower(group_concat(hex(${column}), ''))` : `string_agg(encode(${column}, 'hex'), '')`;
+}
+
 /** The dialect of a TypeORM data source of ours. */
 export function dialectOf(type: string): Dialect {
   return type === 'postgres' ? 'postgres' : 'sqlite';

@@ -4,6 +4,7 @@ import { ChunksRepository } from '../backups/chunks.repository';
 import { PacksRepository } from '../backups/packs.repository';
 import { ReclaimRepository } from '../backups/reclaim.repository';
 import { columnArrays, inputHeadPostgres, inputHeadSqlite, inputJson } from './dialect';
+import { explaining as explainingAndRunning } from './plans.testing';
 import type { InputRows, Sql, Value } from './sql';
 import { eachDatabase, type TestDatabase } from './testing';
 
@@ -58,6 +59,7 @@ function headed(sql: Sql, input: InputRows, text: string, params: readonly Value
 
 const CHUNKS = 20_000;
 const LISTS = 150;
+const IN_SECOND_PACK = 300;
 
 function chunkKey(at: number): ChunkKey {
   return { id: createHash('sha256').update(`chunk ${at}`).digest(), height: at < LISTS ? 1 : 0 };
@@ -71,11 +73,15 @@ eachDatabase('query plans', (open) => {
   beforeAll(async () => {
     test = await open();
     await test.database.write('packs.live', async (tx) => {
-      const place = { size: 1, packNo: 1, blockOffset: 1, blockLength: 1, chunkOffset: 1, chunkLength: 1 };
+      const place = { size: 1, blockOffset: 1, blockLength: 1, chunkOffset: 1, chunkLength: 1 };
       const inserted = await chunks.insertChunks(
         tx,
         1,
-        Array.from({ length: CHUNKS }, (_, at) => ({ ...chunkKey(at), ...place })),
+        Array.from({ length: CHUNKS + IN_SECOND_PACK }, (_, at) => ({
+          ...chunkKey(at),
+          ...place,
+          packNo: at < CHUNKS ? 1 : 2,
+        })),
       );
       const nos = [...inserted.values()].map((chunk) => chunk.no);
       await chunks.insertListRefs(
@@ -121,7 +127,8 @@ eachDatabase('query plans', (open) => {
   it('look chunks up by their key', async () => {
     const [find] = await plansOf((sql) => chunks.findChunks(sql, 1, keys));
     const [places] = await plansOf((sql) => chunks.findPlaces(sql, 1, keys));
-    for (const plan of [find, places]) {
+    const [placed] = await plansOf((sql) => chunks.findPlaced(sql, 1, keys));
+    for (const plan of [find, places, placed]) {
       expectSearch(plan!, /c/);
       expect(plan).toMatch(/chunks_key/);
       expect(plan).not.toMatch(/Seq Scan on chunks/);
@@ -129,6 +136,18 @@ eachDatabase('query plans', (open) => {
     const [elsewhere] = await plansOf((sql) => chunks.findElsewhere(sql, keys));
     expectSearch(elsewhere!, /c/);
     expect(elsewhere).toMatch(/chunks_key/);
+  });
+
+  it('read what a domain has in a pack by the pack', async () => {
+    const ofOnePack = Array.from({ length: IN_SECOND_PACK }, (_, at) => chunkKey(CHUNKS + at));
+    const plans: string[] = [];
+    await test.database.read((sql) => chunks.findPlaced(explainingAndRunning(sql, plans), 1, ofOnePack));
+    const [, count, pack, ...others] = plans;
+    expect(others).toEqual([]);
+    for (const plan of [count, pack]) {
+      expectSearch(plan!, /chunks/);
+      expect(plan).toMatch(/chunks_pack/);
+    }
   });
 
   it('begin with what is asked for, not with the packs that are live', async () => {
