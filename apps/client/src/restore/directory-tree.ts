@@ -17,6 +17,8 @@ export interface Newborn {
   readonly gid: number;
   /** Attributes that it did not ask for, such as an ACL that the directory hands down. */
   readonly hasXattrs: boolean;
+  /** Number of the file system that it lies in. */
+  readonly device: number;
   /** It has the mode of unfinished files (UNFINISHED_MODE) that it was to have, and is whole as soon as it was written. */
   readonly keepsMark: boolean;
 }

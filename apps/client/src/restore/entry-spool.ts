@@ -2,7 +2,7 @@ import { decodeEntry, decodeEntryRecord, decodeRecordStream, type Entry } from '
 import { EntryOrder } from './entry-order';
 import { type Node, NodeState, NodeTable } from './node-table';
 import { RestoreError } from './restore-error';
-import { type SpoolFile, SpoolReader } from './spool-file';
+import { type SpoolFile, SpoolPages, SpoolReader } from './spool-file';
 
 export interface PlannedEntry {
   number: number;
@@ -14,7 +14,6 @@ export interface PlannedEntry {
 }
 
 const MAX_ENTRIES = 0xffff_ffff;
-const NEAR_BYTES = 32 * 1024;
 
 /** The entries of a restore on disk, numbered in walk order, with what is known about each. */
 export class EntrySpool {
@@ -25,14 +24,14 @@ export class EntrySpool {
   /** Together the length of all extended attributes that are content of their own. */
   private xattrBytes = 0;
 
-  /** Storage order is about the walk order: what is asked for next mostly lies behind. */
-  private readonly near: SpoolReader;
+  /** Storage order is about the walk order: what is asked for next mostly lies near. */
+  private readonly near: SpoolPages;
 
   constructor(
     private readonly entries: SpoolFile,
     readonly nodes: NodeTable,
   ) {
-    this.near = new SpoolReader(entries, NEAR_BYTES);
+    this.near = new SpoolPages(entries);
   }
 
   add(path: Buffer, entryBytes: Buffer, entry: Entry): void {
@@ -72,12 +71,12 @@ export class EntrySpool {
   get(number: number): PlannedEntry {
     const node = this.nodes.get(number);
     const bytes = this.near.read(node.spoolOffset, node.pathLength + node.entryLength);
-    return planned(number, node, Buffer.from(bytes));
+    return planned(number, node, bytes);
   }
 
   /** Path and entry, one after the other, as `add` was given them. */
   copyOf(node: Node): Buffer {
-    return Buffer.from(this.near.read(node.spoolOffset, node.pathLength + node.entryLength));
+    return this.near.read(node.spoolOffset, node.pathLength + node.entryLength);
   }
 
   path(node: Node): Buffer {

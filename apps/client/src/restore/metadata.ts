@@ -136,7 +136,24 @@ export class Metadata {
 export function lookAtNewborn(system: SystemCalls, fd: number, location: Buffer): Newborn {
   const { uid, gid, mode, dev } = fstatSync(fd);
   const isMarked = (mode & 0o7777) === UNFINISHED_MODE;
-  return { uid, gid, hasXattrs: hasXattrs(system, location), keepsMark: isMarked && isLocal(dev, fd) };
+  return { uid, gid, device: dev, hasXattrs: hasXattrs(system, location), keepsMark: isMarked && isLocal(dev, fd) };
+}
+
+/**
+ * What a file in this directory is going to be like, told from one that was looked at in another: the same, where both are in one file
+ * system, nothing hands down an ACL, and the directory's group, which some directories and mounts hand down, is that file's. Null:
+ * only a look at a file tells.
+ */
+export function expectNewborn(system: SystemCalls, directory: number, other: Newborn): Newborn | null {
+  const { dev, gid } = fstatSync(directory);
+  if (other.hasXattrs || dev !== other.device || gid !== other.gid) return null;
+  try {
+    // Default ACLs, of whichever kind: no other attribute of a directory is its files' as well.
+    const handsDown = system.listXattrsOfFile(directory).some((name) => name.toString('latin1').startsWith('system.'));
+    return handsDown ? null : other;
+  } catch {
+    return null;
+  }
 }
 
 function hasXattrs(system: SystemCalls, location: Buffer): boolean {

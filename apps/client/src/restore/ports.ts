@@ -10,6 +10,7 @@ export type RestoreServer = Pick<ServerApi, 'entries' | 'ranks' | 'readChunks' |
 export type SystemCalls = Pick<
   NativeCalls,
   | 'listXattrs'
+  | 'listXattrsOfFile'
   | 'setXattr'
   | 'removeXattr'
   | 'makeNode'

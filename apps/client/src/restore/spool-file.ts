@@ -121,6 +121,56 @@ export class SpoolReader {
   }
 }
 
+const PAGE_BYTES = 32 * 1024;
+const MAX_PAGES = 24;
+
+/**
+ * Reads records here and there in a spool file of which nothing is overwritten: pages of it stay in memory, those used last. What a
+ * block of a restore needs lies within some hundred KiB of entries, in another order than they do.
+ */
+export class SpoolPages {
+  /** By page number, oldest first. */
+  private readonly pages = new Map<number, Buffer>();
+
+  constructor(private readonly file: SpoolFile) {}
+
+  /** In memory of their own. */
+  read(offset: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(length);
+    for (let done = 0; done < length;) {
+      const at = offset + done;
+      const copied = this.page(Math.floor(at / PAGE_BYTES)).copy(bytes, done, at % PAGE_BYTES);
+      if (copied === 0) throw new Error('a spool file is shorter than what was written to it');
+      done += copied;
+    }
+    return bytes;
+  }
+
+  private page(number: number): Buffer {
+    const known = this.pages.get(number);
+    const isWhole =
+      known?.length === PAGE_BYTES || (known !== undefined && this.file.length <= number * PAGE_BYTES + known.length);
+    if (known !== undefined && isWhole) {
+      this.pages.delete(number);
+      this.pages.set(number, known);
+      return known;
+    }
+    const start = number * PAGE_BYTES;
+    const page = this.spare().subarray(0, Math.max(0, Math.min(PAGE_BYTES, this.file.length - start)));
+    this.file.readInto(page, start);
+    this.pages.set(number, page);
+    return page;
+  }
+
+  /** Memory for a page: that of the one which was not used for longest, when there are enough. */
+  private spare(): Buffer {
+    const [oldest] = this.pages;
+    if (oldest === undefined || this.pages.size < MAX_PAGES) return Buffer.allocUnsafeSlow(PAGE_BYTES);
+    this.pages.delete(oldest[0]);
+    return Buffer.from(oldest[1].buffer);
+  }
+}
+
 export function writeFully(fd: number, bytes: Uint8Array, length: number, position: number): void {
   for (let done = 0; done < length;) done += writeSync(fd, bytes, done, length - done, position + done);
 }

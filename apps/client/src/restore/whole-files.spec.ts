@@ -1,7 +1,11 @@
 import {
   chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -14,6 +18,7 @@ import { basename, join } from 'node:path';
 import { dataChunkId, type Entry, keyString } from '#engine';
 import { type NativeCalls, nativeCalls } from '../system/native-calls';
 import { SystemCallError } from '../system/system-call-error';
+import { expectNewborn } from './metadata';
 import { FakeServer, Sandbox } from './testing';
 import { UNFINISHED_MODE } from './unfinished';
 
@@ -131,6 +136,53 @@ describe('files that one chunk makes whole', () => {
       expect(statSync(sandbox.in('a', 'g')).mode & 0o7777).toBe(0o640);
       expect(statSync(sandbox.in('a', 'g'), { bigint: true }).mtimeNs).toBe(1_000_000_123n);
       expect(readdirSync(sandbox.in('a'))).toEqual(['f', 'g']);
+    });
+
+    it('are so in the next directories at once, unless these may make their files otherwise', async () => {
+      const inPlace = async (target: string, replaced: Partial<NativeCalls> = {}): Promise<string[]> => {
+        const names: string[] = [];
+        const system = calls({
+          ...replaced,
+          createFile: (directory, name, mode) => {
+            names.push(name.toString('latin1'));
+            return nativeCalls()!.createFile(directory, name, mode);
+          },
+        });
+        const server = new FakeServer();
+        server.store(Buffer.from('next'));
+        server.directory('/').directory('/a').file('/a/f', 'mine').directory('/b').file('/b/g', 'next');
+        const outcome = await sandbox.restore(server, { system, target: sandbox.in(target) });
+        expect(outcome.failedCount).toBe(0);
+        expect(readdirSync(sandbox.in(target, 'a')).concat(readdirSync(sandbox.in(target, 'b')))).toEqual(['f', 'g']);
+        return names.filter((name) => !name.startsWith('.holdfast-'));
+      };
+      expect(await inPlace('alike')).toEqual(['g']);
+      const listXattrsOfFile = (): Buffer[] => [
+        Buffer.from('user.of-the-directory'),
+        Buffer.from('system.posix_acl_default'),
+      ];
+      expect(await inPlace('handed-down', { listXattrsOfFile })).toEqual([]);
+    });
+
+    it('are expected to be as another one in the same file system only, and of the group that they will have', () => {
+      const system = nativeCalls()!;
+      const directory = openSync(sandbox.in(), constants.O_RDONLY);
+      try {
+        const { dev, gid, uid } = fstatSync(directory);
+        const other = { uid, gid, device: dev, hasXattrs: false, keepsMark: true };
+        expect(expectNewborn(system, directory, other)).toBe(other);
+        expect(expectNewborn(system, directory, { ...other, device: dev + 1 })).toBeNull();
+        expect(expectNewborn(system, directory, { ...other, gid: gid + 1 })).toBeNull();
+        expect(expectNewborn(system, directory, { ...other, hasXattrs: true })).toBeNull();
+        const failing = calls({
+          listXattrsOfFile: () => {
+            throw new SystemCallError('flistxattr', 'EIO', null);
+          },
+        });
+        expect(expectNewborn(failing, directory, other)).toBeNull();
+      } finally {
+        closeSync(directory);
+      }
     });
 
     it('get their mode last', async () => {

@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { type Entry, splitPath } from '#engine';
 import { type DirectoryTree, type Newborn, type OpenDirectory } from './directory-tree';
 import { type PlannedEntry } from './entry-spool';
-import { lookAtNewborn, type Metadata } from './metadata';
+import { expectNewborn, lookAtNewborn, type Metadata } from './metadata';
 import { type Node } from './node-table';
 import { type SystemCalls } from './ports';
 import { writeFully } from './spool-file';
@@ -35,10 +35,14 @@ interface Created {
 
 /**
  * Makes files whose bytes are all at hand: created, written and given their metadata with one handle, which saves most system
- * calls of a small file. The first one of each directory gets a temporary name and is moved to its place, the others are made under
- * their own names where they can be marked as unfinished, which saves a renaming each. What fails on the way leaves nothing.
+ * calls of a small file. The first one gets a temporary name and is moved to its place, and so is the first one of each directory that may
+ * not make its files as the one before did; the others are made under their own names where they can be marked as unfinished, which saves a
+ * renaming each. What fails on the way leaves nothing.
  */
 export class WholeFiles {
+  /** What the last one was like that was looked at. */
+  private newborn: Newborn | null = null;
+
   constructor(
     private readonly tree: DirectoryTree,
     private readonly files: TemporaryFiles,
@@ -82,12 +86,18 @@ export class WholeFiles {
     }
     const { parent, name } = splitPath(path);
     const directory = this.tree.enter(parent);
+    if (directory.newborn === null && this.newborn !== null) {
+      directory.newborn = expectNewborn(this.system, directory.handle, this.newborn);
+    }
     if (this.canBeInPlace(entry, directory.newborn)) {
       const fd = this.createInPlace(this.system, directory.handle, name, planned);
       if (fd !== null) return { fd, newborn: directory.newborn, isInPlace: true };
     }
     const fd = this.createTemporary(this.system, directory, number);
-    directory.newborn ??= lookAtNewborn(this.system, fd, this.files.locate(path, number));
+    if (directory.newborn === null) {
+      this.newborn = lookAtNewborn(this.system, fd, this.files.locate(path, number));
+      directory.newborn = this.newborn;
+    }
     return { fd, newborn: directory.newborn, isInPlace: false };
   }
 
@@ -112,7 +122,7 @@ export class WholeFiles {
     }
   }
 
-  /** The first file of a directory tells whether the next ones can be marked. */
+  /** The first file of a directory may have to tell whether the next ones can be marked. */
   private createTemporary(system: SystemCalls, { handle, newborn }: OpenDirectory, number: number): number {
     const name = this.files.name(number);
     if (newborn !== null) return system.createFile(handle, name, FIRST_MODE);
