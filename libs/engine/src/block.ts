@@ -47,7 +47,9 @@ export function encodeBlock(chunks: readonly PlainChunk[], options: { level: num
 export async function encodeBlockAsync(chunks: readonly PlainChunk[], options: { level: number }): Promise<Buffer> {
   const plain = joinChunks(chunks);
   const compressed = hasCompression(options.level) ? await compressAsync(plain, options.level) : null;
-  return assembleBlock(chunks, plain, compressed);
+  const block = assembleBlock(chunks, plain, compressed);
+  if (plain.buffer !== chunks[0]?.bytes.buffer) freeMemory(plain);
+  return block;
 }
 
 /**

@@ -40,7 +40,7 @@ export interface OpenBlockFor {
 export interface BlockAnswer {
   /** The stored block as it is, or null when it must be cut. */
   readonly whole: Buffer | null;
-  /** Chunks cut out of it, with memory of their own. */
+  /** Chunks cut out of it, in memory that is theirs alone; one after the other there. */
   readonly cut: readonly PlainChunk[];
   /** Chunks whose rows do not fit to what the block holds. */
   readonly astray: readonly PlacedChunk[];
@@ -68,12 +68,24 @@ export async function openBlock(
     return { whole: bytes, cut: [], astray };
   }
   const { chunks } = await decodeBlockAsync(bytes, place);
-  const cut = chunks
-    .filter((_, position) => wanted.has(position))
-    .map((chunk) => ({ ...chunk, id: Buffer.from(chunk.id), bytes: Buffer.from(chunk.bytes) }));
+  const cut = copiesOf(chunks.filter((_, position) => wanted.has(position)));
   freePlain(chunks, bytes);
   freeMemory(bytes);
   return { whole: null, cut, astray };
+}
+
+/** In one piece of memory, the bytes one after the other: hundreds of small ones, each of its own, cost a collector far more. */
+function copiesOf(chunks: readonly PlainChunk[]): PlainChunk[] {
+  const length = chunks.reduce((sum, { id, bytes }) => sum + id.length + bytes.length, 0);
+  const memory = Buffer.allocUnsafeSlow(length);
+  let end = 0;
+  const copyOf = (bytes: Buffer): Buffer => {
+    const start = end;
+    end += bytes.copy(memory, start);
+    return memory.subarray(start, end);
+  };
+  const plain = chunks.map(({ bytes }) => copyOf(bytes));
+  return chunks.map((chunk, at) => ({ ...chunk, id: copyOf(chunk.id), bytes: plain[at] as Buffer }));
 }
 
 /** Half of its plain bytes are, and as it is stored it is no longer than an answer with the wanted chunks alone may be. */

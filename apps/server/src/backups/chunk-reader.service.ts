@@ -6,6 +6,7 @@ import {
   CorruptError,
   decodeKeys,
   encodeBlockAsync,
+  freeMemory,
   ID_BYTES,
   keyString,
   type PlainChunk,
@@ -95,7 +96,7 @@ export class ChunkReaderService {
     const plainBytes = requests.flatMap(({ chunks }) => chunks).reduce((sum, { chunkLength }) => sum + chunkLength, 0);
     if (plainBytes > LIMITS.readPlainBytes)
       throw tooMuch(`chunks of ${plainBytes} bytes, more than ${LIMITS.readPlainBytes}`);
-    const cutter = new BlockBuilder();
+    const cutter = new Cutter();
     const isLeftToAsker = verifier === 'asker' && (await this.database.read((sql) => this.chunks.isOneDomain(sql)));
     const doubtful = yield* this.send(requests, { domainNo, verifier: isLeftToAsker ? 'asker' : 'server' }, cutter);
     // A second look: meanwhile their pack may have been rewritten, or the first reading was at fault.
@@ -104,7 +105,7 @@ export class ChunkReaderService {
       doubtful.flatMap(({ chunks }) => chunks),
     );
     const broken = yield* this.send(again, { domainNo, verifier: 'server' }, cutter);
-    if (!cutter.isEmpty) yield await encodeCut(cutter.take());
+    if (!cutter.isEmpty) yield await cutter.encode();
     await this.damage.mark(broken);
   }
 
@@ -134,7 +135,7 @@ export class ChunkReaderService {
   private async *send(
     requests: readonly LocatedBlock[],
     reading: Reading,
-    cutter: BlockBuilder,
+    cutter: Cutter,
   ): AsyncGenerator<Buffer, BrokenBlock[], undefined> {
     const broken: BrokenBlock[] = [];
     for (const request of requests) {
@@ -146,9 +147,10 @@ export class ChunkReaderService {
       if (whole !== null) yield whole;
       for (const chunk of cut) {
         if (cutter.tryAdd(chunk)) continue;
-        yield await encodeCut(cutter.take());
+        yield await cutter.encode();
         cutter.tryAdd(chunk);
       }
+      cutter.endBlock(cut);
       if (astray.length > 0) broken.push({ packNo, offset, bytes: null, chunks: astray });
     }
     return broken;
@@ -237,8 +239,30 @@ function parseKeys(bytes: Buffer): ChunkKey[] {
   }
 }
 
-function encodeCut(chunks: readonly PlainChunk[]): Promise<Buffer> {
-  return encodeBlockAsync(chunks, { level: CUT_LEVEL });
+/** Joins what was cut out of blocks to blocks of its own. */
+class Cutter {
+  private readonly builder = new BlockBuilder();
+  /** Memory of blocks of which all chunks were added. */
+  private spent: Buffer[] = [];
+
+  get isEmpty(): boolean {
+    return this.builder.isEmpty;
+  }
+
+  tryAdd(chunk: PlainChunk): boolean {
+    return this.builder.tryAdd(chunk);
+  }
+
+  /** All that was cut out of a block was added: the memory that they share is given back when they were encoded. */
+  endBlock([first]: readonly PlainChunk[]): void {
+    if (first !== undefined) this.spent.push(first.bytes);
+  }
+
+  async encode(): Promise<Buffer> {
+    const block = await encodeBlockAsync(this.builder.take(), { level: CUT_LEVEL });
+    for (const memory of this.spent.splice(0)) freeMemory(memory);
+    return block;
+  }
 }
 
 function tooMuch(what: string): DomainError {
