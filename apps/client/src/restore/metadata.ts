@@ -51,8 +51,10 @@ export class Metadata {
 
   private applyOwner({ fd, isOpenFile, entry, newborn }: Subject): boolean {
     const { owner } = this;
-    if (!owner.isRoot && entry.uid === owner.uid && entry.gid === owner.gid) return true;
     if (newborn && entry.uid === newborn.uid && entry.gid === newborn.gid) return true;
+    // Its own, unless a directory with set-group-id handed its group down.
+    if (!owner.isRoot && entry.uid === owner.uid && entry.gid === owner.gid && fstatSync(fd).gid === entry.gid)
+      return true;
     try {
       if (isOpenFile) fchownSync(fd, entry.uid, entry.gid);
       else chownSync(handlePath(fd), entry.uid, entry.gid);
@@ -141,12 +143,13 @@ export function lookAtNewborn(system: SystemCalls, fd: number, location: Buffer)
 
 /**
  * What a file in this directory is going to be like, told from one that was looked at in another: the same, where both are in one file
- * system, nothing hands down an ACL, and the directory's group, which some directories and mounts hand down, is that file's. Null:
- * only a look at a file tells.
+ * system, nothing hands down an ACL, and the group of that file and of this directory is the process's own, whichever of the two it
+ * was and is to be taken from. Null: only a look at a file tells.
  */
 export function expectNewborn(system: SystemCalls, directory: number, other: Newborn): Newborn | null {
+  if (!other.keepsMark || other.hasXattrs || other.gid !== process.getegid?.()) return null;
   const { dev, gid } = fstatSync(directory);
-  if (other.hasXattrs || dev !== other.device || gid !== other.gid) return null;
+  if (dev !== other.device || gid !== other.gid) return null;
   try {
     // Default ACLs, of whichever kind: no other attribute of a directory is its files' as well.
     const handsDown = system.listXattrsOfFile(directory).some((name) => name.toString('latin1').startsWith('system.'));

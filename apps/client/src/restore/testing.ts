@@ -19,6 +19,7 @@ import {
   RecordStreamEncoder,
 } from '#engine';
 import { nativeCalls } from '../system/native-calls';
+import { type Owner } from './metadata';
 import { type RestoreServer, type SystemCalls } from './ports';
 import { type RestoreOptions, type RestoreOutcome, runRestore } from './run-restore';
 
@@ -147,15 +148,16 @@ export class Sandbox {
 
   restore(
     server: RestoreServer,
-    options: Partial<RestoreOptions> & { system?: SystemCalls } = {},
+    options: Partial<RestoreOptions> & { system?: SystemCalls; owner?: Owner } = {},
   ): Promise<RestoreOutcome> {
-    const { system = nativeCalls(), ...rest } = options;
+    const { system = nativeCalls(), owner, ...rest } = options;
     return runRestore(
       { snapshotId: 'snapshot', target: this.target, path: Buffer.from('/'), conflicts: 'refuse', ...rest },
       {
         server,
         system,
         spoolDirectory: this.spool,
+        ...(owner === undefined ? {} : { owner }),
       },
     );
   }

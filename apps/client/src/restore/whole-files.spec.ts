@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   closeSync,
   constants,
   fstatSync,
@@ -174,6 +175,7 @@ describe('files that one chunk makes whole', () => {
         expect(expectNewborn(system, directory, { ...other, device: dev + 1 })).toBeNull();
         expect(expectNewborn(system, directory, { ...other, gid: gid + 1 })).toBeNull();
         expect(expectNewborn(system, directory, { ...other, hasXattrs: true })).toBeNull();
+        expect(expectNewborn(system, directory, { ...other, keepsMark: false })).toBeNull();
         const failing = calls({
           listXattrsOfFile: () => {
             throw new SystemCallError('flistxattr', 'EIO', null);
@@ -184,6 +186,45 @@ describe('files that one chunk makes whole', () => {
         closeSync(directory);
       }
     });
+
+    const asRoot = process.geteuid?.() === 0 ? it : it.skip;
+    asRoot.each(['skip', 'overwrite'] as const)(
+      'have the group of a directory with set-group-id in that one only (%s)',
+      async (conflicts) => {
+        for (const [name, mode] of [
+          ['a', 0o2755],
+          ['b', 0o755],
+        ] as const) {
+          mkdirSync(sandbox.in(name));
+          chownSync(sandbox.in(name), 0, 100);
+          chmodSync(sandbox.in(name), mode);
+        }
+        const server = new FakeServer();
+        server.store(Buffer.from('next'));
+        server.directory('/').directory('/a', { mode: 0o2755, uid: 0, gid: 100 });
+        server.file('/a/f', 'mine', { uid: 0, gid: 100 }).directory('/b', { uid: 0, gid: 100 });
+        server.file('/b/g', 'next', { uid: 0, gid: 100, mode: 0o2755 });
+        const outcome = await sandbox.restore(server, { conflicts });
+        expect(outcome.failedCount).toBe(0);
+        expect(statSync(sandbox.in('a', 'f')).gid).toBe(100);
+        const { gid, mode } = statSync(sandbox.in('b', 'g'));
+        expect({ gid, mode: mode & 0o7777 }).toEqual({ gid: 100, mode: 0o2755 });
+      },
+    );
+
+    asRoot(
+      'have their own group again where a directory handed down another one to those of a plain user',
+      async () => {
+        mkdirSync(sandbox.in('a'));
+        chownSync(sandbox.in('a'), 0, 100);
+        chmodSync(sandbox.in('a'), 0o2755);
+        const owner = { uid: 0, gid: process.getegid?.() ?? 0, isRoot: false };
+        const server = new FakeServer().directory('/').directory('/a');
+        server.file('/a/f', 'mine', { uid: 0, gid: owner.gid }).file('/a/g', 'next', { uid: 0, gid: owner.gid });
+        await sandbox.restore(server, { conflicts: 'skip', owner });
+        for (const name of ['f', 'g']) expect(statSync(sandbox.in('a', name)).gid).toBe(owner.gid);
+      },
+    );
 
     it('get their mode last', async () => {
       const order: string[] = [];

@@ -91,6 +91,58 @@ eachDatabase('findPlaced', (open) => {
     expect(statements).toBe(3);
   });
 
+  it('reads no pack of so many rows that others would wait for it', async () => {
+    const giant = many('giant', 4_000);
+    for (const part of [0, 1_000, 2_000, 3_000]) await bench.send(run, [blockOf(...giant.slice(part, part + 1_000))]);
+    await bench.db.database.write('settings.set', async (tx) => {
+      await tx.run('update chunks set pack_no = 1');
+      await tx.run(
+        `insert into chunks (id, height, domain_no, size, pack_no, block_offset, block_length, chunk_offset, chunk_length, stored_length)
+         select id, 1, domain_no, size, 1, block_offset, block_length, chunk_offset, chunk_length, 1 from chunks`,
+      );
+      await tx.run(
+        `insert into chunks (id, height, domain_no, size, pack_no, block_offset, block_length, chunk_offset, chunk_length, stored_length)
+         select id, 2, domain_no, size, 1, block_offset, block_length, chunk_offset, chunk_length, 1 from chunks where height = 1`,
+      );
+    });
+    const { found, statements } = await look(giant);
+    expect(found.size).toBe(4_000);
+    expect(statements).toBe(2 + 4);
+  });
+
+  it('gives up on packs where each has few of the keys', async () => {
+    const a = many('a', 300);
+    await bench.send(run, [blockOf(...a)]);
+    await bench.db.database.write('settings.set', (tx) => tx.run('update chunks set pack_no = 1000 + no'));
+    const { found, statements } = await look(a);
+    expect(found).toEqual(await expected(a));
+    // The first pack, what the second would be, and then all keys by their ids.
+    expect(statements).toBe(6);
+  });
+
+  it('finds lists, each once, though they have the ids of data', async () => {
+    const a = many('a', 300);
+    await bench.send(run, [blockOf(...a)]);
+    await bench.db.database.write('settings.set', (tx) =>
+      tx.run('update chunks set height = 1 where id = ?', [a[5]!.id]),
+    );
+    const list = { id: a[5]!.id, height: 1 };
+    const { found } = await look([...a, list, list]);
+    expect(found).toEqual(await expected([...a, list]));
+    expect(found.size).toBe(300);
+  });
+
+  it('is not led astray by an id of another length', async () => {
+    const a = many('a', 300);
+    await bench.send(run, [blockOf(...a)]);
+    await bench.db.database.write('settings.set', (tx) =>
+      tx.run('update chunks set id = ? where id = ?', [a[5]!.id.subarray(0, 31), a[5]!.id]),
+    );
+    const { found } = await look(a);
+    expect(found).toEqual(await expected(a));
+    expect(found.size).toBe(299);
+  });
+
   it('does not go on trying packs where keys are in none', async () => {
     const { found, statements } = await look(many('nowhere', 400));
     expect(found.size).toBe(0);

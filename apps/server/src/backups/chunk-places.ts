@@ -1,4 +1,4 @@
-import type { ChunkKey } from '#engine';
+import { type ChunkKey, keyString } from '#engine';
 import { hexOfRows, numbersOfRows } from '../database/dialect';
 import { slices, type Sql } from '../database/sql';
 import type { RankPlace } from './chunk-ranks';
@@ -8,8 +8,12 @@ import { keysInput, type PlacedChunk } from './chunk-rows';
 const KEYS_FOR_PACKS = 256;
 /** Keys that are in no pack, before it is no longer tried by pack. */
 const MAX_STRAYS = 16;
-/** Rows of packs that may be read for each key that is looked for: a row costs a quarter of a look by id. */
-const ROWS_PER_KEY = 4;
+/** Rows of packs that may be read for each key that is looked for: a row costs less than a quarter of a look by id. */
+const ROWS_PER_KEY = 3;
+/** What the statements of a pack cost, in rows: where each pack has few of the keys, looking them up together is cheaper. */
+const PACK_PRICE = 512;
+/** One statement reads a pack, and others wait for it: some 10 ms. */
+const MAX_PACK_ROWS = 8_192;
 const HEX_ID = 64;
 
 interface RankRow {
@@ -64,13 +68,13 @@ export async function findPlaces(sql: Sql, domainNo: number, keys: readonly Chun
  */
 export async function findPlaced(sql: Sql, domainNo: number, keys: readonly ChunkKey[]): Promise<PlacedChunk[]> {
   const open: OpenKeys = new Map();
-  const lists: ChunkKey[] = [];
+  const lists = new Map<string, ChunkKey>();
   for (const key of keys) {
     if (key.height === 0) open.set(key.id.toString('hex'), key);
-    else lists.push(key);
+    else lists.set(keyString(key), key);
   }
   const found = open.size >= KEYS_FOR_PACKS ? await takeByPack(sql, domainNo, open) : [];
-  for await (const slice of slices([...open.values(), ...lists])) {
+  for await (const slice of slices([...open.values(), ...lists.values()])) {
     for (const chunk of await findByKey(sql, domainNo, slice)) found.push(chunk);
   }
   return found;
@@ -88,8 +92,9 @@ async function takeByPack(sql: Sql, domainNo: number, open: OpenKeys): Promise<P
       if (strays > MAX_STRAYS) break;
       continue;
     }
-    room -= await countRows(sql, first.packNo, room);
-    if (room <= 0) break;
+    const rows = await countRows(sql, first.packNo, MAX_PACK_ROWS + 1);
+    room -= PACK_PRICE + rows;
+    if (room <= 0 || rows > MAX_PACK_ROWS) break;
     for (const chunk of await takePack(sql, { domainNo, packNo: first.packNo }, open)) taken.push(chunk);
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
@@ -147,6 +152,8 @@ async function takePack(
   const [heights, damaged] = [parseNumbers(row.heights), parseNumbers(row.damaged)];
   const [blockOffsets, blockLengths] = [parseNumbers(row.blockOffsets), parseNumbers(row.blockLengths)];
   const [chunkOffsets, chunkLengths] = [parseNumbers(row.chunkOffsets), parseNumbers(row.chunkLengths)];
+  // Each id has its numbers, or none has: then they are looked up one by one.
+  if (row.ids.length !== heights.length * HEX_ID) return [];
   const taken: PlacedChunk[] = [];
   for (let at = 0; at < heights.length; at += 1) {
     const name = row.ids.slice(at * HEX_ID, (at + 1) * HEX_ID);

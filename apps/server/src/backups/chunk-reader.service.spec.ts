@@ -175,6 +175,7 @@ eachDatabase('ChunkReaderService', (open) => {
       ['is not of the domain any more', 'delete from chunks where id = ?'],
       ['lies elsewhere by now', 'update chunks set block_offset = block_offset + 1 where id = ?'],
       ['is damaged', 'update chunks set damaged = 1 where id = ?'],
+      ['is condemned, as a run was forgotten', 'update chunks set condemned_at = 1 where id = ?'],
     ])('is cut where the other chunk %s', async (_, sql) => {
       await change(sql, [q.id]);
       expect(await readAs(run.clientNo, [p, r])).toEqual(cut);

@@ -81,8 +81,9 @@ export class ChunkReaderService {
    * have, or whose stored bytes are bad, are absent; the latter are marked damaged. Throws `too-large` beyond LIMITS.readKeys or readPlainBytes, and
    * `storage-unavailable` when it could not be told whether the bytes are there, also after blocks were given. With the asker
    * as `verifier` a block that leaves whole may have a bad payload, and is not marked; but only where one domain owns all that is
-   * stored: elsewhere storage that gives wrong bytes could give somebody else's (durability.md, invariant 9). Such a block may hold more
-   * than was asked for: what the domain has at that very place, and the asking client sent itself.
+   * stored: elsewhere storage that gives wrong bytes could give somebody else's (durability.md, invariant 9). With the asker as `verifier` a
+   * block may also hold more than was asked for, wherever it was verified: what the domain has at that very place and the asking
+   * client sent itself (docs/adr/0009).
    */
   async *readChunks(
     asker: ChunkAsker,
@@ -156,17 +157,17 @@ export class ChunkReaderService {
     return broken;
   }
 
-  /** Does the domain have all of these at that very place, undamaged? */
+  /** Does the domain have all of these at that very place, neither damaged nor given up? */
   private async ownsThere(
     domainNo: number,
     { packNo, offset }: BlockRequest,
     chunks: readonly ChunkInBlock[],
   ): Promise<boolean> {
-    const found = await this.database.read((sql) => this.chunks.findPlaced(sql, domainNo, chunks));
-    const rows = new Map(found.map((row) => [keyString(row), row]));
+    const found = await this.database.read((sql) => this.chunks.findChunks(sql, domainNo, chunks));
     return chunks.every((chunk) => {
-      const row = rows.get(keyString(chunk));
-      if (row === undefined || row.isDamaged || row.packNo !== packNo || row.blockOffset !== offset) return false;
+      const row = found.get(keyString(chunk));
+      if (row === undefined || row.isDamaged || row.condemnedAt !== null) return false;
+      if (row.packNo !== packNo || row.blockOffset !== offset) return false;
       return isAt(row, chunk, chunk.chunkOffset);
     });
   }
