@@ -37,7 +37,8 @@ export interface ChunkAsker {
 }
 
 /** A reading: `verifier` is who verifies blocks that leave whole. */
-interface Reading extends ChunkAsker {
+interface Reading {
+  readonly domainNo: number;
   readonly verifier: Verifier;
 }
 
