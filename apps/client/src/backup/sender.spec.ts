@@ -20,6 +20,9 @@ class SlowServer {
   readonly log: string[] = [];
   private readonly waiting: ((error?: Error) => void)[] = [];
   private mayCompress: Promise<void> = Promise.resolve();
+  /** Names of chunks that it has already. */
+  readonly known = new Set<string>();
+  askingFails: Error | null = null;
 
   /** Stores, when it may. */
   readonly compress: Compressor = async () => {
@@ -39,7 +42,8 @@ class SlowServer {
   readonly api = {
     missing: (_run: RunToken, keys: readonly ChunkKey[]) => {
       this.asked.push(keys.map(keyString));
-      return Promise.resolve([...keys]);
+      if (this.askingFails !== null) return Promise.reject(this.askingFails);
+      return Promise.resolve(keys.filter((key) => !this.known.has(keyString(key))));
     },
     uploadPack: (_run: RunToken, blocks: readonly Buffer[]) => {
       const number = this.begun.length;
@@ -81,12 +85,18 @@ function chunkOf(bytes: Buffer): PlainChunk {
   return { id: dataChunkId(bytes), height: 0, bytes };
 }
 
-/** Chunks that fill the window `number` to the last byte. */
-async function fill(number: number): Promise<PlainChunk[]> {
+/** Chunks that fill the window `number` to the last byte; the server has all but the first `wanted` of them. */
+async function fill(number: number, wanted = Infinity): Promise<PlainChunk[]> {
   const chunks: PlainChunk[] = [];
   for (let left = limitsOf(number).plainBytes; left > 0; left -= MIB) chunks.push(chunkOf(randomBytes(MIB)));
+  for (const chunk of chunks.slice(wanted)) server.known.add(keyString(chunk));
   for (const chunk of chunks) await sender.add(chunk);
   return chunks;
+}
+
+/** Fills the windows up to the first of full size with what the server has already. */
+async function grow(): Promise<void> {
+  for (let number = 0; number < 3; number++) await fill(number, 0);
 }
 
 describe('windows', () => {
@@ -225,5 +235,137 @@ describe('sending', () => {
     expect(server.log).toEqual(['pack 0']);
     expect(sender.tryAdd(chunkOf(Buffer.from('more')))).toBe(false);
     await expect(sender.add(chunkOf(Buffer.from('more')))).rejects.toThrow('the disk is full');
+  });
+});
+
+describe('gathering', () => {
+  it('sends what is wanted of several windows as one pack, and records their steps in order when it is acknowledged', async () => {
+    await grow();
+    const wanted: PlainChunk[] = [];
+    for (let window = 0; window < 4; window++) {
+      const chunks = await fill(3, 2);
+      wanted.push(...chunks.slice(0, 2));
+      await sender.step(closeStep(Buffer.from(`/${window}`), 'deleted'));
+    }
+    const finished = sender.finish();
+    await server.begins(1);
+    expect(server.begun).toEqual([wanted.map(keyString)]);
+    expect(server.log).toEqual([]);
+    server.answer(0);
+    await finished;
+    expect(server.begun).toHaveLength(1);
+    expect(server.log).toEqual(['pack 0', 'batch']);
+  });
+
+  it('does not wait for more when half of a pack is there', async () => {
+    await grow();
+    const first = await fill(3, 4);
+    const second = await fill(3, 4);
+    const third = await fill(3, 1);
+    await server.begins(1);
+    expect(server.begun[0]).toEqual([...first.slice(0, 4), ...second.slice(0, 4)].map(keyString));
+    server.answer(0);
+    const finished = sender.finish();
+    await server.begins(2);
+    expect(server.begun[1]).toEqual(third.slice(0, 1).map(keyString));
+    server.answer(1);
+    await finished;
+  });
+
+  it('sends first what a window has no room beside', async () => {
+    await grow();
+    const first = await fill(3, 7);
+    const second = await fill(3, 12);
+    await sender.add(chunkOf(randomBytes(MIB)));
+    await server.begins(2);
+    expect(server.begun).toEqual([first.slice(0, 7).map(keyString), second.slice(0, 12).map(keyString)]);
+    for (const number of [0, 1]) server.answer(number);
+    const finished = sender.finish();
+    await server.begins(3);
+    server.answer(2);
+    await finished;
+  });
+
+  it('sends what waited for sixteen windows', async () => {
+    await grow();
+    const [first] = await fill(3, 1);
+    for (let window = 1; window < 16; window++) await fill(3, 0);
+    expect(server.begun).toEqual([]);
+    await fill(3, 0);
+    await server.begins(1);
+    expect(server.begun[0]).toEqual([keyString(first as PlainChunk)]);
+    server.answer(0);
+    await sender.finish();
+  });
+
+  it('does not send again what is gathered', async () => {
+    await grow();
+    const [first] = await fill(3, 1);
+    await fill(3, 0);
+    await sender.add(first as PlainChunk);
+    const finished = sender.finish();
+    await server.begins(1);
+    server.answer(0);
+    await finished;
+    expect(server.begun).toEqual([[keyString(first as PlainChunk)]]);
+    expect(server.asked.flat().filter((key) => key === keyString(first as PlainChunk))).toHaveLength(1);
+  });
+
+  it('records at once what needs nothing of the server', async () => {
+    await grow();
+    await sender.step(closeStep(Buffer.from('/a'), 'deleted'));
+    await fill(3, 0);
+    await fill(3, 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(server.log).toEqual(['batch']);
+    await sender.finish();
+    expect(server.begun).toEqual([]);
+  });
+
+  it('ends with a question that failed, sends nothing of what was gathered, and records none of its steps', async () => {
+    await grow();
+    await fill(3, 1);
+    await sender.step(closeStep(Buffer.from('/a'), 'deleted'));
+    await fill(3, 0);
+    server.askingFails = new Error('no answer');
+    await expect(sender.finish()).rejects.toThrow('no answer');
+    expect(server.begun).toEqual([]);
+    expect(server.log).toEqual([]);
+  });
+});
+
+describe('a window', () => {
+  const windowOf = (...texts: readonly string[]): Window => {
+    const window = new Window(Buffer.alloc(WINDOW_BYTES));
+    for (const text of texts) expect(window.tryAdd(text, chunkOf(Buffer.from(text)))).toBe(true);
+    return window;
+  };
+  const textsOf = (window: Window): string[] => [...window.chunks.values()].map(({ bytes }) => bytes.toString());
+
+  it('moves what is kept of it together, and takes what came after it', () => {
+    const window = windowOf('first', 'the second', 'third', 'fourth');
+    const [, second, , fourth] = window.chunks.values();
+    window.keep([second, fourth].filter((chunk) => chunk !== undefined));
+    expect(textsOf(window)).toEqual(['the second', 'fourth']);
+    expect(window.memory.toString('latin1', 0, 16)).toBe('the secondfourth');
+    const next = windowOf('fifth');
+    next.addStep(closeStep(Buffer.from('/a'), 'deleted'));
+    expect(window.tryAbsorb(next)).toBe(true);
+    next.memory.fill(0);
+    expect(textsOf(window)).toEqual(['the second', 'fourth', 'fifth']);
+    expect(window.steps).toEqual(next.steps);
+    // Of its memory, what was written before it was kept.
+    expect(window.usedBytes).toBe('firstthe secondthirdfourth'.length);
+  });
+
+  it('takes nothing of one that does not fit', () => {
+    const window = new Window(Buffer.alloc(WINDOW_BYTES), { plainBytes: MIB, chunks: 3 });
+    const next = new Window(Buffer.alloc(WINDOW_BYTES), { plainBytes: MIB, chunks: 3 });
+    for (const text of ['a', 'b']) window.tryAdd(text, chunkOf(Buffer.from(text)));
+    for (const text of ['c', 'd']) next.tryAdd(text, chunkOf(Buffer.from(text)));
+    next.addStep(closeStep(Buffer.from('/a'), 'deleted'));
+    expect(window.tryAbsorb(next)).toBe(false);
+    expect(textsOf(window)).toEqual(['a', 'b']);
+    expect(window.steps).toEqual([]);
   });
 });

@@ -6,34 +6,35 @@ import type { PreparedPack, Uploader } from './uploader';
 import { SpareMemory } from './spare-memory';
 import { limitsOf, type Step, Window, WINDOW_BYTES } from './window';
 
-/** Windows whose chunks are on their way at once, beside the one that is filled: compressed, or as below. */
+/** Packs that are on their way at once, beside the window that is filled. */
 const MAX_UPLOADING = 3;
-/** Of these, windows that are not compressed yet: their chunks as they were read are in memory too. */
-const MAX_PREPARING = 2;
+/** Windows, beside that one, whose chunks as they were read are in memory: asked for, gathered, or being compressed. */
+const MAX_HELD = 2;
 /** Windows whose steps wait for their turn, or are being recorded. */
 const MAX_RECORDING = 4;
 
-interface UploadingWindow {
-  /** Names of the chunks that are on their way. */
-  readonly chunks: Pick<Window['chunks'], 'has'>;
-  acknowledged: Promise<void>;
-  /** Resolves when the window's memory serves another one, or never will. */
-  readonly prepared: Promise<void>;
-  isPrepared: boolean;
-}
-
 /**
  * Takes chunks and steps in walk order and sends them in windows, several at a time in a line: while one is filled, those
- * before it ask what is missing, are compressed and uploaded, and those before them record their steps. A slow network or
- * server holds the reading back. The steps of a window are recorded, in order, when the chunks of all windows up to it
- * are acknowledged.
+ * before it ask what is missing, are compressed and uploaded, and those before them record their steps. A window of which the
+ * server wants little is gathered with the next ones into one pack. A slow network or server holds the reading back. The steps
+ * of a window are recorded, in order, when the chunks of all windows up to it are acknowledged.
  */
 export class Sender implements ChunkSink {
   private readonly memory = new SpareMemory(WINDOW_BYTES);
   private windows = 0;
   private window = this.openWindow();
-  /** In order, up to the one that is to be acknowledged first. */
-  private readonly uploading: UploadingWindow[] = [];
+  /** Closed windows whose chunks are not acknowledged yet. */
+  private readonly underWay = new Set<Window>();
+  /** Of these, those whose memory is theirs. */
+  private readonly held = new Set<Window>();
+  /** Resolves when one is held no longer, or the run failed. */
+  private change = Promise.withResolvers<undefined>();
+  /** What the windows so far are asked for, as long as it waits for more. */
+  private gathered: Window | null = null;
+  /** Never rejects, like all that follow. */
+  private gathering: Promise<void> = Promise.resolve();
+  /** Acknowledgements, in order, up to the one that is to come first. */
+  private readonly uploading: Promise<void>[] = [];
   private readonly recording: Promise<void>[] = [];
   private failure: { readonly error: unknown } | null = null;
 
@@ -50,7 +51,7 @@ export class Sender implements ChunkSink {
     const key = keyString(chunk);
     if (this.window.chunks.has(key)) return true;
     // The server does not have it yet, and would ask for it again.
-    for (const { chunks } of this.uploading) if (chunks.has(key)) return true;
+    for (const { chunks } of this.underWay) if (chunks.has(key)) return true;
     return this.window.tryAdd(key, chunk);
   }
 
@@ -68,6 +69,9 @@ export class Sender implements ChunkSink {
   /** Everything was added: resolves when everything was sent. */
   async finish(): Promise<void> {
     await this.rotate();
+    await this.gathering;
+    await this.dispatchGathered();
+    this.throwFailure();
     while (this.recording.length > 0) {
       await this.recording[0];
       this.throwFailure();
@@ -80,59 +84,79 @@ export class Sender implements ChunkSink {
   }
 
   private async rotate(): Promise<void> {
-    while (this.uploading.length >= MAX_UPLOADING) await this.uploading[0]?.acknowledged;
-    for (;;) {
-      const preparing = this.uploading.filter(({ isPrepared }) => !isPrepared);
-      if (preparing.length < MAX_PREPARING) break;
-      await preparing[0]?.prepared;
-    }
-    while (this.recording.length >= MAX_RECORDING) await this.recording[0];
+    await this.roomToUpload();
+    while (this.held.size >= MAX_HELD && this.failure === null) await this.change.promise;
     this.throwFailure();
     const { window } = this;
     if (window.isEmpty) return;
-    const acknowledged = this.beginUpload(window);
-    this.recording.push(this.keepFailure(this.record(window, acknowledged, this.recording.at(-1))));
+    this.underWay.add(window);
+    this.held.add(window);
+    const asked = this.uploader.wanted(window.chunks);
+    // Its failure is seen when its turn comes; until then it must not count as unhandled.
+    asked.catch(() => undefined);
+    this.gathering = this.keepFailure(this.gather(window, asked, this.gathering));
     this.window = this.openWindow();
   }
 
-  private beginUpload(window: Window): Promise<void> {
-    const before = this.uploading.at(-1)?.acknowledged;
-    const { promise: prepared, resolve } = Promise.withResolvers<undefined>();
-    const uploading: UploadingWindow = { chunks: window.chunks, acknowledged: prepared, prepared, isPrepared: false };
-    const onPrepared = (): void => {
-      uploading.isPrepared = true;
-      resolve(undefined);
-    };
-    uploading.acknowledged = this.keepFailure(this.upload(window, onPrepared, before));
-    this.uploading.push(uploading);
-    return uploading.acknowledged;
+  /** In order: puts what the server wants of the window to what it wants of those before, or sends that on its way. */
+  private async gather(window: Window, asked: Promise<OfferedChunk[]>, before: Promise<void>): Promise<void> {
+    await before;
+    window.keep(await asked);
+    if (this.gathered?.tryAbsorb(window) === true) {
+      this.underWay.delete(window);
+      this.release(window);
+    } else {
+      await this.dispatchGathered();
+      this.gathered = window;
+    }
+    if (this.gathered.isReady) await this.dispatchGathered();
+  }
+
+  private async dispatchGathered(): Promise<void> {
+    const window = this.gathered;
+    this.gathered = null;
+    if (window === null) return;
+    await this.roomToUpload();
+    if (this.failure !== null) return;
+    const acknowledged = this.keepFailure(this.upload(window, this.uploading.at(-1)));
+    this.uploading.push(acknowledged);
+    this.recording.push(this.keepFailure(this.record(window, acknowledged, this.recording.at(-1))));
+  }
+
+  private async roomToUpload(): Promise<void> {
+    while (this.uploading.length >= MAX_UPLOADING) await this.uploading[0];
+    while (this.recording.length >= MAX_RECORDING) await this.recording[0];
   }
 
   /** Resolves when the chunks of the window, and of all before it, are acknowledged; they count as being on their way until then. */
-  private async upload(
-    window: Window,
-    onPrepared: () => void,
-    before: Promise<void> = Promise.resolve(),
-  ): Promise<void> {
+  private async upload(window: Window, before: Promise<void> = Promise.resolve()): Promise<void> {
     try {
-      const pack = await this.prepare(window, onPrepared);
+      const pack = await this.prepare(window);
       if (pack !== null) await this.uploader.send(pack, before);
     } finally {
       await before;
       void this.uploading.shift();
     }
+    this.underWay.delete(window);
     window.chunks.clear();
   }
 
-  private async prepare(window: Window, onPrepared: () => void): Promise<PreparedPack | null> {
-    try {
-      const pack = await this.uploader.prepare(window.chunks);
-      // From here on the names of the chunks count, not their bytes.
-      this.memory.giveBack(window.memory, window.usedBytes);
-      return pack;
-    } finally {
-      onPrepared();
-    }
+  private async prepare(window: Window): Promise<PreparedPack | null> {
+    const pack = await this.uploader.prepare([...window.chunks.values()]);
+    // From here on the names of the chunks count, not their bytes.
+    this.release(window);
+    return pack;
+  }
+
+  private release(window: Window): void {
+    this.memory.giveBack(window.memory, window.usedBytes);
+    this.held.delete(window);
+    this.tellChange();
+  }
+
+  private tellChange(): void {
+    this.change.resolve(undefined);
+    this.change = Promise.withResolvers();
   }
 
   private async record(
@@ -159,6 +183,7 @@ export class Sender implements ChunkSink {
       await work;
     } catch (error) {
       this.failure ??= { error };
+      this.tellChange();
     }
   }
 

@@ -44,21 +44,26 @@ export class Uploader {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** prepare() and send(): when it resolves, the server has every chunk durably. */
+  /** wanted(), prepare() and send(): when it resolves, the server has every chunk durably. */
   async upload(chunks: ReadonlyMap<string, OfferedChunk>, before: Promise<void>): Promise<void> {
-    const pack = await this.prepare(chunks);
+    const pack = await this.prepare(await this.wanted(chunks));
     if (pack !== null) await this.send(pack, before);
   }
 
-  /**
-   * Asks which of the chunks are missing, and makes blocks of these: at most what a window takes, which fits one pack by far. When it
-   * resolves, the chunks' memory is not needed any more; null: the server has them all. To be followed by send().
-   */
-  async prepare(chunks: ReadonlyMap<string, OfferedChunk>): Promise<PreparedPack | null> {
-    if (chunks.size === 0) return null;
+  /** Those of the chunks that the server does not have yet, in their order. */
+  async wanted(chunks: ReadonlyMap<string, OfferedChunk>): Promise<OfferedChunk[]> {
+    if (chunks.size === 0) return [];
     const missing = new Set((await this.api.missing(this.run, [...chunks.values()])).map(keyString));
     const wanted: OfferedChunk[] = [];
     for (const [key, chunk] of chunks) if (missing.has(key)) wanted.push(chunk);
+    return wanted;
+  }
+
+  /**
+   * Makes blocks of the chunks: at most what a window takes, which fits one pack by far. When it resolves, the chunks' memory is not
+   * needed any more; null: there are none. To be followed by send().
+   */
+  async prepare(wanted: readonly OfferedChunk[]): Promise<PreparedPack | null> {
     if (wanted.length === 0) return null;
     const data = gatherBlocks(likeByLike(wanted.filter(({ height }) => height === 0)));
     const lists = gatherBlocks(wanted.filter(({ height }) => height > 0));

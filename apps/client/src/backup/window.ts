@@ -1,4 +1,4 @@
-import type { Change, ContentRef, EntryKind, IndexRecord } from '#engine';
+import { type Change, type ContentRef, type EntryKind, type IndexRecord, keyString } from '#engine';
 import type { OfferedChunk } from './chunk-sink';
 
 /** A line of the next index, and what it counts for. */
@@ -47,6 +47,11 @@ const LARGEST: WindowLimits = { plainBytes: 16 * 1024 * 1024, chunks: 1_900 };
 const FIRST: WindowLimits = { plainBytes: 2 * 1024 * 1024, chunks: 512 };
 /** Memory that any window fits into. */
 export const WINDOW_BYTES = LARGEST.plainBytes;
+/**
+ * What was read for one pack at most, where the server has most of it: a window of which it wants little waits for the next ones, and
+ * a pack of a sixteenth is spared sixteen times. Of a run that is cut off so much is read again.
+ */
+const MAX_OFFERED_BYTES = 16 * LARGEST.plainBytes;
 const MAX_STEPS = 16_384;
 const MAX_STEP_BYTES = 8 * 1024 * 1024;
 /** What a step takes beside its bytes, roughly: it keeps bare steps (carried paths) from piling up. */
@@ -71,17 +76,27 @@ export class Window {
   /** By keyString, in order. Their bytes lie in `memory`. */
   readonly chunks = new Map<string, OfferedChunk>();
   private plainBytes = 0;
+  /** Of all chunks that were added, whether they are still here or not. */
+  private offeredBytes = 0;
+  private usedEnd = 0;
   private stepBytes = 0;
 
   /** `memory`, WINDOW_BYTES of it, holds the chunks' bytes until they were dealt with; then it may serve another window. */
   constructor(
     readonly memory: Buffer,
-    private readonly limits: WindowLimits = LARGEST,
+    private limits: WindowLimits = LARGEST,
   ) {}
 
   /** Of `memory`, what has been written. */
   get usedBytes(): number {
-    return this.plainBytes;
+    return this.usedEnd;
+  }
+
+  /** Nothing is gained by waiting for what the next windows bring: there is nothing to send, or enough, or it waited long enough. */
+  get isReady(): boolean {
+    const { chunks, plainBytes, limits } = this;
+    if (chunks.size === 0 || this.isFull || this.offeredBytes >= MAX_OFFERED_BYTES) return true;
+    return plainBytes >= limits.plainBytes / 2 || chunks.size >= limits.chunks / 2;
   }
 
   get isEmpty(): boolean {
@@ -97,10 +112,31 @@ export class Window {
   tryAdd(key: string, { id, height, bytes, likeness }: OfferedChunk): boolean {
     const end = this.plainBytes + bytes.length;
     if (this.chunks.size > 0 && (end > this.limits.plainBytes || this.isFull)) return false;
-    const kept = this.memory.subarray(this.plainBytes, end);
-    kept.set(bytes);
-    this.chunks.set(key, { id, height, bytes: kept, likeness });
-    this.plainBytes = end;
+    this.put(key, { id, height, bytes, likeness });
+    this.offeredBytes += bytes.length;
+    return true;
+  }
+
+  /** Forgets all chunks but these, which are some of its own in their order: their bytes move together. */
+  keep(wanted: readonly OfferedChunk[]): void {
+    if (wanted.length === this.chunks.size) return;
+    this.chunks.clear();
+    this.plainBytes = 0;
+    for (const chunk of wanted) this.put(keyString(chunk), chunk);
+  }
+
+  /** Takes all of the window that came after it, whose memory is then free; false, and nothing happened, when there is no room for it. */
+  tryAbsorb(next: Window): boolean {
+    const { limits } = next;
+    if (this.plainBytes + next.plainBytes > limits.plainBytes) return false;
+    if (this.chunks.size + next.chunks.size > limits.chunks) return false;
+    if (this.steps.length + next.steps.length > MAX_STEPS || this.stepBytes + next.stepBytes > MAX_STEP_BYTES)
+      return false;
+    for (const [key, chunk] of next.chunks) this.put(key, chunk);
+    for (const step of next.steps) this.steps.push(step);
+    this.stepBytes += next.stepBytes;
+    this.offeredBytes += next.offeredBytes;
+    this.limits = limits;
     return true;
   }
 
@@ -109,5 +145,14 @@ export class Window {
     const record = step.line?.record ?? step.oldLine?.record;
     const bytes = record === undefined ? 0 : record.path.length + record.entry.length + record.detection.length;
     this.stepBytes += bytes + (step.carried?.framed.length ?? 0) + STEP_OVERHEAD_BYTES;
+  }
+  /** Copies the bytes behind those that are there: they may lie further on in the same memory. */
+  private put(key: string, chunk: OfferedChunk): void {
+    const end = this.plainBytes + chunk.bytes.length;
+    const kept = this.memory.subarray(this.plainBytes, end);
+    kept.set(chunk.bytes);
+    this.chunks.set(key, { ...chunk, bytes: kept });
+    this.plainBytes = end;
+    this.usedEnd = Math.max(this.usedEnd, end);
   }
 }
