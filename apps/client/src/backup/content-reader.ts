@@ -2,6 +2,7 @@ import { readSync } from 'node:fs';
 import { type ContentRef, cutLength, dataChunkId, MAX_CHUNK_BYTES } from '#engine';
 import type { NativeCalls } from '../system/native-calls';
 import { Breather } from './breathe';
+import { ChunkLine } from './chunk-line';
 import { type ChunkSink, ContentStream } from './chunk-sink';
 import { Extents } from './extents';
 
@@ -57,9 +58,26 @@ export class ContentReader {
   }
 
   /** Throws what the file system throws. Holes are fed as zeros without being read. */
-  async read({ fd, size, mayHaveHoles, sink, likeness, onBytes }: ReadOptions): Promise<ReadFile> {
+  async read(options: ReadOptions): Promise<ReadFile> {
+    const stream = new ContentStream(options.sink, options.likeness);
+    // Of a file of few chunks the line would only be waited for.
+    const digest = options.size > MAX_CHUNK_BYTES ? (this.native?.digest ?? null) : null;
+    const line = new ChunkLine(this.buffer, stream, digest);
+    try {
+      const { hasHoles, isComplete } = await this.cut(options, line);
+      await line.finish();
+      return { content: await stream.finish(), hasHoles, isComplete };
+    } finally {
+      // The next file is read into the same memory.
+      await line.settle();
+    }
+  }
+
+  private async cut(
+    { fd, size, mayHaveHoles, onBytes }: ReadOptions,
+    line: ChunkLine,
+  ): Promise<Pick<ReadFile, 'hasHoles' | 'isComplete'>> {
     const extents = new Extents(fd, size, mayHaveHoles ? this.native : null);
-    const stream = new ContentStream(sink, likeness);
     const breather = new Breather();
     const { buffer } = this;
     let start = 0;
@@ -70,19 +88,21 @@ export class ContentReader {
         const extent = extents.at(position);
         if (start === end && extent.isHole && extent.end - position >= MAX_CHUNK_BYTES) {
           // A chunk of zeros is the same wherever it stands: neither filled nor hashed again.
-          const { bytes, id } = this.zeroChunk();
-          await stream.add(bytes, id);
-          position += bytes.length;
+          const zero = this.zeroChunk();
+          await line.addKnown(zero);
+          position += zero.bytes.length;
           continue;
         }
         if (end === buffer.length) {
+          await line.free(0, end - start);
           buffer.copyWithin(0, start, end);
           end -= start;
           start = 0;
         }
         const wanted = Math.min(READ_BYTES, buffer.length - end, extent.end - position);
+        await line.free(end, end + wanted);
         const count = extent.isHole ? wanted : readSync(fd, buffer, end, wanted, position);
-        if (count === 0) return { content: await stream.finish(), hasHoles: extents.hasHoles, isComplete: false };
+        if (count === 0) return { hasHoles: extents.hasHoles, isComplete: false };
         if (extent.isHole) buffer.fill(0, end, end + count);
         else onBytes(count);
         end += count;
@@ -90,12 +110,12 @@ export class ContentReader {
       }
       if (start === end) break;
       const length = cutLength(buffer, start, end);
-      await stream.add(buffer.subarray(start, start + length));
+      await line.add(start, start + length);
       start += length;
       if (start === end) start = end = 0;
       await breather.breathe();
     }
-    return { content: await stream.finish(), hasHoles: extents.hasHoles, isComplete: true };
+    return { hasHoles: extents.hasHoles, isComplete: true };
   }
 
   private zeroChunk(): { bytes: Buffer; id: Buffer } {

@@ -2,6 +2,7 @@ import { constants as fileConstants } from 'node:fs';
 import { constants } from 'node:os';
 import type * as Koffi from 'koffi';
 import { type DeviceNumber, encodeDeviceNumber } from './device-number';
+import { bindDigestCalls, type DigestCalls } from './digest-calls';
 import { bindFileCalls, type FileCalls } from './file-calls';
 import { bindLookCalls, type LookCalls } from './look-calls';
 import { bindMemoryCalls, type MemoryCalls } from './memory-calls';
@@ -21,6 +22,8 @@ export interface NativeCalls {
   readonly look: LookCalls | null;
   /** Node's own zstd, where Node shows it. */
   readonly zstd: ZstdCalls | null;
+  /** Node's own SHA-256 in its thread pool, where Node shows it. */
+  readonly digest: DigestCalls | null;
   /** What is told of memory, where the C library takes it. */
   readonly memory: MemoryCalls | null;
   /** Names of all extended attributes, as the kernel lists them; empty where the file system has none. */
@@ -112,8 +115,9 @@ function load(): { calls: NativeCalls | null; problem: string | null } {
     const files = bindOptional(() => bindFileCalls(koffi, libc));
     const look = bindOptional(() => bindLookCalls(libc));
     const zstd = bindOptional(() => bindZstdCalls(koffi));
+    const digest = bindOptional(() => bindDigestCalls(koffi));
     const memory = bindOptional(() => bindMemoryCalls(libc));
-    return { calls: { ...bind(koffi, libc), files, look, zstd, memory }, problem: null };
+    return { calls: { ...bind(koffi, libc), files, look, zstd, digest, memory }, problem: null };
   } catch (error) {
     return { calls: null, problem: `the native library cannot be loaded: ${String(error)}` };
   }
@@ -127,7 +131,10 @@ function loadLibc(koffi: typeof Koffi): Koffi.LibraryHandle {
   }
 }
 
-function bind(koffi: typeof Koffi, libc: Koffi.LibraryHandle): Omit<NativeCalls, 'files' | 'look' | 'zstd' | 'memory'> {
+function bind(
+  koffi: typeof Koffi,
+  libc: Koffi.LibraryHandle,
+): Omit<NativeCalls, 'files' | 'look' | 'zstd' | 'digest' | 'memory'> {
   const func = (name: string, result: string, args: string[]): Call => libc.func(name, result, args) as Call;
   const pointer = 'const void *';
   const flistxattr = func('flistxattr', 'int64', ['int', 'void *', 'size_t']);
