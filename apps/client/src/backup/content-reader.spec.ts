@@ -97,4 +97,28 @@ describe('a large file', () => {
     expect(bytes.subarray(0, pooled.bytes.length).equals(pooled.bytes)).toBe(true);
     expect(pooled.bytes.length).toBeGreaterThan(4 * MIB);
   });
+
+  it('that is one long hole lets others have their turn, and ends when the run does', async () => {
+    const size = 2 ** 40;
+    const fd = openSync(work.path('hole'), 'w+');
+    ftruncateSync(fd, size);
+    let turns = 0;
+    const turn = (): void => {
+      turns += 1;
+      turning = setImmediate(turn);
+    };
+    let turning = setImmediate(turn);
+    const sink = { tryAdd: () => false, add: () => Promise.resolve() };
+    const onBytes = (): void => {
+      if (turns === 3) throw new Error('the run was ended');
+    };
+    const reader = new ContentReader(nativeCalls());
+    try {
+      const reading = reader.read({ fd, size, mayHaveHoles: true, sink, likeness: '', onBytes });
+      await expect(reading).rejects.toThrow('the run was ended');
+    } finally {
+      clearImmediate(turning);
+      closeSync(fd);
+    }
+  });
 });

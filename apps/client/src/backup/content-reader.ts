@@ -91,6 +91,9 @@ export class ContentReader {
           const zero = this.zeroChunk();
           await line.addKnown(zero);
           position += zero.bytes.length;
+          // A hole may be as long as files get: it counts for no bytes, but who ends the run is heard.
+          onBytes(0);
+          await breather.breathe();
           continue;
         }
         if (end === buffer.length) {

@@ -23,6 +23,8 @@ class SlowServer {
   /** Names of chunks that it has already. */
   readonly known = new Set<string>();
   askingFails: Error | null = null;
+  /** Questions are answered when this resolves. */
+  mayAnswer: Promise<void> = Promise.resolve();
 
   /** Stores, when it may. */
   readonly compress: Compressor = async () => {
@@ -40,10 +42,11 @@ class SlowServer {
   }
 
   readonly api = {
-    missing: (_run: RunToken, keys: readonly ChunkKey[]) => {
+    missing: async (_run: RunToken, keys: readonly ChunkKey[]) => {
       this.asked.push(keys.map(keyString));
-      if (this.askingFails !== null) return Promise.reject(this.askingFails);
-      return Promise.resolve(keys.filter((key) => !this.known.has(keyString(key))));
+      await this.mayAnswer;
+      if (this.askingFails !== null) throw this.askingFails;
+      return keys.filter((key) => !this.known.has(keyString(key)));
     },
     uploadPack: (_run: RunToken, blocks: readonly Buffer[]) => {
       const number = this.begun.length;
@@ -296,6 +299,27 @@ describe('gathering', () => {
     expect(server.begun[0]).toEqual([keyString(first as PlainChunk)]);
     server.answer(0);
     await sender.finish();
+  });
+
+  it('asks for two windows at once while it gathers, and no more', async () => {
+    await grow();
+    await fill(3, 1);
+    await fill(3, 0);
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    server.mayAnswer = promise;
+    const before = server.asked.length;
+    // Each closes the window before it; the third waits for an answer.
+    await fill(3, 0);
+    await fill(3, 0);
+    const waiting = fill(3, 0);
+    await new Promise((done) => setTimeout(done, 20));
+    expect(server.asked.length - before).toBe(2);
+    resolve(undefined);
+    await waiting;
+    const finished = sender.finish();
+    await server.begins(1);
+    server.answer(0);
+    await finished;
   });
 
   it('does not send again what is gathered', async () => {

@@ -8,9 +8,9 @@ import { limitsOf, type Step, Window, WINDOW_BYTES } from './window';
 
 /** Packs that are on their way at once, beside the window that is filled. */
 const MAX_UPLOADING = 3;
-/** Windows, beside that one, whose chunks as they were read are in memory: asked for, gathered, or being compressed. */
+/** Windows, beside that one, whose chunks as they were read are in memory: asked for, or being compressed. The gathered one comes on top. */
 const MAX_HELD = 2;
-/** Windows whose steps wait for their turn, or are being recorded. */
+/** Windows that were sent on their way and whose steps wait for their turn, or are being recorded. */
 const MAX_RECORDING = 4;
 
 /**
@@ -76,6 +76,7 @@ export class Sender implements ChunkSink {
       await this.recording[0];
       this.throwFailure();
     }
+    this.throwFailure();
   }
 
   private async stepInTurn(step: Step): Promise<void> {
@@ -85,7 +86,7 @@ export class Sender implements ChunkSink {
 
   private async rotate(): Promise<void> {
     await this.roomToUpload();
-    while (this.held.size >= MAX_HELD && this.failure === null) await this.change.promise;
+    while (this.isHoldingAll && this.failure === null) await this.change.promise;
     this.throwFailure();
     const { window } = this;
     if (window.isEmpty) return;
@@ -108,6 +109,7 @@ export class Sender implements ChunkSink {
     } else {
       await this.dispatchGathered();
       this.gathered = window;
+      this.tellChange();
     }
     if (this.gathered.isReady) await this.dispatchGathered();
   }
@@ -121,6 +123,11 @@ export class Sender implements ChunkSink {
     const acknowledged = this.keepFailure(this.upload(window, this.uploading.at(-1)));
     this.uploading.push(acknowledged);
     this.recording.push(this.keepFailure(this.record(window, acknowledged, this.recording.at(-1))));
+  }
+
+  /** The gathered window is not counted: while it waits for more, the next question must not wait for the answer of the one before. */
+  private get isHoldingAll(): boolean {
+    return this.held.size - (this.gathered === null ? 0 : 1) >= MAX_HELD;
   }
 
   private async roomToUpload(): Promise<void> {

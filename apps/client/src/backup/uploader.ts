@@ -80,7 +80,8 @@ export class Uploader {
       await this.sendBlocks([...data, ...lists]);
     } catch (error) {
       if (lists.length === 0 || !isProblem(error, 'missing-chunks')) throw error;
-      // It lost a child meanwhile. The batch that refers to the list will find the list missing, and its file is read again.
+      // It lost a child meanwhile. The batches that refer to these lists will find them missing, and their files are read again: also those
+      // whose children it has, which are up to sixteen windows' (Window), for what has hardly ever happened.
       if (data.length > 0) await this.sendBlocks(data);
     }
     // It was answered: all of it was sent, or the connection is gone.

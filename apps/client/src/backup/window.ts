@@ -146,6 +146,7 @@ export class Window {
     const bytes = record === undefined ? 0 : record.path.length + record.entry.length + record.detection.length;
     this.stepBytes += bytes + (step.carried?.framed.length ?? 0) + STEP_OVERHEAD_BYTES;
   }
+
   /** Copies the bytes behind those that are there: they may lie further on in the same memory. */
   private put(key: string, chunk: OfferedChunk): void {
     const end = this.plainBytes + chunk.bytes.length;
