@@ -1,5 +1,3 @@
-import { freeMemory } from '#engine';
-
 /** In place of a rank: the chunk is not available. */
 export const NO_RANK = 0xffffffff;
 
@@ -17,8 +15,8 @@ const STRIDE = 100_000;
 
 /**
  * Turns places of chunks, given one by one, into dense ranks in storage order: equal places share a rank, and a rank
- * says nothing but the order among the chunks asked for. Holds 16 bytes a place, and as much again while it ranks them, and gives
- * them back at once; millions are sorted pack by pack, without holding the event loop for long.
+ * says nothing but the order among the chunks asked for. Holds 16 bytes a place, and as much again while it ranks them;
+ * millions are sorted pack by pack, without holding the event loop for long.
  */
 export class ChunkRanks {
   private count = 0;
@@ -40,7 +38,7 @@ export class ChunkRanks {
     this.count += 1;
   }
 
-  /** One rank per place, in the order in which they were added. The places are gone afterwards. */
+  /** One rank per place, in the order in which they were added. */
   async finish(): Promise<Uint32Array> {
     const ranks = new Uint32Array(this.count).fill(NO_RANK);
     const { order, starts } = this.sortByPack();
@@ -56,7 +54,6 @@ export class ChunkRanks {
       sinceYield = 0;
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
-    for (const spent of [order, this.packOf, this.withinPack]) freeMemory(spent);
     return ranks;
   }
 
@@ -109,11 +106,9 @@ export class ChunkRanks {
     if (this.count < this.packOf.length) return;
     const packOf = new Uint32Array(this.count * 2);
     packOf.set(this.packOf);
-    freeMemory(this.packOf);
     this.packOf = packOf;
     const withinPack = new Float64Array(this.count * 2);
     withinPack.set(this.withinPack);
-    freeMemory(this.withinPack);
     this.withinPack = withinPack;
   }
 }

@@ -7,7 +7,6 @@ import {
   decodeKeys,
   encodeBlockAsync,
   freeMemory,
-  freePiece,
   ID_BYTES,
   keyString,
   type PlainChunk,
@@ -209,24 +208,19 @@ function sliceByBlock(inOrder: readonly PlacedChunk[]): [PlacedChunk, ...PlacedC
   return blocks;
 }
 
-/**
- * Frames a body of keys into slices, whatever pieces it comes in. The pieces' memory is given back when they were joined, a slice's when
- * the next one is asked for: of a million keys both together are 66 MiB outside the heap, and nobody would collect them so soon.
- */
+/** Frames a body of keys into slices, whatever pieces it comes in. */
 async function* keySlices(body: AsyncIterable<Uint8Array>): AsyncGenerator<ChunkKey[], void, undefined> {
   let held: Buffer[] = [];
   let heldBytes = 0;
   let count = 0;
   const take = function* (isEnd: boolean): Generator<ChunkKey[], void, undefined> {
     const bytes = Buffer.concat(held);
-    for (const piece of held) freePiece(piece);
     const whole = isEnd ? bytes.length : bytes.length - (bytes.length % KEY_BYTES);
     for (let start = 0; start < whole; start += RANK_SLICE * KEY_BYTES) {
       yield parseKeys(bytes.subarray(start, Math.min(whole, start + RANK_SLICE * KEY_BYTES)));
     }
-    held = [Buffer.from(bytes.subarray(whole))];
+    held = [bytes.subarray(whole)];
     heldBytes = bytes.length - whole;
-    freeMemory(bytes);
   };
   for await (const piece of body) {
     count += piece.length;
