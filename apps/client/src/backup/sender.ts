@@ -6,9 +6,9 @@ import type { PreparedPack, Uploader } from './uploader';
 import { SpareMemory } from './spare-memory';
 import { limitsOf, type Step, Window, WINDOW_BYTES } from './window';
 
-/** Packs that are on their way at once, beside the window that is filled. */
+/** Windows that are on their way at once, beside the one that is filled and the one that gathers: asked for, compressed, or sent. */
 const MAX_UPLOADING = 3;
-/** Windows, beside that one, whose chunks as they were read are in memory: asked for, or being compressed. The gathered one comes on top. */
+/** Of these, windows whose chunks as they were read are in memory: asked for, or being compressed. */
 const MAX_HELD = 2;
 /** Windows that were sent on their way and whose steps wait for their turn, or are being recorded. */
 const MAX_RECORDING = 4;
@@ -24,10 +24,10 @@ export class Sender implements ChunkSink {
   private windows = 0;
   private window = this.openWindow();
   /** Closed windows whose chunks are not acknowledged yet. */
-  private readonly underWay = new Set<Window>();
+  private underWay: Window[] = [];
   /** Of these, those whose memory is theirs. */
   private readonly held = new Set<Window>();
-  /** Resolves when one is held no longer, or the run failed. */
+  /** Resolves when there may be room for one more, or the run failed. */
   private change = Promise.withResolvers<undefined>();
   /** What the windows so far are asked for, as long as it waits for more. */
   private gathered: Window | null = null;
@@ -86,11 +86,11 @@ export class Sender implements ChunkSink {
 
   private async rotate(): Promise<void> {
     await this.roomToUpload();
-    while (this.isHoldingAll && this.failure === null) await this.change.promise;
+    while (this.isBusy && this.failure === null) await this.change.promise;
     this.throwFailure();
     const { window } = this;
     if (window.isEmpty) return;
-    this.underWay.add(window);
+    this.underWay.push(window);
     this.held.add(window);
     const asked = this.uploader.wanted(window.chunks);
     // Its failure is seen when its turn comes; until then it must not count as unhandled.
@@ -104,7 +104,7 @@ export class Sender implements ChunkSink {
     await before;
     window.keep(await asked);
     if (this.gathered?.tryAbsorb(window) === true) {
-      this.underWay.delete(window);
+      this.underWay = this.underWay.filter((each) => each !== window);
       this.release(window);
     } else {
       await this.dispatchGathered();
@@ -126,8 +126,9 @@ export class Sender implements ChunkSink {
   }
 
   /** The gathered window is not counted: while it waits for more, the next question must not wait for the answer of the one before. */
-  private get isHoldingAll(): boolean {
-    return this.held.size - (this.gathered === null ? 0 : 1) >= MAX_HELD;
+  private get isBusy(): boolean {
+    const gathering = this.gathered === null ? 0 : 1;
+    return this.held.size - gathering >= MAX_HELD || this.underWay.length - gathering >= MAX_UPLOADING;
   }
 
   private async roomToUpload(): Promise<void> {
@@ -144,8 +145,9 @@ export class Sender implements ChunkSink {
       await before;
       void this.uploading.shift();
     }
-    this.underWay.delete(window);
+    this.underWay = this.underWay.filter((each) => each !== window);
     window.chunks.clear();
+    this.tellChange();
   }
 
   private async prepare(window: Window): Promise<PreparedPack | null> {

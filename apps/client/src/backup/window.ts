@@ -109,11 +109,11 @@ export class Window {
   }
 
   /** False when there is no room. Copies the bytes: the caller's buffer is used again. An empty window takes any chunk. */
-  tryAdd(key: string, { id, height, bytes, likeness }: OfferedChunk): boolean {
-    const end = this.plainBytes + bytes.length;
+  tryAdd(key: string, chunk: OfferedChunk): boolean {
+    const end = this.plainBytes + chunk.bytes.length;
     if (this.chunks.size > 0 && (end > this.limits.plainBytes || this.isFull)) return false;
-    this.put(key, { id, height, bytes, likeness });
-    this.offeredBytes += bytes.length;
+    this.put(key, chunk);
+    this.offeredBytes += chunk.bytes.length;
     return true;
   }
 
@@ -148,11 +148,11 @@ export class Window {
   }
 
   /** Copies the bytes behind those that are there: they may lie further on in the same memory. */
-  private put(key: string, chunk: OfferedChunk): void {
-    const end = this.plainBytes + chunk.bytes.length;
+  private put(key: string, { id, height, bytes, likeness }: OfferedChunk): void {
+    const end = this.plainBytes + bytes.length;
     const kept = this.memory.subarray(this.plainBytes, end);
-    kept.set(chunk.bytes);
-    this.chunks.set(key, { ...chunk, bytes: kept });
+    kept.set(bytes);
+    this.chunks.set(key, { id, height, bytes: kept, likeness });
     this.plainBytes = end;
     this.usedEnd = Math.max(this.usedEnd, end);
   }
