@@ -16,6 +16,8 @@ export type Fault =
   | { readonly type: 'answer'; readonly status: number; readonly code: string }
   /** Takes the request and never answers. */
   | { readonly type: 'silence' }
+  /** Takes the request and ends the connection without an answer. */
+  | { readonly type: 'hang-up' }
   /** Passes the request on and the answer back, but ends the connection after so many bytes of its body. */
   | { readonly type: 'cut-answer'; readonly afterBytes: number }
   /** Passes the request on and so many bytes of the answer's body back, and then says nothing more. */
@@ -25,7 +27,10 @@ export type Fault =
   /** Passes so many bytes of the request's body on, drops the rest and never answers, until the sender gives up. */
   | { readonly type: 'hold-request'; readonly afterBytes: number };
 
-/** Stands before a real server and fails requests on order. */
+/**
+ * Stands before a real server and fails requests on order, and on order only: it closes no idle connection, reuses none, and
+ * says with 502 why the server behind could not be asked.
+ */
 export class FaultProxy {
   private readonly faults: { readonly method: string; readonly path: RegExp; readonly fault: Fault }[] = [];
   /** Requests that are held at this moment. */
@@ -41,7 +46,7 @@ export class FaultProxy {
   ) {}
 
   static async before(endpoint: string): Promise<FaultProxy> {
-    const server = createServer();
+    const server = createServer({ keepAliveTimeout: 0 });
     const proxy = new FaultProxy(server, new URL(endpoint));
     server.on('request', (incoming, answer) => {
       proxy.handle(incoming, answer);
@@ -77,12 +82,15 @@ export class FaultProxy {
       case 'answer':
         incoming.resume();
         incoming.once('end', () => {
-          answer.writeHead(fault.status, { 'content-type': 'application/xml' });
-          answer.end(`<?xml version="1.0"?><Error><Code>${fault.code}</Code><Message>on order</Message></Error>`);
+          refuse(answer, fault.status, fault.code, 'on order');
         });
         return;
       case 'silence':
         incoming.resume();
+        return;
+      case 'hang-up':
+        incoming.resume();
+        incoming.once('end', () => answer.destroy());
         return;
       default:
         this.pass(incoming, answer, fault);
@@ -96,7 +104,7 @@ export class FaultProxy {
   ): void {
     const { hostname, port } = this.target;
     const { method, url, headers } = incoming;
-    const options: RequestOptions = { hostname, port, method, path: url, headers };
+    const options: RequestOptions = { hostname, port, method, path: url, headers, agent: false };
     const outgoing = request(options, (found) => {
       answer.writeHead(found.statusCode ?? 502, found.headers);
       let count = 0;
@@ -114,7 +122,10 @@ export class FaultProxy {
         if (fault?.type !== 'hold-answer') answer.destroy();
       });
     });
-    outgoing.on('error', () => answer.destroy());
+    outgoing.on('error', ({ message }) => {
+      if (fault !== undefined || answer.headersSent) answer.destroy();
+      else refuse(answer, 502, 'BadGateway', message);
+    });
     if (fault?.type === 'hold-request') this.hold(incoming, outgoing);
     let sent = 0;
     incoming.on('data', (bytes: Buffer) => {
@@ -137,4 +148,9 @@ export class FaultProxy {
       outgoing.destroy();
     });
   }
+}
+
+function refuse(answer: ServerResponse, status: number, code: string, message: string): void {
+  answer.writeHead(status, { 'content-type': 'application/xml' });
+  answer.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`);
 }

@@ -25,6 +25,8 @@ const TRANSIENT_CODES = new Set([
   'ERR_STREAM_PREMATURE_CLOSE',
 ]);
 
+const WRAPPED = /^AWS SDK error wrapper for (?<name>\w+)(?:.*?\b(?<code>E[A-Z]{3,})\b)?/s;
+
 /** By radosgw and versitygw, by MinIO, and by others: with a bucket's quota, or all disks of the server. */
 const FULL_NAMES = new Set([
   'QuotaExceeded',
@@ -48,8 +50,8 @@ export function isTransient(error: unknown): boolean {
   const status = statusOf(error);
   if (status !== undefined && (status >= 500 || status === 429 || status === 408)) return status !== 501;
   if (TRANSIENT_NAMES.has(nameOf(error))) return true;
-  const code = errnoOf(error) ?? wrappedCodeOf(error);
-  return code !== undefined && TRANSIENT_CODES.has(code);
+  const code = errnoOf(error);
+  return code === undefined ? isWrappedTransient(error) : TRANSIENT_CODES.has(code);
 }
 
 /** Nothing more can be stored; what is there can be read and deleted. */
@@ -57,10 +59,14 @@ export function isFull(error: unknown): boolean {
   return FULL_NAMES.has(nameOf(error)) || statusOf(error) === 507;
 }
 
-/** The SDK turns errors that are no instance of its realm's Error into one whose message is all that is left of them. */
-function wrappedCodeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !error.message.startsWith('AWS SDK error wrapper')) return undefined;
-  return /\bE[A-Z]{3,}\b/.exec(error.message)?.[0];
+/**
+ * The SDK turns errors that are no instance of its realm's Error into one whose message is all that is left of them:
+ * "AWS SDK error wrapper for TimeoutError: socket hang up".
+ */
+function isWrappedTransient(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { name = '', code = '' } = WRAPPED.exec(error.message)?.groups ?? {};
+  return TRANSIENT_NAMES.has(name) || TRANSIENT_CODES.has(code);
 }
 
 /** S3's own code for what went wrong (`NoSuchKey`), or the error's name. */
