@@ -18,7 +18,7 @@ describe('cutLength', () => {
     };
     const lines = Object.entries(cuts).map(([name, value]) => `${name} ${[value].flat().join(' ')}\n`);
     const bytes = Buffer.from(lines.join(''));
-    expect(bytes.toString()).toBe(golden('chunker-cuts.txt', () => bytes).toString());
+    expect(bytes.toString()).toBe(golden('chunker-cuts-v2.txt', () => bytes).toString());
   });
 
   it('cuts where a slow reading of the description says', () => {
@@ -73,8 +73,10 @@ describe('cutLength', () => {
       [10 * MIB + 5, 777],
       [20 * MIB, MIB],
     ] as const) {
+      // Two beside the place, and two until old cuts are found again; what was inserted is cut as well.
+      const nearby = 4 + Math.floor(inserted / MIN_CHUNK_BYTES);
       const longer = Buffer.concat([data.subarray(0, at), seededBytes(inserted, 5), data.subarray(at)]);
-      expect(countMissing(chunkSet(longer), before)).toBeLessThanOrEqual(4);
+      expect(countMissing(chunkSet(longer), before)).toBeLessThanOrEqual(nearby);
       const shorter = Buffer.concat([data.subarray(0, at), data.subarray(at + inserted)]);
       expect(countMissing(chunkSet(shorter), before)).toBeLessThanOrEqual(4);
     }
@@ -90,7 +92,7 @@ describe('cutLength', () => {
     const bytes = Buffer.alloc(2 * MAX_CHUNK_BYTES + 5);
     expect(lengths(bytes)).toEqual([MAX_CHUNK_BYTES, MAX_CHUNK_BYTES, 5]);
     // The hash of a repeated byte b settles at -GEAR[b] after 32 bytes: no byte may settle on a cut.
-    for (let byte = 0; byte < 256; byte++) expect((-GEAR[byte]! & 0xffffc000) === 0).toBe(false);
+    for (let byte = 0; byte < 256; byte++) expect((-GEAR[byte]! & 0xffff8000) === 0).toBe(false);
   });
 
   it('refuses a range that holds no bytes', () => {
@@ -112,7 +114,7 @@ function slowCutLength(bytes: Uint8Array, start: number, end: number): number {
   for (let cut = MIN_CHUNK_BYTES + 1; cut <= length; cut++) {
     let hash = 0;
     for (let i = start + cut - 32; i < start + cut; i++) hash = (hash * 2 + (GEAR[bytes[i]!]! >>> 0)) % 2 ** 32;
-    if (Math.floor(hash / 2 ** (cut <= AVG_CHUNK_BYTES ? 10 : 14)) === 0) return cut;
+    if (Math.floor(hash / 2 ** (cut <= AVG_CHUNK_BYTES ? 11 : 15)) === 0) return cut;
   }
   return length;
 }

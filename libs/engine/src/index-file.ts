@@ -1,6 +1,6 @@
 import { CborReader } from './cbor-reader';
 import { CborWriter } from './cbor-writer';
-import { CHUNKER_ID } from './chunker';
+import { CHUNKER_ID, isKnownChunker } from './chunker';
 import { UnsupportedError } from './errors';
 import { UUID_BYTES, uuidFromBytes, uuidToBytes } from './uuid';
 
@@ -44,7 +44,7 @@ export function decodeIndexHeader(bytes: Uint8Array, place: string): IndexHeader
   const generation = reader.uint();
   const taskId = uuidFromBytes(reader.bytesOf(UUID_BYTES, UUID_BYTES), place);
   const chunkerId = reader.text(MAX_CHUNKER_ID_BYTES);
-  if (chunkerId !== CHUNKER_ID) throw new UnsupportedError(place, `chunker "${chunkerId}"`);
+  if (!isKnownChunker(chunkerId)) throw new UnsupportedError(place, `chunker "${chunkerId}"`);
   reader.end();
   return { head, generation, taskId };
 }

@@ -12,7 +12,7 @@ export {
   listChunkId,
   MAX_HEIGHT,
 } from './ids';
-export { AVG_CHUNK_BYTES, CHUNKER_ID, cutLength, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES } from './chunker';
+export { AVG_CHUNK_BYTES, CHUNKER_ID, cutLength, isKnownChunker, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES } from './chunker';
 export { ContentBuilder, decodeList, type ListChild, type ListChunk, MAX_LIST_BYTES } from './content';
 export { type BlockChunk, BLOCK_TARGET_BYTES, MAX_BLOCK_CHUNKS } from './chunk-table';
 export { type BlockHeader, headerLengthOf, parseBlockHeader } from './block-header';

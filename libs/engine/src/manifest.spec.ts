@@ -2,6 +2,7 @@ import { crc32, zstdCompressSync } from 'node:zlib';
 import { collect, cuts, damageOf, damageOfAsync, flips, inPieces, otherForms } from '../golden/damage';
 import { golden } from '../golden/golden';
 import { SAMPLE_CHANGES } from '../golden/records';
+import { CHUNKER_ID } from './chunker';
 import { CorruptError, InvalidError, UnsupportedError } from './errors';
 import {
   decodeManifestHeader,
@@ -23,6 +24,7 @@ const header: ManifestHeader = {
   stampMs: 1_764_000_000_123,
   outcome: 'partial',
   platform: 'linux',
+  chunkerId: 'fastcdc-v1',
   roots: [Buffer.from('/home'), Buffer.from('/srv/\xff', 'latin1')],
 };
 const file = encode(encodeManifestHeader(header), SAMPLE_CHANGES);
@@ -83,6 +85,13 @@ describe('the manifest of a run', () => {
     expect(await read(encode(encodeManifestHeader(first), []))).toEqual({ header: first, records: [] });
   });
 
+  it('says which chunker cut the files, of this version or one before', async () => {
+    for (const chunkerId of ['fastcdc-v1', CHUNKER_ID]) {
+      const other = { ...header, chunkerId };
+      expect(await read(encode(encodeManifestHeader(other), []))).toEqual({ header: other, records: [] });
+    }
+  });
+
   it('reports any flipped bit, with the place', async () => {
     for (const { damaged, at } of flips(file)) {
       const damage = await damageOfAsync(() => read(damaged));
@@ -132,6 +141,7 @@ describe('the manifest of a run', () => {
     ['a negative number', { number: -1 }],
     ['a fraction of a millisecond', { stampMs: 0.5 }],
     ['a platform too long', { platform: 'x'.repeat(65) }],
+    ['a chunker that nobody knows', { chunkerId: 'fastcdc-v9' }],
     ['a relative root', { roots: [Buffer.from('home')] }],
   ])('cannot have %s', (_, wrong) => {
     expect(() => encodeManifestHeader({ ...header, ...wrong })).toThrow(InvalidError);

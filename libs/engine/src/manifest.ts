@@ -1,6 +1,6 @@
 import { CborReader } from './cbor-reader';
 import { CborWriter } from './cbor-writer';
-import { CHUNKER_ID } from './chunker';
+import { isKnownChunker } from './chunker';
 import { InvalidError, UnsupportedError } from './errors';
 import { type OpenStream, openStream } from './open-stream';
 import { MAX_PATH_BYTES, parsePath, pathProblem } from './path';
@@ -23,6 +23,8 @@ export interface ManifestHeader {
   readonly outcome: 'succeeded' | 'partial';
   /** As Node's process.platform says: `linux`, `darwin`, ... */
   readonly platform: string;
+  /** Of the chunker that cut the run's files. */
+  readonly chunkerId: string;
   readonly roots: readonly Buffer[];
 }
 
@@ -46,7 +48,8 @@ export function encodeManifestHeader(header: ManifestHeader): Buffer {
   writer.uint(OUTCOMES.indexOf(header.outcome) + 1);
   if (Buffer.byteLength(header.platform) > MAX_TEXT_BYTES) throw new InvalidError('platform is too long');
   writer.text(header.platform);
-  writer.text(CHUNKER_ID);
+  if (!isKnownChunker(header.chunkerId)) throw new InvalidError(`chunker "${header.chunkerId}" is not known`);
+  writer.text(header.chunkerId);
   writer.array(header.roots.length);
   for (const root of header.roots) writer.bytesOf(parsePath(root));
   return writer.take();
@@ -67,10 +70,10 @@ export function decodeManifestHeader(bytes: Uint8Array, place: string): Manifest
   const outcome = OUTCOMES[reader.uint(OUTCOMES.length) - 1] ?? reader.fail('outcome 0');
   const platform = reader.text(MAX_TEXT_BYTES);
   const chunkerId = reader.text(MAX_TEXT_BYTES);
-  if (chunkerId !== CHUNKER_ID) throw new UnsupportedError(place, `chunker "${chunkerId}"`);
+  if (!isKnownChunker(chunkerId)) throw new UnsupportedError(place, `chunker "${chunkerId}"`);
   const roots = readRoots(reader);
   reader.end();
-  return { runId, parentRunId, taskId, number, stampMs, outcome, platform, roots };
+  return { runId, parentRunId, taskId, number, stampMs, outcome, platform, chunkerId, roots };
 }
 
 /** Opens a manifest for one reading. Its changes stand in no particular order. */

@@ -172,6 +172,7 @@ function headerOf(run: RunRow): Buffer {
     stampMs: run.stampMs ?? 0,
     outcome: run.outcome === 'partial' ? 'partial' : 'succeeded',
     platform: run.platform,
+    chunkerId: run.chunkerId,
     roots: decodeRoots(run.roots).map((root) => Buffer.from(root, 'base64')),
   });
 }

@@ -188,9 +188,9 @@ eachDatabase('The record of what a run touched', (open) => {
     }
     await expect(touched()).resolves.not.toBeNull();
     const header = { runId: agent.run.runId, parentRunId: null, taskId: randomUUID(), number: 2, stampMs: 1 };
-    const roots = [Buffer.from('/')];
+    const origin = { platform: 'linux', chunkerId: 'fastcdc-v1', roots: [Buffer.from('/')] };
     await test.database.write('catalog.adopt', (tx) =>
-      new AdoptionRunsRepository().begin(tx, 1, { ...header, outcome: 'succeeded', platform: 'linux', roots }),
+      new AdoptionRunsRepository().begin(tx, 1, { ...header, ...origin, outcome: 'succeeded' }),
     );
     await expect(touched()).resolves.toBeNull();
   });

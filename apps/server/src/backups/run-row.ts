@@ -33,6 +33,7 @@ export interface RunRow extends RunKey {
   readonly startedAt: number;
   readonly stampMs: number | null;
   readonly platform: string;
+  readonly chunkerId: string;
   /** See {@link encodeRoots}. */
   readonly roots: Buffer;
   readonly error: string | null;
@@ -46,7 +47,8 @@ export const SELECT_RUN = `
     r.token_hash as "tokenHash", r.next_seq as "nextSequence", r.chain_digest as "chainDigest",
     r.change_count as "changeCount", r.counted_batches as "countedBatches", r.versions_written as "versionsWritten",
     r.versions_closed as "versionsClosed", r.versions_ended as "versionsEnded",
-    r.parent_run as "parentRun", p.id as "parentRunId", r.lease_until as "leaseUntil", r.started_at as "startedAt", r.stamp as "stampMs", r.platform, r.roots, r.error,
+    r.parent_run as "parentRun", p.id as "parentRunId", r.lease_until as "leaseUntil", r.started_at as "startedAt", r.stamp as "stampMs", r.platform, r.chunker as "chunkerId",
+    r.roots, r.error,
     r.cancel_requested_at as "cancelRequestedAt"
   from runs r join tasks t on t.no = r.task_no
   left join runs p on p.task_no = r.task_no and p.number = r.parent_run`;

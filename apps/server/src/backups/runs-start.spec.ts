@@ -138,6 +138,11 @@ eachDatabase('Start of a run', (open) => {
     await expect(agent.state()).resolves.toBe('failed');
   });
 
+  it('takes files that an agent of the version before cuts, and keeps by what', async () => {
+    const { runId } = await start({ chunkerId: 'fastcdc-v1' });
+    expect(await server.all('select id, chunker from runs')).toEqual([{ id: runId, chunker: 'fastcdc-v1' }]);
+  });
+
   it('refuses a foreign chunker, and roots that are no paths, unsorted or nested', async () => {
     await expect(codeOf(start({ chunkerId: 'other' }))).resolves.toBe('invalid');
     for (const roots of [['a'], ['/a/'], ['/b', '/a'], ['/a', '/a'], ['/a', '/a/b']]) {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { LIMITS, type StartRunAnswer, type StartRunRequest } from '#common';
-import { CHUNKER_ID, comparePaths, EMPTY_CHAIN_DIGEST, InvalidError, isWithin, parsePath } from '#engine';
+import { comparePaths, EMPTY_CHAIN_DIGEST, InvalidError, isKnownChunker, isWithin, parsePath } from '#engine';
 import type { AgentIdentity } from '../auth/agent-identity';
 import { ServerSettings } from '../config/server-settings';
 import { Database } from '../database/database';
@@ -44,10 +44,10 @@ export class RunStart {
 
   async start(agent: AgentIdentity, taskId: string, request: StartRunRequest): Promise<StartRunAnswer> {
     const roots = parseRoots(request.rootsBase64);
-    if (request.chunkerId !== CHUNKER_ID) {
+    if (!isKnownChunker(request.chunkerId)) {
       throw new DomainError(
         'invalid',
-        `This server takes files cut by ${CHUNKER_ID} only: use an agent of its version`,
+        `This server does not know the chunker "${request.chunkerId}": use an agent of its version`,
       );
     }
     // A run whose agent died is in the way until its lease is over: do not wait for the scheduler's next tick too.

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { CHUNKER_ID, EMPTY_CHAIN_DIGEST, type ManifestHeader } from '#engine';
+import { EMPTY_CHAIN_DIGEST, type ManifestHeader } from '#engine';
 import type { Sql } from '../../database/sql';
 import { countRunSums, forgetRunSums } from '../run-sums';
 import { encodeRoots } from '../runs.repository';
@@ -95,10 +95,10 @@ export class AdoptionRunsRepository {
     await forgetRunSums(tx, taskNo);
     const { changes } = await tx.run(
       `update runs set state = 'undoing', outcome = 'failed', error = 'It was not taken over to its end', stamp = null,
-         change_count = change_count + 1, counted_batches = 0, token_hash = ?, platform = ?, roots = ?, is_thinned = 0,
+         change_count = change_count + 1, counted_batches = 0, token_hash = ?, platform = ?, chunker = ?, roots = ?, is_thinned = 0,
          parent_run = (select t.head_run from tasks t where t.no = runs.task_no)
        where task_no = ? and number = ? and id = ? and state not in ('succeeded', 'partial')`,
-      [NO_TOKEN, run.platform, encodeRoots(run.roots), taskNo, run.number, run.runId],
+      [NO_TOKEN, run.platform, run.chunkerId, encodeRoots(run.roots), taskNo, run.number, run.runId],
     );
     return changes === 1;
   }
@@ -108,10 +108,10 @@ export class AdoptionRunsRepository {
     await tx.run(
       `insert into runs (task_no, number, id, state, outcome, token_hash, chain_digest, lease_until, started_at, ended_at,
          platform, chunker, roots, excludes, error)
-       values (?, ?, ?, 'failed', 'failed', ?, ?, 0, ?, ?, '', ?, ?, '[]', 'It was undone') on conflict do nothing`,
+       values (?, ?, ?, 'failed', 'failed', ?, ?, 0, ?, ?, '', '', ?, '[]', 'It was undone') on conflict do nothing`,
       [
         ...[taskNo, run.number, run.runId, NO_TOKEN, EMPTY_CHAIN_DIGEST],
-        ...[run.stampMs, run.stampMs, CHUNKER_ID, encodeRoots([])],
+        ...[run.stampMs, run.stampMs, encodeRoots([])],
       ],
     );
   }
