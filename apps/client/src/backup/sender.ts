@@ -85,7 +85,6 @@ export class Sender implements ChunkSink {
   }
 
   private async rotate(): Promise<void> {
-    await this.roomToUpload();
     while (this.isBusy && this.failure === null) await this.change.promise;
     this.throwFailure();
     const { window } = this;
@@ -128,7 +127,8 @@ export class Sender implements ChunkSink {
   /** The gathered window is not counted: while it waits for more, the next question must not wait for the answer of the one before. */
   private get isBusy(): boolean {
     const gathering = this.gathered === null ? 0 : 1;
-    return this.held.size - gathering >= MAX_HELD || this.underWay.length - gathering >= MAX_UPLOADING;
+    if (this.held.size - gathering >= MAX_HELD || this.recording.length >= MAX_RECORDING) return true;
+    return this.underWay.length - gathering >= MAX_UPLOADING;
   }
 
   private async roomToUpload(): Promise<void> {
@@ -183,6 +183,7 @@ export class Sender implements ChunkSink {
       await this.afterWindow();
     } finally {
       void this.recording.shift();
+      this.tellChange();
     }
   }
 
