@@ -1,3 +1,4 @@
+import { CHUNKER_ID } from '#engine';
 import { Database } from '../database/database';
 import { eachDatabase, gate, type TestDatabase } from '../database/testing';
 import { DomainError } from '../http/domain-error';
@@ -126,12 +127,15 @@ eachDatabase('Commit of a run', (open) => {
         stampMs,
         outcome: 'succeeded',
         platform: 'linux',
+        chunkerId: CHUNKER_ID,
         roots: [Buffer.from('/')],
       },
       changes: ['/d/a 644', '/d/b deselected', '/d/c 644'],
     });
-    await agent.backUp();
-    await expect(server.manifest(agent, agent.run)).resolves.toMatchObject({ header: { number: 3 }, changes: [] });
+    await agent.start({ chunkerId: 'fastcdc-v1' });
+    await agent.commit();
+    const header = { number: 3, chunkerId: 'fastcdc-v1' };
+    await expect(server.manifest(agent, agent.run)).resolves.toMatchObject({ header, changes: [] });
   });
 
   it('answers twice the same when it comes twice at once, and changes things once', async () => {

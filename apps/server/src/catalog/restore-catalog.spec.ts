@@ -151,8 +151,8 @@ eachDatabase('a catalog that is restored from a dump', (open, source) => {
     const first = await upload(many('first'));
     await agent.send(directory('/'), fileOf('/a', first), fileOf('/goes', first));
     await agent.commit();
-    // A run that is on while the dump is made, and committed later.
-    await agent.start();
+    // A run that is on while the dump is made, and committed later; its agent is of the version before.
+    await agent.start({ chunkerId: 'fastcdc-v1' });
     await agent.send(fileOf('/b', await upload(many('second'))));
     await dump();
     await agent.send(fileOf('/c', await upload([dataChunk('alone')])), close('/goes'));
@@ -168,6 +168,8 @@ eachDatabase('a catalog that is restored from a dump', (open, source) => {
     expect(await again.all(sums)).toEqual(await server.all(sums));
     const counters = 'select no, stored_bytes from domains';
     expect(await again.all(counters)).toEqual(await server.all(counters));
+    const chunkers = 'select number, chunker from runs order by number';
+    expect(await again.all(chunkers)).toEqual(await server.all(chunkers));
     const refs = 'select count(*) as refs from list_refs';
     expect(await again.all(refs)).toEqual(await server.all(refs));
     expect(await again.get('select count(*) as packs from packs where state <> ?', ['live'])).toEqual({ packs: 0 });
