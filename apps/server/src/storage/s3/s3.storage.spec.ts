@@ -75,6 +75,7 @@ describeWithS3('S3', () => {
     });
     beforeEach(() => {
       proxy.seen.length = 0;
+      proxy.headers.length = 0;
     });
     afterAll(async () => {
       through.client.destroy();
@@ -154,19 +155,18 @@ describeWithS3('S3', () => {
         await writeFile(file, 'x');
         await writeFile(parts, '');
         await truncate(parts, 64 * 1024 * 1024 + 1);
-        const from = proxy.headers.length;
+        const from = proxy.seen.length;
         await named.put(packKey(10), { bytes: Buffer.from('x') });
         await named.put(packKey(11), { file, length: 1 });
         await named.put(packKey(12), { file: parts, length: 64 * 1024 * 1024 + 1 });
         named.client.destroy();
         await rm(directory, { recursive: true });
         // What had to be asked twice counts once, as long as it named the same class.
-        const asked = proxy.headers.slice(from).map((headers, n) => {
-          const { key, query } = /(?<key>[^/?]+)(?:\?(?<query>.*))?$/.exec(proxy.seen.at(n) ?? '')?.groups ?? {};
+        const asked = proxy.seen.slice(from).map((line, n) => {
+          const { key, query } = /(?<key>[^/?]+)(?:\?(?<query>.*))?$/.exec(line)?.groups ?? {};
           const step = /uploads|partNumber=\d|uploadId/.exec(query ?? '')?.[0] ?? 'whole';
-          return `${String(key?.at(-1))} ${step}: ${String(headers['x-amz-storage-class'])}`;
+          return `${String(key?.at(-1))} ${step}: ${String(proxy.headers[from + n]?.['x-amz-storage-class'])}`;
         });
-        proxy.seen.length = 0;
         return [...new Set(asked)];
       };
       // The parts of an upload, and its end, take the class of its beginning.
