@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
@@ -89,6 +89,29 @@ describe('SqliteBackend', () => {
       jest.useRealTimers();
       jest.restoreAllMocks();
     }
+  });
+
+  it('copies a long log into the file by itself, so that it begins anew', async () => {
+    const path = join(folder, 'new', 'test.sqlite');
+    const database = await open(path);
+    const logged = (): Promise<number> =>
+      database.write('settings.set', async (tx) => {
+        await tx.run(`insert into settings (name, value) values (hex(randomblob(8)), 'small')`);
+        return statSync(path).size;
+      });
+    const before = statSync(`${path}-wal`).size;
+    expect(await logged()).toBeLessThan(2_000_000);
+    await database.write('settings.set', (tx) =>
+      tx.run(`insert into settings (name, value) values ('large', hex(zeroblob(20000000)))`),
+    );
+    while ((await logged()) < 40_000_000) await new Promise((resolve) => setImmediate(resolve));
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(before);
+    const log = new BetterSqlite3(path);
+    expect(log.pragma('wal_checkpoint(noop)')).toMatchObject([{ busy: 0 }]);
+    const [{ log: pages }] = log.pragma('wal_checkpoint(noop)') as [{ log: number }];
+    expect(pages).toBeLessThan(1_000);
+    log.close();
+    await database.close();
   });
 
   it('refuses a file that cannot be WAL', async () => {

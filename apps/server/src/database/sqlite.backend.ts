@@ -10,6 +10,8 @@ import { entitiesFor } from './entities';
 import type { Migrations } from './migrations';
 import { Mutex } from './mutex';
 import { NoticeListeners, type NoticeListener, type NoticeTopic } from './notices';
+import { CHECKPOINT_PAGES, SqliteCheckpoints } from './sqlite-checkpoints';
+import { readLogState } from './sqlite-log';
 import { type Notice, SqliteSql, StatementCache } from './sqlite-statements';
 import type { Sql } from './sql';
 import { refuseUnfinishedRestore } from './unfinished-restore';
@@ -20,10 +22,9 @@ const BUSY_TIMEOUT_MS = 5_000;
 /** Of each connection. (With 64 MiB: 30 MiB more at the peak of a first backup, and the same CPU time; the system caches the file too.) */
 const CACHE_KIB = 16 * 1_024;
 /**
- * 32 MB of log before its pages are copied into the file (SQLite's default: 4 MB). Chunk ids are random, so every pack
- * touches most pages of their index: copied less often, they are copied once for several packs.
+ * A checkpoint in the main thread, at a commit: only when a thread's (see {@link SqliteCheckpoints}) fail, or somebody has been reading an old state for long.
  */
-const CHECKPOINT_PAGES = 8_000;
+const LAST_CHECKPOINT_PAGES = 8 * CHECKPOINT_PAGES;
 /** A connection gives its cached pages back after so long in which it was used less often than this: beats and leases go on, work has ended. */
 const IDLE_CACHE_MS = 20_000;
 const IDLE_CACHE_USES = 40;
@@ -41,8 +42,10 @@ export class SqliteBackend implements Backend {
   private readonly listeners = new NoticeListeners();
   private readonly writerCache: IdleCache;
   private readonly readerCache: IdleCache;
+  private readonly checkpoints: SqliteCheckpoints;
 
   private constructor(
+    path: string,
     private readonly writer: DataSource,
     private readonly reader: DataSource,
     private readonly clock: Clock,
@@ -51,6 +54,7 @@ export class SqliteBackend implements Backend {
     this.reads = new StatementCache(connectionOf(reader));
     this.writerCache = new IdleCache(connectionOf(writer));
     this.readerCache = new IdleCache(connectionOf(reader));
+    this.checkpoints = new SqliteCheckpoints(path, (work) => this.mutex.run(work));
   }
 
   /** Opens the file (made with its folder when missing), and brings it to the newest of the migrations. */
@@ -73,7 +77,7 @@ export class SqliteBackend implements Backend {
         fileMustExist: true,
       });
       await reader.initialize();
-      return new SqliteBackend(writer, reader, clock);
+      return new SqliteBackend(path, writer, reader, clock);
     } catch (error) {
       if (writer.isInitialized) await writer.destroy();
       throw openingError(path, error);
@@ -94,6 +98,7 @@ export class SqliteBackend implements Backend {
         this.writes.prepare('commit').run();
         hooks.afterCommit();
         for (const { topic, message } of notices) this.listeners.tell(topic, message);
+        this.checkpoints.committed(readLogState(this.writes));
         return result;
       } catch (error) {
         scope.end();
@@ -122,8 +127,9 @@ export class SqliteBackend implements Backend {
     return Promise.resolve(this.clock.now());
   }
 
-  /** Waits for the write that is running, then closes both connections. */
+  /** Waits for the write and the checkpoint that are running, then closes both connections. */
   async close(): Promise<void> {
+    await this.checkpoints.close();
     await this.mutex.run(async () => {
       this.readerCache.close();
       this.writerCache.close();
@@ -168,7 +174,7 @@ function prepareWriter(connection: BetterSqlite3.Database): void {
   connection.pragma('journal_mode = WAL');
   connection.pragma('synchronous = FULL');
   connection.pragma(`cache_size = -${String(CACHE_KIB)}`);
-  connection.pragma(`wal_autocheckpoint = ${String(CHECKPOINT_PAGES)}`);
+  connection.pragma(`wal_autocheckpoint = ${String(LAST_CHECKPOINT_PAGES)}`);
   connection.pragma('temp_store = MEMORY');
   const mode = connection.pragma('journal_mode', { simple: true });
   const synchronous = connection.pragma('synchronous', { simple: true });
