@@ -115,7 +115,7 @@ export class Database implements OnApplicationShutdown {
     return this.backend.listen(topic, listener);
   }
 
-  /** Waits for SQLite's running write; further calls fail. */
+  /** Waits for what runs on SQLite; then further calls fail. */
   close(): Promise<void> {
     return this.backend.close();
   }

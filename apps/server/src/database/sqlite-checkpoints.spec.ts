@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
@@ -109,7 +118,7 @@ describe.each<[string, typeof SqliteCheckpoints]>([
     expect(ends).toHaveLength(1);
   });
 
-  it('leaves in the log what a reader of an older state needs, and tries again after as many pages, or when it began anew', async () => {
+  it('leaves in the log what a reader of an older state needs, and tries again when it has grown a little', async () => {
     const reader = new BetterSqlite3(path, { readonly: true });
     reader.exec('begin');
     reader.prepare('select count(*) from things').get();
@@ -122,24 +131,23 @@ describe.each<[string, typeof SqliteCheckpoints]>([
     reader.exec('commit');
     expect(reader.prepare('select count(*) from things').pluck().get()).toBe(6);
     reader.close();
-    const later = commit(CHECKPOINT_PAGES);
+    const later = commit(CHECKPOINT_PAGES / 8);
     await settled(2);
     expect(log()).toEqual({ pages: later.pages, copied: later.pages });
     commit(1);
-    commit(CHECKPOINT_PAGES);
+    commit(CHECKPOINT_PAGES / 2);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ends).toHaveLength(2);
+    commit(CHECKPOINT_PAGES / 2);
     await settled(3);
     expect(ends).toHaveLength(3);
   });
 
   it('tells of a checkpoint that failed, loses nothing, and copies later', async () => {
-    await checkpoints.close();
     renameSync(path, `${path}.away`);
-    checkpoints = open(Checkpoints);
     const { pages } = commit(CHECKPOINT_PAGES);
     while (told.mock.calls.length === 0) await new Promise((resolve) => setImmediate(resolve));
-    expect(told.mock.calls[0]?.[0]).toMatch(
-      /nothing is lost, and it is tried again later: .*unable to open database file/,
-    );
+    expect(told.mock.calls[0]?.[0]).toContain('not the file that this server has open: it was replaced or removed');
     renameSync(`${path}.away`, path);
     await new Promise((resolve) => setImmediate(resolve));
     commit(10);
@@ -150,6 +158,34 @@ describe.each<[string, typeof SqliteCheckpoints]>([
     expect(after.copied).toBe(after.pages);
     expect(writer.prepare('select count(*) from things').pluck().get()).toBe(3);
     expect(told).toHaveBeenCalledTimes(1);
+  });
+
+  it.each(['', '-wal'])('does not touch another %s file that was put in the place of its own', async (which) => {
+    commit(10);
+    renameSync(`${path}${which}`, `${path}.away`);
+    copyFileSync(`${path}.away`, `${path}${which}`);
+    const copy = readFileSync(path);
+    commit(CHECKPOINT_PAGES);
+    while (told.mock.calls.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(told.mock.calls[0]?.[0]).toContain('not the file that this server has open');
+    expect(readFileSync(path)).toEqual(copy);
+    renameSync(`${path}.away`, `${path}${which}`);
+    expect(writer.pragma('integrity_check', { simple: true })).toBe('ok');
+    expect(writer.prepare('select count(*) from things').pluck().get()).toBe(2);
+  });
+
+  it('comes when it is due for a log that somebody else has copied meanwhile', async () => {
+    const reader = new BetterSqlite3(path, { readonly: true });
+    reader.exec('begin');
+    reader.prepare('select count(*) from things').get();
+    commit(CHECKPOINT_PAGES);
+    await settled(1);
+    reader.close();
+    writer.pragma('wal_checkpoint(passive)');
+    expect(commit(1).pages).toBeLessThan(10);
+    commit(CHECKPOINT_PAGES);
+    await settled(2);
+    expect(log().copied).toBe(log().pages);
   });
 
   it('waits at its end for what is under way, and begins no more', async () => {
@@ -198,6 +234,25 @@ describe('rounds', () => {
       thousands * 1_000 + 8_000,
     ]);
     expect(await run(...slow)).toEqual({ rounds: 5, waited: 1 });
+  });
+
+  it('end when another process is copying it, and come again soon', async () => {
+    expect(await run([-1, 8_500], [-1, 8_600])).toEqual({ rounds: 2, waited: 1 });
+    const asked: number[] = [];
+    class Busy extends SqliteCheckpoints {
+      protected override async copy(): Promise<LogState> {
+        await Promise.resolve();
+        return { pages: -1, copied: -1 };
+      }
+    }
+    const checkpoints = new Busy('unused', (work) => work());
+    for (let pages = 7_900; pages < 11_000; pages += 100) {
+      checkpoints.committed({ pages, copied: 0 });
+      checkpoints.committed({ pages: -1, copied: -1 });
+      if (checkpoints.isUnderWay) asked.push(pages);
+      while (checkpoints.isUnderWay) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(asked).toEqual([8_000, 9_000, 10_000]);
   });
 
   it('end when the log began anew', async () => {

@@ -15,8 +15,8 @@ export interface LogState {
 /** A connection of its own to the log of the database at `path`. */
 export interface SqliteLog {
   /**
-   * Copies what no reader of an older state needs from the log into the file, synced before and after, beside readers and a
-   * writer. Throws SQLite's error when the disk is full or fails; then the log still holds all.
+   * Copies what no reader of an older state needs from the log into the file, beside readers and a writer: the log is synced before, and the file
+   * when all was copied, before the log may begin anew. Throws SQLite's error when the disk is full or fails; then the log still holds all.
    */
   checkpoint(): LogState;
   close(): void;
@@ -24,6 +24,7 @@ export interface SqliteLog {
 
 export function openLog(path: string): SqliteLog {
   const connection = new BetterSqlite3(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+  // As the writer's. (NORMAL, better-sqlite3's own, syncs checkpoints too.)
   connection.pragma('synchronous = FULL');
   return {
     checkpoint: () => logState(connection.prepare('pragma wal_checkpoint(passive)').get()),

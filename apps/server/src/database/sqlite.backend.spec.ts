@@ -1,8 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
 import BetterSqlite3 from 'better-sqlite3';
 import { Database } from './database';
+import { SqliteCheckpoints } from './sqlite-checkpoints';
 import { TestClock } from './testing';
 
 describe('SqliteBackend', () => {
@@ -112,6 +115,76 @@ describe('SqliteBackend', () => {
     expect(pages).toBeLessThan(1_000);
     log.close();
     await database.close();
+  });
+
+  it('leaves copying to the thread, but for a log that no thread has copied for long', async () => {
+    const database = await open();
+    expect(await pragma(database, 'wal_autocheckpoint')).toBe(64_000);
+    await database.close();
+  });
+
+  it('is built with an SQLite whose checkpoints look whether the log began anew under them (3.54.1 does)', async () => {
+    const database = await open();
+    const version = await database.read((sql) => sql.get<{ version: string }>('select sqlite_version() as version'));
+    const [major = 0, minor = 0] = (version?.version ?? '').split('.').map(Number);
+    expect(major * 1_000 + minor).toBeGreaterThanOrEqual(3_054);
+    await database.close();
+  });
+
+  it('copies the end of the log between two writes, not while one is open', async () => {
+    const copying = jest.spyOn(SqliteCheckpoints.prototype as unknown as { copy: () => Promise<unknown> }, 'copy');
+    const database = await open();
+    const seen: number[] = [];
+    await Promise.all([
+      database.write('settings.set', (tx) =>
+        tx.run(`insert into settings (name, value) values ('large', hex(zeroblob(20000000)))`),
+      ),
+      database.write('settings.set', async (tx) => {
+        await tx.run(`insert into settings (name, value) values ('small', '')`);
+        for (let turns = 0; turns < 10; turns += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+        seen.push(copying.mock.calls.length);
+      }),
+    ]);
+    await database.close();
+    expect([...seen, copying.mock.calls.length]).toEqual([1, 2]);
+    copying.mockRestore();
+  });
+
+  it('stands by a commit of whose log SQLite tells nothing', async () => {
+    const database = await open();
+    const told = jest.spyOn(Logger.prototype, 'error').mockReturnValue();
+    const looking = jest.spyOn(SqliteCheckpoints.prototype, 'committed').mockImplementationOnce(() => {
+      throw new Error('disk I/O error');
+    });
+    await database.write('settings.set', () => Promise.resolve());
+    expect(told).toHaveBeenCalledTimes(1);
+    looking.mockRestore();
+    told.mockRestore();
+    await database.close();
+  });
+
+  it('ends with its process, not before what its thread copies, and leaves one file when it is closed (npm run build)', () => {
+    const path = join(folder, 'ended', 'test.sqlite');
+    const script = `
+      const { Database } = require(${JSON.stringify(join(process.cwd(), 'dist/apps/server/src/database/database.js'))});
+      const large = (database, name) => database.write('settings.set', (tx) =>
+        tx.run("insert into settings (name, value) values ('" + name + "', hex(zeroblob(20000000)))"));
+      (async () => {
+        const clock = { now: () => Date.now() };
+        const database = await Database.open({ databaseUrl: null, databasePath: ${JSON.stringify(path)}, clock });
+        await large(database, 'a');
+        await new Promise((resolve) => setTimeout(resolve, 1_000).ref());
+        await large(database, 'b');
+        if (process.argv[1] !== 'close') return;
+        await database.close();
+        process.stdout.write(require('node:fs').readdirSync(${JSON.stringify(join(folder, 'ended'))}).join());
+      })();`;
+    const run = (how: string): string =>
+      execFileSync(process.execPath, ['-e', script, how], { timeout: 40_000, encoding: 'utf8', stdio: 'pipe' });
+    run('end');
+    expect(statSync(path).size).toBeGreaterThan(80_000_000);
+    rmSync(join(folder, 'ended'), { recursive: true });
+    expect(run('close')).toBe('test.sqlite');
   });
 
   it('refuses a file that cannot be WAL', async () => {

@@ -1,4 +1,5 @@
 import { accessSync, constants } from 'node:fs';
+import { Logger } from '@nestjs/common';
 import type BetterSqlite3 from 'better-sqlite3';
 import { DataSource } from 'typeorm';
 import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlite3/BetterSqlite3DataSourceOptions';
@@ -22,7 +23,8 @@ const BUSY_TIMEOUT_MS = 5_000;
 /** Of each connection. (With 64 MiB: 30 MiB more at the peak of a first backup, and the same CPU time; the system caches the file too.) */
 const CACHE_KIB = 16 * 1_024;
 /**
- * A checkpoint in the main thread, at a commit: only when a thread's (see {@link SqliteCheckpoints}) fail, or somebody has been reading an old state for long.
+ * A checkpoint in the main thread, at a commit: only when a thread's (see {@link SqliteCheckpoints}) fail, or are
+ * slow, or somebody reads an old state for long, or this thread leaves no turn in which to hear of them.
  */
 const LAST_CHECKPOINT_PAGES = 8 * CHECKPOINT_PAGES;
 /** A connection gives its cached pages back after so long in which it was used less often than this: beats and leases go on, work has ended. */
@@ -31,10 +33,11 @@ const IDLE_CACHE_USES = 40;
 
 /**
  * One file, one writer connection behind a mutex, one read-only connection for reads: those never see an open
- * transaction, and no request's statement joins another's.
+ * transaction, and no request's statement joins another's. A third, of a thread, only copies the log into the file.
  */
 export class SqliteBackend implements Backend {
   readonly dialect = 'sqlite';
+  private readonly logger = new Logger(SqliteBackend.name);
   private readonly mutex = new Mutex();
   private readonly writes: StatementCache;
   private readonly reads: StatementCache;
@@ -86,26 +89,9 @@ export class SqliteBackend implements Backend {
 
   write<T>(work: (tx: Sql) => Promise<T>, hooks: CommitHooks): Promise<T> {
     return this.mutex.run(async () => {
-      this.writerCache.use();
-      // Immediate: the write lock is taken here, not at the first changing statement, where waiting could fail.
-      this.writes.prepare('begin immediate').run();
-      const scope = new Scope();
-      try {
-        const notices: Notice[] = [];
-        const result = await work(new SqliteSql(this.writes, scope, this.writer.manager, this.clock, notices));
-        scope.end();
-        hooks.beforeCommit();
-        this.writes.prepare('commit').run();
-        hooks.afterCommit();
-        for (const { topic, message } of notices) this.listeners.tell(topic, message);
-        this.checkpoints.committed(readLogState(this.writes));
-        return result;
-      } catch (error) {
-        scope.end();
-        // A full disk or an I/O error may have rolled back already.
-        if (connectionOf(this.writer).inTransaction) this.writes.prepare('rollback').run();
-        throw error;
-      }
+      const result = await this.commit(work, hooks);
+      this.lookAtLog();
+      return result;
     });
   }
 
@@ -136,6 +122,39 @@ export class SqliteBackend implements Backend {
       await this.reader.destroy();
       await this.writer.destroy();
     });
+  }
+
+  private async commit<T>(work: (tx: Sql) => Promise<T>, hooks: CommitHooks): Promise<T> {
+    this.writerCache.use();
+    // Immediate: the write lock is taken here, not at the first changing statement, where waiting could fail.
+    this.writes.prepare('begin immediate').run();
+    const scope = new Scope();
+    try {
+      const notices: Notice[] = [];
+      const result = await work(new SqliteSql(this.writes, scope, this.writer.manager, this.clock, notices));
+      scope.end();
+      hooks.beforeCommit();
+      this.writes.prepare('commit').run();
+      hooks.afterCommit();
+      for (const { topic, message } of notices) this.listeners.tell(topic, message);
+      return result;
+    } catch (error) {
+      scope.end();
+      // A full disk or an I/O error may have rolled back already.
+      if (connectionOf(this.writer).inTransaction) this.writes.prepare('rollback').run();
+      throw error;
+    }
+  }
+
+  /** After a commit, which stands whatever comes of this. */
+  private lookAtLog(): void {
+    try {
+      this.checkpoints.committed(readLogState(this.writes));
+    } catch (error) {
+      this.logger.error(
+        `SQLite does not tell how long its log is: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
   }
 }
 
