@@ -278,7 +278,7 @@ describe('a thread that ends', () => {
     });
     checkpoints.committed({ pages: CHECKPOINT_PAGES, copied: 0 });
     while (told.mock.calls.length === 0) await new Promise((resolve) => setImmediate(resolve));
-    expect(told.mock.calls[0]?.[0]).toContain('the thread that copies the log ended with code 3');
+    expect(told.mock.calls[0]?.[0]).toContain('a thread that copies the log ended with code 3');
     writeFileSync(threadFile, `${words} parentPort.postMessage({ pages: 1, copied: 1 }); });\n`);
     // One answer of the next thread each: beside writes, and between them.
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { Logger } from '@nestjs/common';
+import { AnsweringThread } from '../threads/answering-thread';
 import { type LogState, openLog } from './sqlite-log';
 
 /**
@@ -15,6 +15,8 @@ const SHORT_LOG_PAGES = CHECKPOINT_PAGES / 8;
 const MAX_ROUNDS = 4;
 /** What is left of the thread's heap for a collection is next to nothing. */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 1 };
+
+type CheckpointThread = AnsweringThread<'checkpoint', LogState>;
 
 /**
  * Has SQLite's log copied into its file by a thread, while requests and writes go on: in the main thread every 32 MB of log held all
@@ -65,7 +67,7 @@ export class SqliteCheckpoints {
   async close(): Promise<void> {
     this.isClosed = true;
     await this.underWay;
-    await this.thread?.end();
+    await this.thread?.terminate();
     this.thread = null;
   }
 
@@ -100,9 +102,9 @@ export class SqliteCheckpoints {
           `${this.path}, or its -wal, is not the file that this server has open: it was replaced or removed under it`,
         );
       }
-      this.thread = existsSync(this.threadFile) ? new CheckpointThread(this.threadFile, this.path) : null;
+      this.thread = existsSync(this.threadFile) ? startThread(this.threadFile, this.path) : null;
     }
-    if (this.thread !== null) return this.thread.ask();
+    if (this.thread !== null) return this.thread.ask('checkpoint');
     const log = openLog(this.path);
     try {
       return log.checkpoint();
@@ -112,48 +114,12 @@ export class SqliteCheckpoints {
   }
 }
 
+function startThread(file: string, path: string): CheckpointThread {
+  return new AnsweringThread(file, 'copies the log', { workerData: path, resourceLimits: RESOURCE_LIMITS });
+}
+
 /** Which files these are, whatever their names will be. */
 function filesAt(path: string): string {
   const [file, log] = [path, `${path}-wal`].map((name) => statSync(name, { throwIfNoEntry: false }));
   return `${file?.dev}:${file?.ino} ${log?.dev}:${log?.ino}`;
-}
-
-/** A thread that is waited for keeps the process alive, and else does not. */
-class CheckpointThread {
-  hasEnded = false;
-  private readonly worker: Worker;
-  private waiting: PromiseWithResolvers<LogState> | null = null;
-
-  constructor(file: string, path: string) {
-    this.worker = new Worker(file, { workerData: path, resourceLimits: RESOURCE_LIMITS });
-    this.worker.on('message', (state: LogState) => {
-      this.waiting?.resolve(state);
-      this.waiting = null;
-      this.worker.unref();
-    });
-    this.worker.on('error', (error: Error) => {
-      this.failed(error);
-    });
-    this.worker.on('exit', (code) => {
-      this.failed(new Error(`the thread that copies the log ended with code ${code}`));
-    });
-  }
-
-  /** One at a time. */
-  ask(): Promise<LogState> {
-    this.waiting = Promise.withResolvers();
-    this.worker.ref();
-    this.worker.postMessage('checkpoint');
-    return this.waiting.promise;
-  }
-
-  async end(): Promise<void> {
-    await this.worker.terminate();
-  }
-
-  private failed(error: Error): void {
-    this.hasEnded = true;
-    this.waiting?.reject(error);
-    this.waiting = null;
-  }
 }
